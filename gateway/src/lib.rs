@@ -1,0 +1,1 @@
+//! S3 in front of the client

@@ -1,0 +1,1 @@
+//! Hospital-side secrets: derivation, sealing, wrapping, key file

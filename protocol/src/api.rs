@@ -1,0 +1,407 @@
+//! Messages of the vault API: binary bodies in the canonical encoding, and JSON where people read along.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/hello` | | [`Hello`] as JSON |
+//! | `POST /v1/chunks/missing` | addresses | one byte for each: 1 if it is missing |
+//! | `PUT /v1/chunks/{address}` | sealed chunk | empty, once it is durable |
+//! | `GET /v1/records/{address}` | | the record |
+//! | `POST /v1/deposits` | [`DepositBatch`] | [`DepositReplies`] |
+//! | `GET /v1/versions/{version}` | | [`VersionReply`] |
+//! | `GET /v1/names/{token}` | | [`VersionReply`] of the newest change of the name |
+//! | `GET /v1/devices/{device}` | | [`DeviceReply`]: where the calling device's chain of entries stands |
+//! | `GET /v1/log/checkpoint` | | checkpoint text |
+//! | `GET /v1/log/entries?from=&size=` | | [`LogPage`] |
+//! | `GET /v1/log/consistency?from=&to=` | | hashes |
+//!
+//! The hospital is known by the pinned key of its TLS client certificate; a failure is [`Problem`] as JSON.
+
+use crate::codec::{Reader, Writer};
+use crate::entry::PlacedEntry;
+use crate::kind::ErrorKind;
+use crate::limits::*;
+use crate::receipt::{Inclusion, Receipt};
+use crate::sign::{Domain, PublicKey, Signature, SigningKey};
+use crate::{Address, Digest, Error, HospitalId, RecordKind, Result, Suite};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Version of the API; both sides say it in every path.
+pub const API_VERSION: &str = "v1";
+
+/// What a vault says of itself to a hospital it knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// vault id, hex
+    pub vault: String,
+    /// key that signs checkpoints and receipts: suite byte and key, hex
+    pub vault_key: String,
+    /// hospital the caller is known as, hex
+    pub hospital: String,
+    /// release of the vault
+    pub release: String,
+    /// code of new segments, as in `4+2`
+    pub code: String,
+    /// the vault's clock, in milliseconds since 1970
+    pub time_ms: u64,
+    /// placement rules are waived: a demonstration, not an archive
+    pub demo: bool,
+}
+
+/// A failure, as the vault API tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// name of the [`ErrorKind`]
+    pub kind: String,
+    /// stable code of the failure, kebab-case
+    pub code: String,
+    /// what failed, on what, and why, in one sentence
+    pub message: String,
+}
+
+impl Problem {
+    /// Its kind; an unknown name is a bug of the other side.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::from_name(&self.kind).unwrap_or(ErrorKind::Bug)
+    }
+}
+
+/// Codes of [`Problem`] that the other side acts on.
+pub mod code {
+    /// The condition on the name does not hold: another version is current.
+    pub const EXPECTED_VERSION: &str = "expected-version";
+    /// The deposit names addresses that the vault does not hold.
+    pub const MISSING_ADDRESSES: &str = "missing-addresses";
+    /// The device sequence or previous entry is not the next one.
+    pub const OUT_OF_SEQUENCE: &str = "out-of-sequence";
+    /// The vault does not know the hospital.
+    pub const UNKNOWN_HOSPITAL: &str = "unknown-hospital";
+    /// The vault does not know the device, or it was revoked.
+    pub const UNKNOWN_DEVICE: &str = "unknown-device";
+    /// The device's clock is too far ahead.
+    pub const CLOCK_SKEW: &str = "clock-skew";
+    /// Too few volumes can be written.
+    pub const NO_WRITABLE_MEDIA: &str = "no-writable-media";
+    /// Fewer than k good units are left.
+    pub const UNREADABLE: &str = "unreadable";
+    /// There is no such record, version or name.
+    pub const NOT_FOUND: &str = "not-found";
+}
+
+/// One record sent along with a deposit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InlineRecord {
+    /// what it is
+    pub kind: RecordKind,
+    /// the bytes; their address is computed by the vault
+    pub bytes: Bytes,
+}
+
+/// A deposit: a signed entry and the records it names that the vault does not hold yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepositRequest {
+    /// signed entry
+    pub entry: Bytes,
+    /// records, summary, wrap, address list and manifest among them
+    pub records: Vec<InlineRecord>,
+}
+
+impl DepositRequest {
+    /// The body of the request.
+    pub fn encode(&self) -> Vec<u8> {
+        let size = self.records.iter().map(|record| record.bytes.len() + 5).sum::<usize>() + self.entry.len() + 8;
+        let mut out = Writer::with_capacity(size);
+        out.var(&self.entry).count(self.records.len());
+        for record in &self.records {
+            out.u8(record.kind.code()).var(&record.bytes);
+        }
+        out.finish()
+    }
+
+    /// Reads a body; records share its memory.
+    pub fn decode(body: &Bytes) -> Result<Self> {
+        if body.len() > DEPOSIT_BYTES_MAX {
+            let (found, limit) = (body.len() as u64, DEPOSIT_BYTES_MAX as u64);
+            return Err(Error::OverLimit { what: "deposit", found, limit });
+        }
+        let mut reader = Reader::new(body, "deposit");
+        let entry = body.slice_ref(reader.var(ENTRY_BYTES_MAX, "entry")?);
+        let count = reader.count(DEPOSIT_RECORDS_MAX, "records of a deposit")?;
+        let mut records = Vec::with_capacity(count.min(64));
+        for _ in 0..count {
+            let kind = RecordKind::try_from(reader.u8("record kind")?)?;
+            if matches!(kind, RecordKind::Entry | RecordKind::Checkpoint) {
+                return Err(Error::Invalid {
+                    what: "record kind",
+                    why: "entries and checkpoints are the vault's to write",
+                });
+            }
+            records.push(InlineRecord { kind, bytes: body.slice_ref(reader.var(RECORD_BYTES_MAX, "record")?) });
+        }
+        reader.finish()?;
+        Ok(DepositRequest { entry, records })
+    }
+}
+
+/// Deposits of one device in the order of its sequence. The vault takes them in this order; after a refusal the rest
+/// are refused as [`code::OUT_OF_SEQUENCE`] and the device signs them again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepositBatch {
+    /// the deposits
+    pub deposits: Vec<DepositRequest>,
+}
+
+impl DepositBatch {
+    /// The body of the request.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.count(self.deposits.len());
+        for deposit in &self.deposits {
+            out.var(&deposit.encode());
+        }
+        out.finish()
+    }
+
+    /// Reads a body; records share its memory.
+    pub fn decode(body: &Bytes) -> Result<Self> {
+        if body.len() > DEPOSIT_BATCH_BYTES_MAX {
+            let (found, limit) = (body.len() as u64, DEPOSIT_BATCH_BYTES_MAX as u64);
+            return Err(Error::OverLimit { what: "deposit batch", found, limit });
+        }
+        let mut reader = Reader::new(body, "deposit batch");
+        let count = reader.count(DEPOSIT_BATCH_MAX, "deposits of a batch")?;
+        let mut deposits = Vec::with_capacity(count);
+        for _ in 0..count {
+            let deposit = body.slice_ref(reader.var(DEPOSIT_BYTES_MAX, "deposit")?);
+            deposits.push(DepositRequest::decode(&deposit)?);
+        }
+        reader.finish()?;
+        Ok(DepositBatch { deposits })
+    }
+}
+
+/// One answer for each deposit of a batch, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepositReplies {
+    /// receipt, or why not
+    pub replies: Vec<Result<Receipt, Problem>>,
+}
+
+impl DepositReplies {
+    /// The body of the answer.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.count(self.replies.len());
+        for reply in &self.replies {
+            match reply {
+                Ok(receipt) => out.u8(0).var(&receipt.encode()),
+                Err(problem) => {
+                    out.u8(1).var(problem.kind.as_bytes()).var(problem.code.as_bytes()).var(problem.message.as_bytes())
+                }
+            };
+        }
+        out.finish()
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(body, "deposit replies");
+        let count = reader.count(DEPOSIT_BATCH_MAX, "replies of a batch")?;
+        let mut replies = Vec::with_capacity(count);
+        for _ in 0..count {
+            replies.push(match reader.u8("reply kind")? {
+                0 => Ok(Receipt::decode(reader.var(RECEIPT_BYTES_MAX, "receipt")?)?),
+                1 => Err(Problem {
+                    kind: reader.text(PROBLEM_BYTES_MAX, "problem kind")?,
+                    code: reader.text(PROBLEM_BYTES_MAX, "problem code")?,
+                    message: reader.text(PROBLEM_BYTES_MAX, "problem message")?,
+                }),
+                _ => return Err(Error::Invalid { what: "reply kind", why: "it must be 0 or 1" }),
+            });
+        }
+        reader.finish()?;
+        Ok(DepositReplies { replies })
+    }
+}
+
+/// Where a device's chain of entries stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceReply {
+    /// sequence of the next entry
+    pub next_seq: u64,
+    /// leaf hash of the newest entry, zeros if there is none
+    pub prev: Digest,
+}
+
+impl DeviceReply {
+    /// The body of the answer.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u64(self.next_seq).put(&self.prev.0);
+        out.finish()
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(body, "device reply");
+        let reply = DeviceReply { next_seq: reader.u64("next sequence")?, prev: Digest::read(&mut reader)? };
+        reader.finish()?;
+        Ok(reply)
+    }
+}
+
+/// Writes a question about addresses.
+pub fn encode_addresses(addresses: &[Address]) -> Vec<u8> {
+    let mut out = Writer::with_capacity(4 + addresses.len() * Address::LEN);
+    out.count(addresses.len());
+    for address in addresses {
+        address.write(&mut out);
+    }
+    out.finish()
+}
+
+/// Reads a question about addresses.
+pub fn decode_addresses(body: &[u8]) -> Result<Vec<Address>> {
+    let mut reader = Reader::new(body, "address query");
+    let count = reader.count(ADDRESS_QUERY_MAX, "addresses")?;
+    let addresses = (0..count).map(|_| Address::read(&mut reader)).collect::<Result<Vec<_>>>()?;
+    reader.finish()?;
+    Ok(addresses)
+}
+
+/// One version: its entry with proof, and the small records needed to open it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionReply {
+    /// exact bytes of the entry
+    pub entry: Bytes,
+    /// its place, and the proof
+    pub inclusion: Inclusion,
+    /// newest wrap of the data key; empty for a marker
+    pub wrap: Bytes,
+    /// sealed root page of the manifest; empty for a marker
+    pub manifest: Bytes,
+}
+
+impl VersionReply {
+    /// The body of the answer.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(2048 + self.manifest.len());
+        out.var(&self.entry);
+        self.inclusion.write(&mut out);
+        out.var(&self.wrap).var(&self.manifest);
+        out.finish()
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &Bytes) -> Result<Self> {
+        let mut reader = Reader::new(body, "version reply");
+        let entry = body.slice_ref(reader.var(ENTRY_BYTES_MAX, "entry")?);
+        let inclusion = Inclusion::read(&mut reader)?;
+        let wrap = body.slice_ref(reader.var(RECORD_BYTES_MAX, "wrap")?);
+        let manifest = body.slice_ref(reader.var(RECORD_BYTES_MAX, "manifest root")?);
+        reader.finish()?;
+        Ok(VersionReply { entry, inclusion, wrap, manifest })
+    }
+}
+
+/// One entry of a page of the log, with its sealed summary where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogItem {
+    /// the entry at its place
+    pub placed: PlacedEntry,
+    /// sealed summary; empty where the entry has none
+    pub summary: Bytes,
+}
+
+/// Consecutive entries of the log from an index on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    /// the entries, consecutive; fewer than asked for where the page would grow too large
+    pub items: Vec<LogItem>,
+}
+
+impl LogPage {
+    /// The body of the answer.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.count(self.items.len());
+        for item in &self.items {
+            out.var(&item.placed.encode()).var(&item.summary);
+        }
+        out.finish()
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &Bytes) -> Result<Self> {
+        let mut reader = Reader::new(body, "log page");
+        let count = reader.count(LOG_PAGE_ENTRIES_MAX, "entries of a log page")?;
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            let placed = PlacedEntry::decode(reader.var(ENTRY_BYTES_MAX + 16, "placed entry")?)?;
+            items.push(LogItem { placed, summary: body.slice_ref(reader.var(SUMMARY_BYTES_MAX, "summary")?) });
+        }
+        reader.finish()?;
+        Ok(LogPage { items })
+    }
+}
+
+/// What a hospital hands the operator so that its ledger can be opened: public facts, signed by the hospital's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolment {
+    /// algorithms
+    pub suite: Suite,
+    /// hospital id
+    pub hospital: HospitalId,
+    /// key that certifies devices
+    pub hospital_key: PublicKey,
+    /// first device
+    pub device_key: PublicKey,
+    /// SHA-256 of the public key info of the hospital's TLS client certificate
+    pub tls_pin: [u8; 32],
+}
+
+impl Enrolment {
+    /// First bytes.
+    pub const MAGIC: [u8; 4] = *b"shsh";
+
+    /// The signed file.
+    pub fn sign(&self, key: &SigningKey) -> Vec<u8> {
+        let mut bytes = self.signed_bytes();
+        let signature = key.sign(Domain::Enrolment, &bytes);
+        bytes.extend_from_slice(&signature.0);
+        bytes
+    }
+
+    /// Reads a file and refuses it unless the key in it signed it. Who holds that key is for people to compare.
+    pub fn verify(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "enrolment");
+        if reader.array::<4>("enrolment magic")? != Self::MAGIC {
+            return Err(Error::Magic { what: "enrolment" });
+        }
+        match reader.u8("enrolment version")? {
+            1 => {}
+            found => return Err(Error::Version { what: "enrolment", found, known: 1 }),
+        }
+        let suite = Suite::try_from(reader.u8("suite")?)?;
+        let hospital = HospitalId::read(&mut reader)?;
+        let (hospital_key, device_key) = (PublicKey::read(&mut reader)?, PublicKey::read(&mut reader)?);
+        let tls_pin = reader.array("TLS pin")?;
+        let signature = Signature::read(&mut reader)?;
+        reader.finish()?;
+        if hospital_key.suite() != suite || device_key.suite() != suite {
+            return Err(Error::Suite { found: hospital_key.suite().code(), expected: "the suite of the enrolment" });
+        }
+        let enrolment = Enrolment { suite, hospital, hospital_key, device_key, tls_pin };
+        enrolment.hospital_key.verify(Domain::Enrolment, &enrolment.signed_bytes(), &signature)?;
+        Ok(enrolment)
+    }
+
+    fn signed_bytes(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.put(&Self::MAGIC).u8(1).u8(self.suite.code()).put(&self.hospital.0);
+        self.hospital_key.write(&mut out);
+        self.device_key.write(&mut out);
+        out.put(&self.tls_pin);
+        out.finish()
+    }
+}

@@ -1,0 +1,86 @@
+//! Every maximum, with its unit and its reason. Relations between them are asserted at compile time.
+
+/// Smallest size a bucket may cut its chunks at, in bytes of plain text.
+pub const CHUNK_PLAIN_BYTES_MIN: u32 = 256 * 1024;
+/// Default chunk size, in bytes of plain text: large enough that per-chunk costs vanish, small enough to hold many.
+pub const CHUNK_PLAIN_BYTES_DEFAULT: u32 = 4 * 1024 * 1024;
+/// Largest chunk size, in bytes of plain text.
+pub const CHUNK_PLAIN_BYTES_MAX: u32 = 16 * 1024 * 1024;
+/// Below this many bytes of plain text a chunk gets a random key: small guesses must not meet.
+pub const DEDUP_PLAIN_BYTES_MIN: u32 = 64 * 1024;
+/// Largest record on media, in bytes: a padded, sealed chunk of the largest size and room for framing.
+pub const RECORD_BYTES_MAX: usize = 18 * 1024 * 1024;
+/// Entries in one manifest page: 68 bytes each, so a page stays below 280 KiB.
+pub const MANIFEST_PAGE_ENTRIES_MAX: usize = 4096;
+/// Entries inlined in the root page; a record of 1 GiB needs one manifest read.
+pub const MANIFEST_INLINE_ENTRIES_MAX: usize = 256;
+/// Pages of one manifest; with 4 MiB chunks an object of 64 TiB.
+pub const MANIFEST_PAGES_MAX: usize = 4096;
+/// Chunks of one object.
+pub const OBJECT_CHUNKS_MAX: usize = MANIFEST_PAGE_ENTRIES_MAX * MANIFEST_PAGES_MAX;
+/// Largest object, in bytes: the limit of S3.
+pub const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024 * 1024;
+/// Longest name (S3 object key), in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 1024;
+/// Longest bucket name, in bytes.
+pub const BUCKET_BYTES_MAX: usize = 63;
+/// User metadata of one object, names and values together, in bytes.
+pub const USER_METADATA_BYTES_MAX: usize = 2 * 1024;
+/// One system header kept with an object (content type and the like), in bytes.
+pub const HEADER_BYTES_MAX: usize = 1024;
+/// Headers or metadata pairs of one object.
+pub const PAIRS_MAX: usize = 256;
+/// Tags of one object.
+pub const TAGS_MAX: usize = 50;
+/// Longest tag key or value, in bytes of UTF-8 (S3: 128 and 256 characters).
+pub const TAG_BYTES_MAX: usize = 1024;
+/// Parts of one multipart upload.
+pub const PARTS_MAX: usize = 10_000;
+/// Largest part, in bytes.
+pub const PART_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+/// Smallest part but the last, in bytes.
+pub const PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
+/// A sealed summary, in bytes: facts without chunk lists.
+pub const SUMMARY_BYTES_MAX: usize = 1024 * 1024;
+/// A ledger entry with its signature, in bytes.
+pub const ENTRY_BYTES_MAX: usize = 4 * 1024;
+/// A checkpoint in text form, in bytes, witnesses included.
+pub const CHECKPOINT_BYTES_MAX: usize = 8 * 1024;
+/// Hashes in one Merkle proof: twice the depth of a tree of 2^64 leaves bounds a consistency proof.
+pub const PROOF_HASHES_MAX: usize = 128;
+/// Inline records of one deposit request.
+pub const DEPOSIT_RECORDS_MAX: usize = 4096 + 16;
+/// Inline bytes of one deposit request; larger objects send their chunks first.
+pub const DEPOSIT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Deposits in one batch: those of one device that waited together.
+pub const DEPOSIT_BATCH_MAX: usize = 256;
+/// Bytes of one batch of deposits; a batch ends early rather than grow past this.
+pub const DEPOSIT_BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A receipt with its proof and checkpoint, in bytes.
+pub const RECEIPT_BYTES_MAX: usize = CHECKPOINT_BYTES_MAX + PROOF_HASHES_MAX * 32 + 256;
+/// One field of a refusal, in bytes.
+pub const PROBLEM_BYTES_MAX: usize = 4 * 1024;
+/// Addresses in one question "which of these do you miss".
+pub const ADDRESS_QUERY_MAX: usize = 4096;
+/// Ledger entries in one page of the log.
+pub const LOG_PAGE_ENTRIES_MAX: usize = 1024;
+/// Bytes of one page of the log: a page ends early rather than grow past this.
+pub const LOG_PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Data shards of a code.
+pub const DATA_SHARDS_MAX: u8 = 10;
+/// Data and parity shards of a code together.
+pub const SHARDS_MAX: u8 = 14;
+/// How far a device's clock may be ahead of the vault's, in milliseconds, before its entry is refused.
+pub const CLOCK_AHEAD_MS_MAX: u64 = 15 * 60 * 1000;
+
+const _: () = {
+    assert!(CHUNK_PLAIN_BYTES_MIN <= CHUNK_PLAIN_BYTES_DEFAULT && CHUNK_PLAIN_BYTES_DEFAULT <= CHUNK_PLAIN_BYTES_MAX);
+    assert!(RECORD_BYTES_MAX > CHUNK_PLAIN_BYTES_MAX as usize * 112 / 100);
+    assert!(DEPOSIT_BYTES_MAX > RECORD_BYTES_MAX);
+    assert!(DEPOSIT_BATCH_BYTES_MAX > DEPOSIT_BYTES_MAX);
+    assert!(MANIFEST_PAGE_ENTRIES_MAX * 68 < RECORD_BYTES_MAX);
+    assert!(MANIFEST_INLINE_ENTRIES_MAX <= MANIFEST_PAGE_ENTRIES_MAX);
+    assert!(OBJECT_CHUNKS_MAX as u64 * (CHUNK_PLAIN_BYTES_MIN as u64) >= 4 * (OBJECT_BYTES_MAX / 5));
+    assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
+    assert!(DATA_SHARDS_MAX < SHARDS_MAX);
+};

@@ -1,0 +1,147 @@
+//! Receipts: the vault's signed word that an entry is in the ledger and every byte it speaks of is durable.
+
+use crate::checkpoint::Checkpoint;
+use crate::codec::{Reader, Writer};
+use crate::limits::{CHECKPOINT_BYTES_MAX, PROOF_HASHES_MAX};
+use crate::sign::{Domain, PublicKey, Signature, SigningKey};
+use crate::{Digest, Error, Result, merkle};
+
+/// First bytes of every receipt.
+pub const MAGIC: [u8; 4] = *b"shsr";
+/// Version of the receipt format.
+pub const VERSION: u8 = 1;
+
+/// How durable the bytes were when the receipt was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Durable {
+    /// 1: synced on k + m volumes of one site (D1); 2: on both sites (D2)
+    pub level: u8,
+    /// sites
+    pub sites: u8,
+    /// data shards
+    pub k: u8,
+    /// parity shards, all of them synced
+    pub m: u8,
+}
+
+/// A place in the ledger with its proof; what receipts and read answers have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inclusion {
+    /// leaf index
+    pub index: u64,
+    /// the vault's clock when it accepted the entry, in milliseconds since 1970
+    pub accepted_ms: u64,
+    /// path from the leaf to the root of the checkpoint
+    pub proof: Vec<Digest>,
+    /// signed ledger head
+    pub checkpoint: String,
+}
+
+impl Inclusion {
+    /// Refuses it unless the vault signed the checkpoint and the proof places `leaf` under it.
+    pub fn verify(&self, leaf: &Digest, vault_key: &PublicKey) -> Result<Checkpoint> {
+        let checkpoint = Checkpoint::verify(&self.checkpoint, vault_key)?;
+        merkle::verify_inclusion(leaf, self.index, checkpoint.size, &self.proof, &checkpoint.root)?;
+        Ok(checkpoint)
+    }
+
+    /// Writes it into a structure.
+    pub fn write(&self, out: &mut Writer) {
+        out.u64(self.index).u64(self.accepted_ms);
+        write_proof(out, &self.proof);
+        out.var(self.checkpoint.as_bytes());
+    }
+
+    /// Reads it from a structure.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        Ok(Inclusion {
+            index: reader.u64("leaf index")?,
+            accepted_ms: reader.u64("accepted time")?,
+            proof: read_proof(reader)?,
+            checkpoint: reader.text(CHECKPOINT_BYTES_MAX, "checkpoint")?,
+        })
+    }
+}
+
+/// Writes a list of hashes.
+pub fn write_proof(out: &mut Writer, proof: &[Digest]) {
+    out.count(proof.len());
+    for hash in proof {
+        out.put(&hash.0);
+    }
+}
+
+/// Reads a list of hashes.
+pub fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Digest>> {
+    let count = reader.count(PROOF_HASHES_MAX, "proof hashes")?;
+    (0..count).map(|_| Digest::read(reader)).collect()
+}
+
+/// A receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// hash of the entry as a leaf
+    pub leaf: Digest,
+    /// where the entry is, and the proof
+    pub inclusion: Inclusion,
+    /// what was synced
+    pub durable: Durable,
+    /// the vault's signature over all of the above
+    pub signature: Signature,
+}
+
+impl Receipt {
+    /// Signs a receipt.
+    pub fn sign(leaf: Digest, inclusion: Inclusion, durable: Durable, key: &SigningKey) -> Self {
+        let signature = key.sign(Domain::Receipt, &signed_bytes(&leaf, &inclusion, durable));
+        Receipt { leaf, inclusion, durable, signature }
+    }
+
+    /// Refuses a receipt that this vault did not sign, or whose proof does not hold; gives the checkpoint it proves.
+    pub fn verify(&self, leaf: &Digest, vault_key: &PublicKey) -> Result<Checkpoint> {
+        if self.leaf != *leaf {
+            let (expected, found) = (leaf.to_string(), self.leaf.to_string());
+            return Err(Error::Mismatch { what: "entry of the receipt", expected, found });
+        }
+        let signed = signed_bytes(&self.leaf, &self.inclusion, self.durable);
+        vault_key.verify(Domain::Receipt, &signed, &self.signature)?;
+        self.inclusion.verify(leaf, vault_key)
+    }
+
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = signed_bytes(&self.leaf, &self.inclusion, self.durable);
+        bytes.extend_from_slice(&self.signature.0);
+        bytes
+    }
+
+    /// Parses a receipt without believing it.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "receipt");
+        if reader.array::<4>("receipt magic")? != MAGIC {
+            return Err(Error::Magic { what: "receipt" });
+        }
+        match reader.u8("receipt version")? {
+            VERSION => {}
+            found => return Err(Error::Version { what: "receipt", found, known: VERSION }),
+        }
+        let durable = Durable {
+            level: reader.u8("durable level")?,
+            sites: reader.u8("sites")?,
+            k: reader.u8("data shards")?,
+            m: reader.u8("parity shards")?,
+        };
+        let leaf = Digest::read(&mut reader)?;
+        let inclusion = Inclusion::read(&mut reader)?;
+        let signature = Signature::read(&mut reader)?;
+        reader.finish()?;
+        Ok(Receipt { leaf, inclusion, durable, signature })
+    }
+}
+
+fn signed_bytes(leaf: &Digest, inclusion: &Inclusion, durable: Durable) -> Vec<u8> {
+    let mut out = Writer::with_capacity(1024);
+    out.put(&MAGIC).u8(VERSION).u8(durable.level).u8(durable.sites).u8(durable.k).u8(durable.m).put(&leaf.0);
+    inclusion.write(&mut out);
+    out.finish()
+}

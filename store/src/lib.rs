@@ -1,0 +1,1 @@
+//! The operator's vault: intake, index, ledger, HTTP API

@@ -1,0 +1,1 @@
+//! Opaque records on media: volumes, segments, stripes, erasure coding, repair
