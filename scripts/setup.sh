@@ -1,0 +1,26 @@
+# Sourced by the scripts beside it: finds or installs what they need. Only a Rust toolchain and a C compiler are assumed.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=${SHOSOIN_VENV:-$root/.venv}
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+
+# apt_install PACKAGE...: only as root on Debian; elsewhere says what is missing.
+apt_install() {
+  command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || die "needed and not found: $*; install it and run this again"
+  apt-get install -y -qq "$@" >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq "$@" >/dev/null; }
+}
+
+need_rust() {
+  command -v cargo >/dev/null || die "cargo not found: a Rust toolchain is needed (rust-version in Cargo.toml)"
+  command -v cc >/dev/null || command -v gcc >/dev/null || die "no C compiler found: install gcc or clang"
+}
+
+# need_python PACKAGE...: a virtual environment with these packages.
+need_python() {
+  command -v python3 >/dev/null || apt_install python3 python3-venv
+  python3 -m venv --help >/dev/null 2>&1 || apt_install python3-venv
+  [ -x "$venv/bin/python" ] || python3 -m venv "$venv" || { apt_install python3-venv && python3 -m venv "$venv"; }
+  "$venv/bin/pip" install -q --disable-pip-version-check "$@"
+}
