@@ -1,1 +1,33 @@
-fn main() {}
+//! `shosoin-bench`: workloads, ceilings and rivals, never part of the product. Figures live in `bench/RESULTS.md`.
+
+mod memory;
+mod s3;
+mod site;
+
+use clap::{Parser, Subcommand};
+
+/// Why a run stopped; a benchmark only reports, nobody acts on kinds.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Parser)]
+#[command(name = "shosoin-bench", about = "Measures shosoin against the machine's own ceilings")]
+struct Arguments {
+    #[command(subcommand)]
+    workload: Workload,
+}
+
+#[derive(Subcommand)]
+enum Workload {
+    /// PUT and GET through S3 on loopback
+    S3(s3::Options),
+    /// peak memory while multipart uploads run side by side
+    Memory(memory::Options),
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    match Arguments::parse().workload {
+        Workload::S3(options) => s3::run(options).await,
+        Workload::Memory(options) => memory::run(options).await,
+    }
+}
