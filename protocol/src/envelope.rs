@@ -61,6 +61,8 @@ pub enum Context {
         page: u32,
         /// pages in all
         pages: u32,
+        /// salt of the sealing key
+        salt: [u8; 32],
     },
     /// Wrap of the data key of a version.
     Wrap {
@@ -96,7 +98,7 @@ impl Context {
     pub fn len(&self) -> usize {
         match self {
             Context::Chunk => 0,
-            Context::Manifest { .. } => 24,
+            Context::Manifest { .. } => 56,
             Context::Wrap { .. } => 56,
             Context::Summary { .. } => 48,
         }
@@ -128,8 +130,8 @@ pub fn write_aad(
     out.u32(sealed_len).zeros(4);
     match context {
         Context::Chunk => {}
-        Context::Manifest { version, page, pages } => {
-            out.put(&version.0).u32(*page).u32(*pages);
+        Context::Manifest { version, page, pages, salt } => {
+            out.put(&version.0).u32(*page).u32(*pages).put(salt);
         }
         Context::Wrap { version, epoch, wrap_no, salt } => {
             out.put(&version.0).u32(*epoch).u32(*wrap_no).put(salt);
@@ -230,7 +232,7 @@ fn read_context(reader: &mut Reader<'_>, kind: EnvelopeType) -> Result<Context> 
             if page >= pages {
                 return Err(Error::Invalid { what: "page number", why: "it must be below the page count" });
             }
-            Context::Manifest { version, page, pages }
+            Context::Manifest { version, page, pages, salt: reader.array("salt")? }
         }
         EnvelopeType::Wrap => Context::Wrap {
             version: VersionId::read(reader)?,
