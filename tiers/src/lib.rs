@@ -1,1 +1,32 @@
-//! Opaque records on media: volumes, segments, stripes, erasure coding, repair
+//! Opaque records on media. This crate keeps bytes that it cannot read, on media that will fail, and gives them back
+//! exactly or says that it cannot.
+//!
+//! From the bottom up: [`media`] is the storage of one volume and [`durable`] the one way a file on it is replaced;
+//! [`layout`] names what is where. A [`volume`] is a medium with a label. [`placement`] chooses volumes for the shards of a
+//! segment, and [`erasure`] computes them. Damage that was seen and worked around is a [`Finding`].
+//!
+//! Everything here is synchronous. Time, randomness and media are injected ([`clock`], [`media`]).
+
+pub mod buffer;
+pub mod clock;
+mod code;
+pub mod durable;
+pub mod erasure;
+mod error;
+mod finding;
+pub mod layout;
+pub mod media;
+pub mod placement;
+pub mod volume;
+
+pub use buffer::AlignedBuf;
+pub use clock::{Clock, Random, SystemClock, SystemRandom};
+pub use code::Code;
+pub use erasure::Erasure;
+pub use error::Error;
+pub use finding::Finding;
+pub use media::{Media, MediaFile};
+pub use volume::{Volume, VolumeLabel};
+
+/// Result of every call in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

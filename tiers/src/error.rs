@@ -1,0 +1,211 @@
+//! What can go wrong on media, with where and why.
+
+use shosoin_protocol::{ErrorKind, VolumeId};
+
+/// Why a call on media was refused or failed. `place` says which volume, as a person would find it; `path` is relative
+/// to the volume.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The folder or mount point of a volume is not there.
+    #[error("volume at {place} is absent")]
+    VolumeAbsent {
+        /// where it should be
+        place: String,
+        /// what the system said
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process has the volume open.
+    #[error("volume at {place} is in use by another process")]
+    VolumeBusy {
+        /// where it is
+        place: String,
+    },
+    /// Two volumes carry the same id: one is a copy, and writing to either would be writing to the wrong one.
+    #[error("volumes at {first} and {second} are both labelled {id}")]
+    VolumeDuplicate {
+        /// the id on both labels
+        id: VolumeId,
+        /// where the first one is
+        first: String,
+        /// where the second one is
+        second: String,
+    },
+    /// A new volume was asked for where there is one already.
+    #[error("volume at {place} has a label already")]
+    VolumeExists {
+        /// where it is
+        place: String,
+    },
+    /// Neither copy of the label is there.
+    #[error("volume at {place} has no label")]
+    LabelMissing {
+        /// where the volume is
+        place: String,
+    },
+    /// Both copies of the label are damaged or missing, so nobody can say which volume this is.
+    #[error("neither copy of the label of the volume at {place} is good")]
+    LabelDamaged {
+        /// where the volume is
+        place: String,
+        /// what is wrong with the first copy
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// The label was written by a newer release.
+    #[error("label of the volume at {place} cannot be read by this release")]
+    LabelUnsupported {
+        /// where the volume is
+        place: String,
+        /// which version it has
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// The volume can only be read.
+    #[error("volume at {place} is read-only, {call} of {path} was refused")]
+    ReadOnly {
+        /// where the volume is
+        place: String,
+        /// file or folder
+        path: String,
+        /// what was asked
+        call: &'static str,
+    },
+    /// The volume is full.
+    #[error("volume at {place} is full, {call} of {path} failed")]
+    NoSpace {
+        /// where the volume is
+        place: String,
+        /// file or folder
+        path: String,
+        /// what was asked
+        call: &'static str,
+    },
+    /// There is no such file or folder on the volume.
+    #[error("{path} is not on the volume at {place}")]
+    NotFound {
+        /// where the volume is
+        place: String,
+        /// file or folder
+        path: String,
+    },
+    /// A file that was to be created is there already; nothing on media is ever overwritten.
+    #[error("{path} is on the volume at {place} already")]
+    Exists {
+        /// where the volume is
+        place: String,
+        /// file or folder
+        path: String,
+    },
+    /// An earlier write or sync through this handle failed: what is on media is unknown, so the handle is never used again.
+    #[error("{call} of {path} on the volume at {place} was refused because an earlier one failed")]
+    Suspect {
+        /// where the volume is
+        place: String,
+        /// file
+        path: String,
+        /// what was asked
+        call: &'static str,
+    },
+    /// Any other failure of the medium.
+    #[error("{call} of {path} on the volume at {place} failed")]
+    Io {
+        /// where the volume is
+        place: String,
+        /// file or folder
+        path: String,
+        /// what was asked
+        call: &'static str,
+        /// what the system said
+        #[source]
+        source: std::io::Error,
+    },
+    /// A buffer, offset or length that is not a multiple of the block size: a mistake of ours.
+    #[error("{call} of {path} at {at}, {len_bytes} bytes, is not aligned to blocks")]
+    Misaligned {
+        /// file
+        path: String,
+        /// what was asked
+        call: &'static str,
+        /// offset in bytes
+        at: u64,
+        /// length in bytes
+        len_bytes: usize,
+    },
+    /// A code that is not one of the allowed ones.
+    #[error("code {found} is not one of {allowed}")]
+    Code {
+        /// what was asked for
+        found: String,
+        /// the allowed ones
+        allowed: &'static str,
+    },
+    /// Fewer than k good units of a stripe.
+    #[error("{good} good units are too few, {needed} are needed")]
+    TooFewUnits {
+        /// units that verified
+        good: usize,
+        /// data units of the code
+        needed: usize,
+    },
+    /// The erasure coder was called with the wrong number or lengths of units: a mistake of ours.
+    #[error("units do not fit the code: {why}")]
+    Units {
+        /// the rule it breaks
+        why: &'static str,
+    },
+    /// No choice of volumes keeps the promise that m losses are survived.
+    #[error("no {wanted} of {offered} volumes can hold a segment: {why}")]
+    Placement {
+        /// k + m
+        wanted: usize,
+        /// writable volumes with room
+        offered: usize,
+        /// the rule that cannot be kept
+        why: String,
+    },
+    /// Randomness was asked of the system and not given.
+    #[error("the system gave no random numbers: {why}")]
+    Random {
+        /// what the system said
+        why: String,
+    },
+    /// Bytes that are not what they must be.
+    #[error("{what} on the volume at {place} is not good")]
+    Format {
+        /// structure
+        what: String,
+        /// where the volume is
+        place: String,
+        /// what is wrong
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+}
+
+impl Error {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::NotFound { .. } => ErrorKind::NotFound,
+            Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
+            Error::Placement { .. } => ErrorKind::Refused,
+            Error::Code { .. } => ErrorKind::Invalid,
+            Error::LabelMissing { .. } | Error::LabelDamaged { .. } | Error::TooFewUnits { .. } => ErrorKind::Damaged,
+            Error::LabelUnsupported { .. } => ErrorKind::Unsupported,
+            Error::Format { source, .. } => match source.kind() {
+                ErrorKind::Unsupported => ErrorKind::Unsupported,
+                _ => ErrorKind::Damaged,
+            },
+            Error::Misaligned { .. } | Error::Units { .. } => ErrorKind::Bug,
+            Error::VolumeAbsent { .. }
+            | Error::VolumeBusy { .. }
+            | Error::ReadOnly { .. }
+            | Error::NoSpace { .. }
+            | Error::Suspect { .. }
+            | Error::Random { .. }
+            | Error::Io { .. } => ErrorKind::Unavailable,
+        }
+    }
+}

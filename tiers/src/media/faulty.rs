@@ -1,0 +1,7 @@
+//! Placeholder
+/// A fault.
+#[derive(Debug)]
+pub struct Fault;
+/// Media that fail.
+#[derive(Debug)]
+pub struct FaultyMedia;

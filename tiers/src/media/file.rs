@@ -1,0 +1,7 @@
+//! Placeholder
+/// Options.
+#[derive(Debug)]
+pub struct FileOptions;
+/// Media in a folder.
+#[derive(Debug)]
+pub struct FileMedia;

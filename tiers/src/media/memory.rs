@@ -1,0 +1,4 @@
+//! Placeholder
+/// Media in memory.
+#[derive(Debug)]
+pub struct MemoryMedia;
