@@ -1,1 +1,28 @@
-//! The operator's vault: intake, index, ledger, HTTP API
+//! The operator's vault: it takes deposits from hospitals, keeps them on media, proves what it keeps, and cannot
+//! read any of it. In reading order: [`vault`] is the front, [`intake`] checks a deposit, [`committer`] makes it durable
+//! and gives it its place in the [`ledger`], [`index`] remembers where things are, [`rebuild`] recreates that memory
+//! from media, and [`check`] compares the two.
+//!
+//! Invariants
+//! - Nothing is acknowledged before every byte it speaks of, the ledger entry and the checkpoint included, is synced.
+//! - Media are the truth. Index rows are hints: each is checked against the bytes it points to, and all of them can
+//!   be deleted at any time.
+//! - The ledger of a hospital has one writer: its committer.
+//! - Nothing here can open an envelope: this crate does not depend on `keyring`, and a test asserts it.
+//!
+//! Not here: bytes on media (`tiers`), sealing (`keyring`), names (`client`).
+
+pub mod check;
+pub mod config;
+pub mod error;
+pub mod hospitals;
+pub mod identity;
+pub mod status;
+pub mod vault;
+
+pub use check::{CheckOptions, CheckReport, Finding, Severity};
+pub use config::{Code, Config, Domains, IndexKind, VolumeSpec};
+pub use error::{Error, Result};
+pub use hospitals::HospitalInfo;
+pub use status::{Counters, Status};
+pub use vault::{InitOptions, OpenOptions, Vault};

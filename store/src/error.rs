@@ -1,0 +1,228 @@
+//! What can go wrong in the vault, and what it means to whoever asked.
+
+use shosoin_protocol::api::{Problem, code};
+use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, HospitalId, NameToken, VersionId};
+use std::path::PathBuf;
+
+/// Result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the vault did not do what it was asked. After any of these, nothing that was stored has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the vault's folder could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// what was tried, as in "read"
+        action: &'static str,
+        /// on which file
+        path: PathBuf,
+        /// why
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of the vault's folder does not say what it should.
+    #[error("{} is not usable: {why}", path.display())]
+    Config {
+        /// which file
+        path: PathBuf,
+        /// what is wrong with it, and what would be right
+        why: String,
+    },
+    /// Another process has this vault open.
+    #[error("vault {} is in use by another process", path.display())]
+    InUse {
+        /// folder of the vault
+        path: PathBuf,
+    },
+    /// Bytes from outside do not follow the format.
+    #[error("{what} was refused")]
+    Malformed {
+        /// what was sent
+        what: &'static str,
+        /// the rule it breaks
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// A well-formed request that breaks a rule of intake.
+    #[error("{what} was refused: {why}")]
+    Invalid {
+        /// what was sent
+        what: &'static str,
+        /// the rule it breaks
+        why: &'static str,
+    },
+    /// No enrolment of this hospital.
+    #[error("hospital {hospital} is not enrolled at this vault")]
+    UnknownHospital {
+        /// who called
+        hospital: HospitalId,
+    },
+    /// An enrolment that contradicts the one on file.
+    #[error("hospital {hospital} is already enrolled with other keys")]
+    EnrolmentDiffers {
+        /// whose enrolment
+        hospital: HospitalId,
+    },
+    /// The ledger does not list this device as enrolled.
+    #[error("device {device} {why}")]
+    UnknownDevice {
+        /// who signed
+        device: DeviceId,
+        /// never enrolled, or revoked
+        why: &'static str,
+    },
+    /// An entry that is not the device's next one: replayed, out of order, or after a refused one.
+    #[error("entry {found_seq} of device {device} is not its next: entry {expected_seq} after leaf {expected_prev} is")]
+    OutOfSequence {
+        /// who signed
+        device: DeviceId,
+        /// sequence that would be right
+        expected_seq: u64,
+        /// previous entry that would be right
+        expected_prev: Digest,
+        /// sequence found
+        found_seq: u64,
+    },
+    /// The head a device claims to have seen is not in this log's history.
+    #[error("device {device} has seen {seen_size} leaves with root {seen_root}, which this log never had")]
+    ForeignHistory {
+        /// who signed
+        device: DeviceId,
+        /// leaves it says it saw
+        seen_size: u64,
+        /// root it says it saw
+        seen_root: Digest,
+    },
+    /// A claimed time too far in the future.
+    #[error("clock of the device is {ahead_ms} ms ahead of the vault's, more than the {limit_ms} ms allowed")]
+    ClockSkew {
+        /// how far ahead
+        ahead_ms: u64,
+        /// how far is allowed
+        limit_ms: u64,
+    },
+    /// The condition on the name does not hold.
+    #[error("newest change of name {token} is {found}, which is not what the entry expected")]
+    ExpectedVersion {
+        /// which name
+        token: NameToken,
+        /// its newest change, or "none"
+        found: String,
+    },
+    /// A version id that was used before.
+    #[error("version {version} is in the ledger already")]
+    VersionExists {
+        /// the id
+        version: VersionId,
+    },
+    /// Addresses that are neither held nor sent along.
+    #[error("{count} addresses of the deposit are not held, {first} among them")]
+    MissingAddresses {
+        /// how many
+        count: usize,
+        /// one of them
+        first: Address,
+    },
+    /// There is no such thing.
+    #[error("{what} {id} is not held")]
+    NotFound {
+        /// record, version, name
+        what: &'static str,
+        /// which one
+        id: String,
+    },
+    /// A write whose outcome is not known: the log takes no more entries until the vault is opened again.
+    #[error("log of hospital {hospital} is read-only since {why}; reopen the vault to continue")]
+    ReadOnly {
+        /// whose log
+        hospital: HospitalId,
+        /// what happened
+        why: String,
+    },
+    /// Something that was stored does not say what it must.
+    #[error("{what} {id} is damaged: {why}")]
+    Damaged {
+        /// record, entry, proof
+        what: &'static str,
+        /// which one
+        id: String,
+        /// what is wrong
+        why: String,
+    },
+    /// The index failed; it is a cache, and opening the vault again rebuilds it.
+    #[error("index failed to {action}: {why}")]
+    Index {
+        /// what was tried
+        action: &'static str,
+        /// what the database said
+        why: String,
+    },
+    /// The vault is closing.
+    #[error("the vault is closing")]
+    Closing,
+    /// An invariant of ours is broken.
+    #[error("internal error: {0}")]
+    Bug(&'static str),
+}
+
+impl Error {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Config { .. } | Error::Malformed { .. } | Error::Invalid { .. } => ErrorKind::Invalid,
+            Error::OutOfSequence { .. } | Error::MissingAddresses { .. } => ErrorKind::Invalid,
+            Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
+            Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
+            Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
+            Error::NotFound { .. } => ErrorKind::NotFound,
+            Error::Io { .. } | Error::InUse { .. } | Error::ReadOnly { .. } => ErrorKind::Unavailable,
+            Error::Index { .. } | Error::Closing => ErrorKind::Unavailable,
+            Error::Damaged { .. } => ErrorKind::Damaged,
+            Error::Bug(_) => ErrorKind::Bug,
+        }
+    }
+
+    /// Stable code for the other side, kebab-case; those it acts on are in [`shosoin_protocol::api::code`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Io { .. } => "io",
+            Error::Config { .. } => "config",
+            Error::InUse { .. } => "in-use",
+            Error::Malformed { .. } => "malformed",
+            Error::Invalid { .. } => "invalid",
+            Error::UnknownHospital { .. } => code::UNKNOWN_HOSPITAL,
+            Error::EnrolmentDiffers { .. } => "enrolment-differs",
+            Error::UnknownDevice { .. } => code::UNKNOWN_DEVICE,
+            Error::OutOfSequence { .. } => code::OUT_OF_SEQUENCE,
+            Error::ForeignHistory { .. } => "foreign-history",
+            Error::ClockSkew { .. } => code::CLOCK_SKEW,
+            Error::ExpectedVersion { .. } => code::EXPECTED_VERSION,
+            Error::VersionExists { .. } => "version-exists",
+            Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
+            Error::NotFound { .. } => code::NOT_FOUND,
+            Error::ReadOnly { .. } => "read-only",
+            Error::Damaged { .. } => code::UNREADABLE,
+            Error::Index { .. } => "index",
+            Error::Closing => "closing",
+            Error::Bug(_) => "bug",
+        }
+    }
+
+    /// The failure as the vault API tells it, causes included.
+    pub fn problem(&self) -> Problem {
+        Problem { kind: self.kind().name().to_owned(), code: self.code().to_owned(), message: self.sentence() }
+    }
+
+    /// This error and its causes in one sentence.
+    fn sentence(&self) -> String {
+        let mut sentence = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            sentence.push_str(": ");
+            sentence.push_str(&error.to_string());
+            cause = error.source();
+        }
+        sentence
+    }
+}
