@@ -333,11 +333,19 @@ impl LogPage {
 
     /// Reads a body.
     pub fn decode(body: &Bytes) -> Result<Self> {
+        if body.len() > LOG_PAGE_BYTES_MAX {
+            let (found, limit) = (body.len() as u64, LOG_PAGE_BYTES_MAX as u64);
+            return Err(Error::OverLimit { what: "log page", found, limit });
+        }
         let mut reader = Reader::new(body, "log page");
         let count = reader.count(LOG_PAGE_ENTRIES_MAX, "entries of a log page")?;
-        let mut items = Vec::with_capacity(count);
+        let mut items: Vec<LogItem> = Vec::new();
         for _ in 0..count {
             let placed = PlacedEntry::decode(reader.var(ENTRY_BYTES_MAX + 16, "placed entry")?)?;
+            let next = items.last().map_or(Some(placed.index), |last| last.placed.index.checked_add(1));
+            if next != Some(placed.index) {
+                return Err(Error::Invalid { what: "log page", why: "its entries must be consecutive" });
+            }
             items.push(LogItem { placed, summary: body.slice_ref(reader.var(SUMMARY_BYTES_MAX, "summary")?) });
         }
         reader.finish()?;
@@ -363,6 +371,8 @@ pub struct Enrolment {
 impl Enrolment {
     /// First bytes.
     pub const MAGIC: [u8; 4] = *b"shsh";
+    /// Version of the enrolment format.
+    pub const VERSION: u8 = 1;
 
     /// The signed file.
     pub fn sign(&self, key: &SigningKey) -> Vec<u8> {
@@ -379,17 +389,18 @@ impl Enrolment {
             return Err(Error::Magic { what: "enrolment" });
         }
         match reader.u8("enrolment version")? {
-            1 => {}
-            found => return Err(Error::Version { what: "enrolment", found, known: 1 }),
+            Self::VERSION => {}
+            found => return Err(Error::Version { what: "enrolment", found, known: Self::VERSION }),
         }
         let suite = Suite::try_from(reader.u8("suite")?)?;
+        reader.zeros(2, "reserved bytes of the enrolment")?;
         let hospital = HospitalId::read(&mut reader)?;
         let (hospital_key, device_key) = (PublicKey::read(&mut reader)?, PublicKey::read(&mut reader)?);
         let tls_pin = reader.array("TLS pin")?;
         let signature = Signature::read(&mut reader)?;
         reader.finish()?;
-        if hospital_key.suite() != suite || device_key.suite() != suite {
-            return Err(Error::Suite { found: hospital_key.suite().code(), expected: "the suite of the enrolment" });
+        if let Some(other) = [&hospital_key, &device_key].into_iter().find(|key| key.suite() != suite) {
+            return Err(Error::Suite { found: other.suite().code(), expected: "the suite of the enrolment" });
         }
         let enrolment = Enrolment { suite, hospital, hospital_key, device_key, tls_pin };
         enrolment.hospital_key.verify(Domain::Enrolment, &enrolment.signed_bytes(), &signature)?;
@@ -398,7 +409,7 @@ impl Enrolment {
 
     fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.put(&Self::MAGIC).u8(1).u8(self.suite.code()).put(&self.hospital.0);
+        out.put(&Self::MAGIC).u8(Self::VERSION).u8(self.suite.code()).zeros(2).put(&self.hospital.0);
         self.hospital_key.write(&mut out);
         self.device_key.write(&mut out);
         out.put(&self.tls_pin);

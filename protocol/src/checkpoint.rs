@@ -7,9 +7,16 @@
 //! time <milliseconds since 1970>          extension lines: these two, in this order
 //! term <number of the sequencer's term>
 //!
-//! — shosoin-<vault id> <base64 of key hash (4) and signature (64)>
+//! — shosoin/<vault id>/<hospital id> <base64 of key id (4) and signature>
 //! ```
-//! Source: the C2SP `tlog-checkpoint` and `signed-note` texts. Algorithm bytes: 0x01 Ed25519, 0x02 ECDSA.
+//!
+//! Invariants
+//! - A text that parses is the text that signing gives back: one form of every number, no control characters.
+//! - Lines of other signers are read for their form and otherwise left alone: they may be witnesses.
+//!
+//! Suite 1 signs as type 0x01 (Ed25519, 64 bytes), suite 2 as type 0x02 (ECDSA P-256 in DER, key id over the DER of
+//! the key), so software that knows either can check and co-sign.
+//! Source: the C2SP texts `tlog-checkpoint` and `signed-note`.
 
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::sign::{Domain, PublicKey, Signature, SigningKey};
@@ -17,6 +24,9 @@ use crate::suite::sha256;
 use crate::{Digest, Error, HospitalId, Result, Suite, VaultId};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+
+/// What a signature line begins with: an em dash and a space.
+const DASH: &str = "\u{2014} ";
 
 /// A ledger head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,30 +48,32 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// The signed text.
     pub fn sign(&self, key: &SigningKey) -> String {
-        let text = self.text();
-        let name = signer_name(self.vault);
-        let mut line = key_hash(&name, &key.public()).to_vec();
-        line.extend_from_slice(&key.sign(Domain::Note, text.as_bytes()).0);
-        format!("{text}\n\u{2014} {name} {}\n", BASE64.encode(line))
+        let (text, origin) = (self.text(), self.origin());
+        let public = key.public();
+        let signature = key.sign(Domain::Note, text.as_bytes());
+        let mut line = key_id(&origin, &public).to_vec();
+        match public.suite() {
+            Suite::Default => line.extend_from_slice(&signature.0),
+            Suite::Cryptrec => line.extend(signature.to_der().unwrap_or_default()),
+        }
+        format!("{text}\n{DASH}{origin} {}\n", BASE64.encode(line))
     }
 
     /// Reads a signed text and refuses it unless the vault's key signed it. Signatures of others are left alone.
     pub fn verify(signed: &str, key: &PublicKey) -> Result<Self> {
         let (checkpoint, signatures) = Self::parse(signed)?;
-        let name = signer_name(checkpoint.vault);
-        let own_prefix = format!("\u{2014} {name} ");
-        let own = signatures.lines().find_map(|line| line.strip_prefix(&own_prefix));
-        let bad = Error::Signature { what: "checkpoint" };
-        let line = own.and_then(|text| BASE64.decode(text).ok()).ok_or(bad.clone())?;
-        match line.split_first_chunk::<4>() {
-            Some((hash, signature)) if *hash == key_hash(&name, key) && signature.len() == Signature::LEN => {
-                let mut fixed = [0; Signature::LEN];
-                fixed.copy_from_slice(signature);
-                key.verify(Domain::Note, checkpoint.text().as_bytes(), &Signature(fixed))?;
-                Ok(checkpoint)
+        let (text, origin) = (checkpoint.text(), checkpoint.origin());
+        let id = key_id(&origin, key);
+        let mut verified = false;
+        for line in signatures.lines() {
+            let (name, bytes) = parse_signature(line)?;
+            if let Some(signature) = bytes.strip_prefix(&id).filter(|_| name == origin) {
+                let bad = Error::Signature { what: "checkpoint" };
+                key.verify(Domain::Note, text.as_bytes(), &note_signature(key.suite(), signature).ok_or(bad)?)?;
+                verified = true;
             }
-            _ => Err(bad),
         }
+        if verified { Ok(checkpoint) } else { Err(Error::Signature { what: "checkpoint" }) }
     }
 
     /// Reads a signed text without believing it, and returns its signature lines.
@@ -71,17 +83,26 @@ impl Checkpoint {
             return Err(Error::OverLimit { what: "checkpoint", found: signed.len() as u64, limit: limit as u64 });
         }
         let bad = |why| Error::Invalid { what: "checkpoint", why };
-        let (text, signatures) = signed.split_once("\n\n").ok_or(bad("no blank line before its signatures"))?;
+        let (text, signatures) = signed.rsplit_once("\n\n").ok_or(bad("no blank line before its signatures"))?;
         let checkpoint = parse_text(text)?;
-        match checkpoint.text().strip_suffix('\n') == Some(text) && signatures.ends_with('\n') {
-            true => Ok((checkpoint, signatures)),
-            false => Err(bad("it is not in its canonical form")),
+        if checkpoint.text().strip_suffix('\n') != Some(text) {
+            return Err(bad("it is not in its canonical form"));
         }
+        match signatures.strip_suffix('\n') {
+            Some(lines) => lines.split('\n').try_for_each(|line| parse_signature(line).map(|_| ()))?,
+            None => return Err(bad("its last line must end in a newline")),
+        }
+        Ok((checkpoint, signatures))
+    }
+
+    /// What names the log, and its key, in the text.
+    fn origin(&self) -> String {
+        format!("shosoin/{}/{}", self.vault, self.hospital)
     }
 
     fn text(&self) -> String {
-        let (vault, hospital, root) = (self.vault, self.hospital, BASE64.encode(self.root.0));
-        format!("shosoin/{vault}/{hospital}\n{}\n{root}\ntime {}\nterm {}\n", self.size, self.time_ms, self.term)
+        let (origin, root) = (self.origin(), BASE64.encode(self.root.0));
+        format!("{origin}\n{}\n{root}\ntime {}\nterm {}\n", self.size, self.time_ms, self.term)
     }
 }
 
@@ -109,16 +130,30 @@ fn parse_text(text: &str) -> Result<Checkpoint> {
     })
 }
 
-fn signer_name(vault: VaultId) -> String {
-    format!("shosoin-{vault}")
+/// Reads one signature line: its name, and key id with signature.
+fn parse_signature(line: &str) -> Result<(&str, Vec<u8>)> {
+    let bad = Error::Invalid { what: "checkpoint", why: "a signature line must be dash, name, base64" };
+    let (name, text) = line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or(bad.clone())?;
+    let named = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+');
+    match BASE64.decode(text) {
+        Ok(bytes) if named && bytes.len() > 4 => Ok((name, bytes)),
+        _ => Err(bad),
+    }
 }
 
-/// First four bytes of SHA-256 over name, newline, algorithm byte and key, as signed notes have it.
-fn key_hash(name: &str, key: &PublicKey) -> [u8; 4] {
-    let algorithm = match key.suite() {
-        Suite::Default => 1,
-        Suite::Cryptrec => 2,
+fn note_signature(suite: Suite, bytes: &[u8]) -> Option<Signature> {
+    match suite {
+        Suite::Default => bytes.try_into().ok().map(Signature),
+        Suite::Cryptrec => Signature::from_der(bytes),
+    }
+}
+
+/// First four bytes of a SHA-256, as signed notes have it: over name, newline, 0x01 and an Ed25519 key, or over the
+/// DER form of a P-256 key alone.
+fn key_id(name: &str, key: &PublicKey) -> [u8; 4] {
+    let digest = match key.p256_spki() {
+        None => sha256(&[name.as_bytes(), b"\n\x01", key.as_bytes()]),
+        Some(spki) => sha256(&[&spki]),
     };
-    let digest = sha256(&[name.as_bytes(), b"\n", &[algorithm], key.as_bytes()]);
     [digest.0[0], digest.0[1], digest.0[2], digest.0[3]]
 }

@@ -220,6 +220,20 @@ impl Entry {
         Ok(Entry { statement, bytes: bytes.to_vec() })
     }
 
+    /// Refuses an entry that was made for another log or hospital.
+    pub fn expect(&self, log: LogId, hospital: HospitalId) -> Result<()> {
+        let (found_log, found_hospital) = (self.statement.log, self.statement.hospital);
+        if found_hospital != hospital {
+            let (expected, found) = (hospital.to_string(), found_hospital.to_string());
+            return Err(Error::Mismatch { what: "hospital of the entry", expected, found });
+        }
+        if found_log != log {
+            let (expected, found) = (log.to_string(), found_log.to_string());
+            return Err(Error::Mismatch { what: "log of the entry", expected, found });
+        }
+        Ok(())
+    }
+
     /// Refuses an entry that the device with this key did not sign.
     pub fn verify(&self, key: &PublicKey) -> Result<()> {
         let (signed, signature) = self.bytes.split_at(self.bytes.len() - Signature::LEN);
@@ -301,7 +315,7 @@ fn read_statement(reader: &mut Reader<'_>) -> Result<Statement> {
     let suite = Suite::try_from(reader.u8("suite")?)?;
     let kind = reader.u8("entry kind")?;
     reader.zeros(1, "reserved byte of the entry")?;
-    Ok(Statement {
+    let statement = Statement {
         suite,
         log: LogId::read(reader)?,
         hospital: HospitalId::read(reader)?,
@@ -311,7 +325,25 @@ fn read_statement(reader: &mut Reader<'_>) -> Result<Statement> {
         seen: Seen { size: reader.u64("seen size")?, root: Digest::read(reader)? },
         claimed_ms: reader.u64("claimed time")?,
         body: read_body(reader, kind)?,
-    })
+    };
+    check(&statement)?;
+    Ok(statement)
+}
+
+/// What one field says about another.
+fn check(statement: &Statement) -> Result<()> {
+    if statement.device_seq == 0 && statement.prev.0 != [0; 32] {
+        return Err(Error::Invalid { what: "previous entry", why: "the first entry of a device has none" });
+    }
+    if statement.seen.size == 0 && statement.seen != Seen::nothing() {
+        return Err(Error::Invalid { what: "seen root", why: "an empty log has the empty root" });
+    }
+    match &statement.body {
+        Body::Device(change) if change.key.suite() != statement.suite => {
+            Err(Error::Suite { found: change.key.suite().code(), expected: "the suite of the entry" })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read_body(reader: &mut Reader<'_>, kind: u8) -> Result<Body> {

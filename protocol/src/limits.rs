@@ -14,10 +14,12 @@ pub const RECORD_BYTES_MAX: usize = 18 * 1024 * 1024;
 pub const MANIFEST_PAGE_ENTRIES_MAX: usize = 4096;
 /// Entries inlined in the root page; a record of 1 GiB needs one manifest read.
 pub const MANIFEST_INLINE_ENTRIES_MAX: usize = 256;
-/// Pages of one manifest; with 4 MiB chunks an object of 64 TiB.
-pub const MANIFEST_PAGES_MAX: usize = 4096;
-/// Chunks of one object.
+/// Pages of one manifest besides its root.
+pub const MANIFEST_PAGES_MAX: usize = 128;
+/// Chunks of one object, so that its address list is one record: 2 TiB in chunks of 4 MiB, 8 TiB in chunks of 16 MiB.
 pub const OBJECT_CHUNKS_MAX: usize = MANIFEST_PAGE_ENTRIES_MAX * MANIFEST_PAGES_MAX;
+/// Addresses in one address list: every chunk of an object and every page of its manifest but the root.
+pub const ADDRESS_LIST_MAX: usize = OBJECT_CHUNKS_MAX + MANIFEST_PAGES_MAX;
 /// Largest object, in bytes: the limit of S3.
 pub const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024 * 1024;
 /// Longest name (S3 object key), in bytes of UTF-8.
@@ -26,22 +28,27 @@ pub const NAME_BYTES_MAX: usize = 1024;
 pub const BUCKET_BYTES_MAX: usize = 63;
 /// User metadata of one object, names and values together, in bytes.
 pub const USER_METADATA_BYTES_MAX: usize = 2 * 1024;
-/// One system header kept with an object (content type and the like), in bytes.
-pub const HEADER_BYTES_MAX: usize = 1024;
+/// System headers of one object (content type and the like), names and values together, in bytes: S3 takes 8 KiB.
+pub const HEADERS_BYTES_MAX: usize = 8 * 1024;
 /// Headers or metadata pairs of one object.
 pub const PAIRS_MAX: usize = 256;
 /// Tags of one object.
 pub const TAGS_MAX: usize = 50;
-/// Longest tag key or value, in bytes of UTF-8 (S3: 128 and 256 characters).
-pub const TAG_BYTES_MAX: usize = 1024;
+/// Tags of one object, names and values together, in bytes of UTF-8 (S3: 128 and 256 characters each).
+pub const TAGS_BYTES_MAX: usize = TAGS_MAX * (128 + 256) * 4;
 /// Parts of one multipart upload.
 pub const PARTS_MAX: usize = 10_000;
 /// Largest part, in bytes.
 pub const PART_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// Smallest part but the last, in bytes.
 pub const PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
-/// A sealed summary, in bytes: facts without chunk lists.
+/// A sealed summary, in bytes: facts without chunk lists. The largest facts, padded, still fit.
 pub const SUMMARY_BYTES_MAX: usize = 1024 * 1024;
+/// Largest encoding of object facts, in bytes: every part with a SHA-256, every pair full.
+pub const FACTS_BYTES_MAX: usize = PARTS_MAX * 93
+    + (HEADERS_BYTES_MAX + USER_METADATA_BYTES_MAX + TAGS_BYTES_MAX)
+    + 8 * (2 * PAIRS_MAX + TAGS_MAX)
+    + (BUCKET_BYTES_MAX + NAME_BYTES_MAX + 128);
 /// A ledger entry with its signature, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 4 * 1024;
 /// A checkpoint in text form, in bytes, witnesses included.
@@ -80,7 +87,9 @@ const _: () = {
     assert!(DEPOSIT_BATCH_BYTES_MAX > DEPOSIT_BYTES_MAX);
     assert!(MANIFEST_PAGE_ENTRIES_MAX * 68 < RECORD_BYTES_MAX);
     assert!(MANIFEST_INLINE_ENTRIES_MAX <= MANIFEST_PAGE_ENTRIES_MAX);
-    assert!(OBJECT_CHUNKS_MAX as u64 * (CHUNK_PLAIN_BYTES_MIN as u64) >= 4 * (OBJECT_BYTES_MAX / 5));
+    assert!(OBJECT_CHUNKS_MAX as u64 * (CHUNK_PLAIN_BYTES_MAX as u64) >= OBJECT_BYTES_MAX);
+    assert!(4 + ADDRESS_LIST_MAX * 32 < RECORD_BYTES_MAX);
+    assert!(FACTS_BYTES_MAX + FACTS_BYTES_MAX / 50 + 256 < SUMMARY_BYTES_MAX);
     assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
     assert!(DATA_SHARDS_MAX < SHARDS_MAX);
 };

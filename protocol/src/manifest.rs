@@ -132,16 +132,15 @@ impl ObjectFacts {
 
     /// Reads the facts.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        let bucket = reader.text(BUCKET_BYTES_MAX, "bucket")?;
-        let name = reader.text(NAME_BYTES_MAX, "name")?;
+        let (bucket, name) = read_place(reader)?;
         let (size_bytes, modified_ms) = (reader.u64("size")?, reader.u64("modified")?);
         let flags = reader.u8("object flags")?;
         if flags > 3 {
             return Err(Error::Invalid { what: "object flags", why: "unknown bits are set" });
         }
-        let headers = read_pairs(reader, PAIRS_MAX, "headers")?;
-        let metadata = read_pairs(reader, PAIRS_MAX, "user metadata")?;
-        let tags = read_pairs(reader, TAGS_MAX, "tags")?;
+        let headers = read_pairs(reader, PAIRS_MAX, HEADERS_BYTES_MAX, "headers")?;
+        let metadata = read_pairs(reader, PAIRS_MAX, USER_METADATA_BYTES_MAX, "user metadata")?;
+        let tags = read_pairs(reader, TAGS_MAX, TAGS_BYTES_MAX, "tags")?;
         let checksum = read_checksum(reader)?;
         let count = reader.count(PARTS_MAX, "parts")?;
         let mut parts: Vec<PartFact> = Vec::with_capacity(count.min(64));
@@ -170,6 +169,9 @@ impl ObjectFacts {
     }
 
     fn check(self) -> Result<Self> {
+        if self.size_bytes > OBJECT_BYTES_MAX {
+            return Err(Error::OverLimit { what: "size", found: self.size_bytes, limit: OBJECT_BYTES_MAX });
+        }
         let total = self.parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.size_bytes));
         if total != Some(self.size_bytes) {
             return Err(Error::Invalid { what: "size", why: "it must be the sum of the parts" });
@@ -185,8 +187,12 @@ impl ObjectFacts {
 }
 
 fn read_part(reader: &mut Reader<'_>) -> Result<PartFact> {
+    let number = reader.u16("part number")?;
+    if number == 0 || usize::from(number) > PARTS_MAX {
+        return Err(Error::Invalid { what: "part number", why: "it must be 1 to 10,000" });
+    }
     Ok(PartFact {
-        number: reader.u16("part number")?,
+        number,
         size_bytes: reader.u64("part size")?,
         md5: reader.array("part MD5")?,
         plain_digest: Digest::read(reader)?,
@@ -232,7 +238,7 @@ impl ManifestRoot {
         reader.finish()?;
         let paged = (chunk_count as usize).div_ceil(MANIFEST_PAGE_ENTRIES_MAX);
         let one_form = match pages.is_empty() {
-            true => chunk_count as usize == inline.len(),
+            true => chunk_count as usize == inline.len() && plain_bytes(&inline) == facts.size_bytes,
             false => inline.is_empty() && chunk_count as usize > MANIFEST_INLINE_ENTRIES_MAX && pages.len() == paged,
         };
         match one_form {
@@ -242,6 +248,11 @@ impl ManifestRoot {
             }
         }
     }
+}
+
+/// Bytes of plain text that `chunks` hold together.
+pub fn plain_bytes(chunks: &[ChunkRef]) -> u64 {
+    chunks.iter().map(|chunk| u64::from(chunk.plain_len)).sum()
 }
 
 /// A further page of a manifest: up to [`MANIFEST_PAGE_ENTRIES_MAX`] chunks.
@@ -294,7 +305,7 @@ impl AddressList {
     /// Reads a list; order and uniqueness are part of the form.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, "address list");
-        let count = reader.count(OBJECT_CHUNKS_MAX + MANIFEST_PAGES_MAX, "addresses")?;
+        let count = reader.count(ADDRESS_LIST_MAX, "addresses")?;
         if reader.left() != count * Address::LEN {
             return Err(Error::Invalid { what: "address list", why: "its length must match its count" });
         }
@@ -412,24 +423,26 @@ impl Summary {
         let kind = reader.u8("summary kind")?;
         let summary = match kind {
             1 => Summary::Object(ObjectFacts::read(&mut reader)?),
-            2 => Summary::Marker {
-                bucket: reader.text(BUCKET_BYTES_MAX, "bucket")?,
-                name: reader.text(NAME_BYTES_MAX, "name")?,
-                modified_ms: reader.u64("modified")?,
-                null_version: read_bool(&mut reader, "null version")?,
-            },
+            2 => {
+                let (bucket, name) = read_place(&mut reader)?;
+                let modified_ms = reader.u64("modified")?;
+                Summary::Marker { bucket, name, modified_ms, null_version: read_bool(&mut reader, "null version")? }
+            }
             3 => Summary::Bucket(read_bucket(&mut reader)?),
-            4 => Summary::Tags {
-                bucket: reader.text(BUCKET_BYTES_MAX, "bucket")?,
-                name: reader.text(NAME_BYTES_MAX, "name")?,
-                version: VersionId::read(&mut reader)?,
-                tags: read_pairs(&mut reader, TAGS_MAX, "tags")?,
-            },
-            5 => Summary::Withdrawn {
-                bucket: reader.text(BUCKET_BYTES_MAX, "bucket")?,
-                name: reader.text(NAME_BYTES_MAX, "name")?,
-                version: VersionId::read(&mut reader)?,
-            },
+            4 => {
+                let (bucket, name) = read_place(&mut reader)?;
+                let version = VersionId::read(&mut reader)?;
+                Summary::Tags {
+                    bucket,
+                    name,
+                    version,
+                    tags: read_pairs(&mut reader, TAGS_MAX, TAGS_BYTES_MAX, "tags")?,
+                }
+            }
+            5 => {
+                let (bucket, name) = read_place(&mut reader)?;
+                Summary::Withdrawn { bucket, name, version: VersionId::read(&mut reader)? }
+            }
             _ => return Err(Error::Invalid { what: "summary kind", why: "no such kind" }),
         };
         reader.finish()?;
@@ -437,8 +450,25 @@ impl Summary {
     }
 }
 
+/// Bucket and name; the name token has a zero byte between them, so a bucket has none.
+fn read_place(reader: &mut Reader<'_>) -> Result<(String, String)> {
+    let bucket = read_bucket_name(reader)?;
+    match reader.text(NAME_BYTES_MAX, "name")? {
+        name if name.is_empty() => Err(Error::Invalid { what: "name", why: "it must not be empty" }),
+        name => Ok((bucket, name)),
+    }
+}
+
+fn read_bucket_name(reader: &mut Reader<'_>) -> Result<String> {
+    match reader.text(BUCKET_BYTES_MAX, "bucket")? {
+        bucket if bucket.is_empty() => Err(Error::Invalid { what: "bucket", why: "it must not be empty" }),
+        bucket if bucket.contains('\0') => Err(Error::Invalid { what: "bucket", why: "it must have no zero byte" }),
+        bucket => Ok(bucket),
+    }
+}
+
 fn read_bucket(reader: &mut Reader<'_>) -> Result<BucketFacts> {
-    let bucket = reader.text(BUCKET_BYTES_MAX, "bucket")?;
+    let bucket = read_bucket_name(reader)?;
     let created_ms = reader.u64("created")?;
     let deleted = read_bool(reader, "deleted")?;
     let versioning = match reader.u8("versioning")? {
@@ -495,11 +525,18 @@ fn write_pairs(out: &mut Writer, pairs: &Pairs) {
     }
 }
 
-fn read_pairs(reader: &mut Reader<'_>, limit: usize, what: &'static str) -> Result<Pairs> {
+fn read_pairs(reader: &mut Reader<'_>, limit: usize, limit_bytes: usize, what: &'static str) -> Result<Pairs> {
     let count = reader.count(limit, what)?;
-    let mut pairs: Pairs = Vec::with_capacity(count);
+    let (mut pairs, mut bytes): (Pairs, usize) = (Vec::with_capacity(count), 0);
     for _ in 0..count {
-        let pair = (reader.text(HEADER_BYTES_MAX, what)?, reader.text(USER_METADATA_BYTES_MAX, what)?);
+        let pair = (reader.text(limit_bytes, what)?, reader.text(limit_bytes, what)?);
+        bytes += pair.0.len() + pair.1.len();
+        if bytes > limit_bytes {
+            return Err(Error::OverLimit { what, found: bytes as u64, limit: limit_bytes as u64 });
+        }
+        if pair.0.is_empty() {
+            return Err(Error::Invalid { what, why: "a name must not be empty" });
+        }
         if pairs.last().is_some_and(|last| last.0 >= pair.0) {
             return Err(Error::Invalid { what, why: "names must ascend, each once" });
         }

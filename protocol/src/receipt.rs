@@ -2,9 +2,9 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::codec::{Reader, Writer};
-use crate::limits::{CHECKPOINT_BYTES_MAX, PROOF_HASHES_MAX};
+use crate::limits::{CHECKPOINT_BYTES_MAX, DATA_SHARDS_MAX, PROOF_HASHES_MAX, SHARDS_MAX};
 use crate::sign::{Domain, PublicKey, Signature, SigningKey};
-use crate::{Digest, Error, Result, merkle};
+use crate::{Digest, Error, Result, Suite, merkle};
 
 /// First bytes of every receipt.
 pub const MAGIC: [u8; 4] = *b"shsr";
@@ -22,6 +22,20 @@ pub struct Durable {
     pub k: u8,
     /// parity shards, all of them synced
     pub m: u8,
+}
+
+impl Durable {
+    fn check(self) -> Result<Self> {
+        let bad = |why| Error::Invalid { what: "durable", why };
+        match (self.level, self.sites) {
+            (1, 1) | (2, 2..) => {}
+            _ => return Err(bad("level 1 is one site, level 2 is two sites or more")),
+        }
+        match (self.k, self.m) {
+            (1..=DATA_SHARDS_MAX, 1..) if self.k.saturating_add(self.m) <= SHARDS_MAX => Ok(self),
+            _ => Err(bad("no such code of k + m shards")),
+        }
+    }
 }
 
 /// A place in the ledger with its proof; what receipts and read answers have in common.
@@ -80,6 +94,8 @@ pub fn read_proof(reader: &mut Reader<'_>) -> Result<Vec<Digest>> {
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
+    /// algorithms of the hospital, and so of the vault's signature
+    pub suite: Suite,
     /// hash of the entry as a leaf
     pub leaf: Digest,
     /// where the entry is, and the proof
@@ -93,8 +109,9 @@ pub struct Receipt {
 impl Receipt {
     /// Signs a receipt.
     pub fn sign(leaf: Digest, inclusion: Inclusion, durable: Durable, key: &SigningKey) -> Self {
-        let signature = key.sign(Domain::Receipt, &signed_bytes(&leaf, &inclusion, durable));
-        Receipt { leaf, inclusion, durable, signature }
+        let suite = key.public().suite();
+        let signature = key.sign(Domain::Receipt, &signed_bytes(suite, &leaf, &inclusion, durable));
+        Receipt { suite, leaf, inclusion, durable, signature }
     }
 
     /// Refuses a receipt that this vault did not sign, or whose proof does not hold; gives the checkpoint it proves.
@@ -103,14 +120,17 @@ impl Receipt {
             let (expected, found) = (leaf.to_string(), self.leaf.to_string());
             return Err(Error::Mismatch { what: "entry of the receipt", expected, found });
         }
-        let signed = signed_bytes(&self.leaf, &self.inclusion, self.durable);
+        if vault_key.suite() != self.suite {
+            return Err(Error::Suite { found: self.suite.code(), expected: "the suite of the vault's key" });
+        }
+        let signed = signed_bytes(self.suite, &self.leaf, &self.inclusion, self.durable);
         vault_key.verify(Domain::Receipt, &signed, &self.signature)?;
         self.inclusion.verify(leaf, vault_key)
     }
 
     /// The bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = signed_bytes(&self.leaf, &self.inclusion, self.durable);
+        let mut bytes = signed_bytes(self.suite, &self.leaf, &self.inclusion, self.durable);
         bytes.extend_from_slice(&self.signature.0);
         bytes
     }
@@ -125,23 +145,27 @@ impl Receipt {
             VERSION => {}
             found => return Err(Error::Version { what: "receipt", found, known: VERSION }),
         }
+        let suite = Suite::try_from(reader.u8("suite")?)?;
         let durable = Durable {
             level: reader.u8("durable level")?,
             sites: reader.u8("sites")?,
             k: reader.u8("data shards")?,
             m: reader.u8("parity shards")?,
-        };
+        }
+        .check()?;
+        reader.zeros(2, "reserved bytes of the receipt")?;
         let leaf = Digest::read(&mut reader)?;
         let inclusion = Inclusion::read(&mut reader)?;
         let signature = Signature::read(&mut reader)?;
         reader.finish()?;
-        Ok(Receipt { leaf, inclusion, durable, signature })
+        Ok(Receipt { suite, leaf, inclusion, durable, signature })
     }
 }
 
-fn signed_bytes(leaf: &Digest, inclusion: &Inclusion, durable: Durable) -> Vec<u8> {
+fn signed_bytes(suite: Suite, leaf: &Digest, inclusion: &Inclusion, durable: Durable) -> Vec<u8> {
     let mut out = Writer::with_capacity(1024);
-    out.put(&MAGIC).u8(VERSION).u8(durable.level).u8(durable.sites).u8(durable.k).u8(durable.m).put(&leaf.0);
+    out.put(&MAGIC).u8(VERSION).u8(suite.code()).u8(durable.level).u8(durable.sites).u8(durable.k).u8(durable.m);
+    out.zeros(2).put(&leaf.0);
     inclusion.write(&mut out);
     out.finish()
 }

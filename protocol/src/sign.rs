@@ -1,13 +1,19 @@
 //! Signatures of both suites behind one pair of types. Signing is deterministic, so it needs no randomness here.
 //!
-//! Every signature but a checkpoint's covers `domain | 0 | message`: bytes signed for one purpose mean nothing
-//! for another. Checkpoints follow the public signed-note form and are signed as they are.
+//! Invariants
+//! - Every signature but a checkpoint's covers `domain | 0 | message`: bytes signed for one purpose mean nothing
+//!   for another. Checkpoints follow the public signed-note form and are signed as they are.
+//! - A key has one encoding, and a signature that verifies has no second form that verifies too: Ed25519 strictly,
+//!   with canonical points of full order; P-256 with compressed points (0x02, 0x03) and the lower of both `s`.
+//!
+//! Source: RFC 8032; FIPS 186-5; Chalkias et al., "Taming the many EdDSAs", 2020; C2SP `signed-note`.
 
 use crate::codec::{Reader, Writer};
 use crate::suite::sha256;
 use crate::{DeviceId, Error, Result, Suite};
 use ed25519_dalek::Signer as _;
 use p256::ecdsa::signature::Verifier as _;
+use std::str::FromStr;
 use zeroize::Zeroizing;
 
 /// What a signature is for; the text is part of what is signed.
@@ -63,6 +69,19 @@ impl Signature {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
         reader.array("signature").map(Signature)
     }
+
+    /// An ECDSA signature in DER, as signed notes have it; `None` if this is none.
+    pub(crate) fn to_der(self) -> Option<Vec<u8>> {
+        p256::ecdsa::Signature::from_slice(&self.0).ok().map(|signature| signature.to_der().as_bytes().to_vec())
+    }
+
+    /// Reads an ECDSA signature in DER.
+    pub(crate) fn from_der(der: &[u8]) -> Option<Self> {
+        let signature = p256::ecdsa::Signature::from_der(der).ok()?;
+        let mut out = [0; Signature::LEN];
+        out.copy_from_slice(&signature.to_bytes());
+        Some(Signature(out))
+    }
 }
 
 /// A public key with its suite.
@@ -96,11 +115,42 @@ impl PublicKey {
         writer.u8(self.suite().code()).put(self.as_bytes());
     }
 
-    /// Reads suite byte and key; points that are not on the curve are refused when they are used.
+    /// Reads suite byte and key, and refuses a key that could never verify, or that has another encoding.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        match Suite::try_from(reader.u8("key suite")?)? {
-            Suite::Default => reader.array("public key").map(PublicKey::Ed25519),
-            Suite::Cryptrec => reader.array("public key").map(PublicKey::P256),
+        let key = match Suite::try_from(reader.u8("key suite")?)? {
+            Suite::Default => PublicKey::Ed25519(reader.array("public key")?),
+            Suite::Cryptrec => PublicKey::P256(reader.array("public key")?),
+        };
+        key.point().map(|_| key)
+    }
+
+    /// The key as `SubjectPublicKeyInfo` in DER, as other software names P-256 keys.
+    pub(crate) fn p256_spki(&self) -> Option<Vec<u8>> {
+        match self.point() {
+            Ok(Point::P256(key)) => Some([&P256_SPKI_PREFIX[..], key.to_sec1_point(false).as_bytes()].concat()),
+            _ => None,
+        }
+    }
+
+    fn point(&self) -> Result<Point> {
+        let bad = |why| Error::Invalid { what: "public key", why };
+        match self {
+            PublicKey::Ed25519(bytes) => {
+                let not_a_point = "it is no point of the curve in canonical form";
+                let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| bad(not_a_point))?;
+                match (is_below_p25519(bytes), key.is_weak()) {
+                    (false, _) => Err(bad(not_a_point)),
+                    (true, true) => Err(bad("its order is small")),
+                    (true, false) => Ok(Point::Ed25519(key)),
+                }
+            }
+            PublicKey::P256(bytes) => {
+                let key = match bytes[0] {
+                    0x02 | 0x03 => p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).ok(),
+                    _ => None,
+                };
+                key.map(Point::P256).ok_or(bad("it is no compressed point of the curve"))
+            }
         }
     }
 
@@ -119,23 +169,61 @@ impl PublicKey {
         groups.join(" ")
     }
 
-    /// Refuses a signature that this key did not make over `message` in `domain`. Ed25519 is verified strictly.
+    /// Refuses a signature that this key did not make over `message` in `domain`, or not in its one canonical form.
     pub fn verify(&self, domain: Domain, message: &[u8], signature: &Signature) -> Result<()> {
-        let bad = Error::Signature { what: domain.what() };
         let message = domain.message(message);
-        let good = match self {
-            PublicKey::Ed25519(bytes) => {
-                let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| bad.clone())?;
+        let good = match self.point() {
+            Ok(Point::Ed25519(key)) => {
                 key.verify_strict(&message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
             }
-            PublicKey::P256(bytes) => {
-                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).map_err(|_| bad.clone())?;
-                let signature = p256::ecdsa::Signature::from_slice(&signature.0).map_err(|_| bad.clone())?;
-                key.verify(&message, &signature).is_ok()
-            }
+            Ok(Point::P256(key)) => p256::ecdsa::Signature::from_slice(&signature.0).is_ok_and(|signature| {
+                signature.normalize_s() == signature && key.verify(&message, &signature).is_ok()
+            }),
+            Err(_) => false,
         };
-        if good { Ok(()) } else { Err(bad) }
+        if good { Ok(()) } else { Err(Error::Signature { what: domain.what() }) }
     }
+}
+
+/// Hex of suite byte and key, as [`PublicKey::from_str`] reads it.
+impl std::fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:02x}{}", self.suite().code(), hex::encode(self.as_bytes()))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let bytes = match hex::decode(text) {
+            Ok(bytes) if !upper => bytes,
+            _ => return Err(Error::Invalid { what: "public key", why: "it must be lower-case hex" }),
+        };
+        let mut reader = Reader::new(&bytes, "public key");
+        let key = PublicKey::read(&mut reader)?;
+        reader.finish().map(|()| key)
+    }
+}
+
+/// A public key that is a point one can verify with.
+enum Point {
+    Ed25519(ed25519_dalek::VerifyingKey),
+    P256(p256::ecdsa::VerifyingKey),
+}
+
+/// What precedes the uncompressed point in the DER form of every P-256 key (RFC 5480).
+const P256_SPKI_PREFIX: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
+/// Whether the y coordinate is below 2^255 - 19, as RFC 8032 wants it and decompression does not insist.
+fn is_below_p25519(bytes: &[u8; 32]) -> bool {
+    let low_enough = bytes[0] < 0xed;
+    let middle_is_full = bytes[1..31].iter().all(|byte| *byte == 0xff);
+    low_enough || !middle_is_full || bytes[31] & 0x7f != 0x7f
 }
 
 /// A signing key of either suite. No `Debug`, no `Clone`; wiped when dropped by the libraries beneath.
@@ -177,8 +265,8 @@ impl SigningKey {
             Inner::Ed25519(key) => Signature(key.sign(&message).to_bytes()),
             Inner::P256(key) => {
                 let signature: p256::ecdsa::Signature = key.sign(&message);
-                let mut out = [0; 64];
-                out.copy_from_slice(&signature.to_bytes());
+                let mut out = [0; Signature::LEN];
+                out.copy_from_slice(&signature.normalize_s().to_bytes());
                 Signature(out)
             }
         }
