@@ -1,0 +1,192 @@
+//! Why the client could not do what it was asked. Object names never appear here: they are personal data.
+
+use shosoin_protocol::api::{Problem, code};
+use shosoin_protocol::{ErrorKind, VersionId};
+use std::path::PathBuf;
+
+/// A failure of the client, of its local state, or of the vault it talks to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The vault answered, and its answer is no.
+    #[error("the vault refused ({}): {}", .0.code, .0.message)]
+    Vault(Problem),
+    /// No answer came. What was asked may or may not have happened.
+    #[error("the vault at {endpoint} gave no answer to {operation}")]
+    Unreachable {
+        /// where the vault was looked for
+        endpoint: String,
+        /// what was asked
+        operation: &'static str,
+        /// what the connection said
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The vault answered with something that is not what was asked for, or that does not verify.
+    #[error("the vault's answer to {operation} does not hold")]
+    Answer {
+        /// what was asked
+        operation: &'static str,
+        /// what is wrong with it
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// The vault answered well-formed bytes that contradict what is known.
+    #[error("the vault's answer to {operation} contradicts what is known: {why}")]
+    Contradiction {
+        /// what was asked
+        operation: &'static str,
+        /// what it contradicts
+        why: String,
+    },
+    /// The peer is not the vault, or not for this hospital.
+    #[error("this is not the vault that was pinned: {what} is {found}, expected {expected}")]
+    WrongVault {
+        /// which fact differs
+        what: &'static str,
+        /// pinned
+        expected: String,
+        /// found
+        found: String,
+    },
+    /// The ledger the vault shows is not a continuation of the one remembered. Both signed heads are the evidence.
+    #[error("the vault's ledger {why}: remembered and offered head are kept as evidence")]
+    Head {
+        /// `went back`, `forked`, or what else it did
+        why: &'static str,
+        /// signed head that was remembered, as text
+        remembered: String,
+        /// signed head that was offered, as text
+        offered: String,
+    },
+    /// No such bucket.
+    #[error("there is no bucket {bucket}")]
+    NoSuchBucket {
+        /// bucket asked for
+        bucket: String,
+    },
+    /// The bucket exists already.
+    #[error("bucket {bucket} exists already")]
+    BucketExists {
+        /// bucket asked for
+        bucket: String,
+    },
+    /// The bucket still holds versions or markers.
+    #[error("bucket {bucket} is not empty")]
+    BucketNotEmpty {
+        /// bucket asked for
+        bucket: String,
+    },
+    /// The name has no such object now.
+    #[error("there is no such object in bucket {bucket}")]
+    NoSuchName {
+        /// bucket looked in
+        bucket: String,
+    },
+    /// The name has no such version.
+    #[error("there is no version {version} of this name in bucket {bucket}")]
+    NoSuchVersion {
+        /// bucket looked in
+        bucket: String,
+        /// version asked for
+        version: VersionId,
+    },
+    /// The version is a delete marker and has no content.
+    #[error("version {version} is a delete marker")]
+    IsMarker {
+        /// version asked for
+        version: VersionId,
+    },
+    /// The condition of a conditional write does not hold; nothing was changed.
+    #[error("the condition on the name does not hold")]
+    Precondition,
+    /// Something is longer or larger than it may be; refused before anything was sent.
+    #[error("{what} of {found} is over its limit of {limit}")]
+    OverLimit {
+        /// what is too large
+        what: &'static str,
+        /// its size
+        found: u64,
+        /// what is allowed, from `protocol::limits`
+        limit: u64,
+    },
+    /// The caller asked for something that cannot be; refused before anything was sent.
+    #[error("{what} is not valid: {why}")]
+    Invalid {
+        /// argument
+        what: &'static str,
+        /// the rule it breaks
+        why: &'static str,
+    },
+    /// What was read back is not what was stored.
+    #[error("version {version} is damaged: {why}")]
+    Damaged {
+        /// version that was read
+        version: VersionId,
+        /// what does not fit
+        why: String,
+    },
+    /// A file or folder of the local state.
+    #[error("local state at {}", path.display())]
+    State {
+        /// which one
+        path: PathBuf,
+        /// what the system said
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of the local state holds something else than it should.
+    #[error("local state at {} is damaged", path.display())]
+    StateDamaged {
+        /// which one
+        path: PathBuf,
+        /// what is wrong with it
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// The local view of names; it can be deleted and is rebuilt from the vault.
+    #[error("the local view of names failed")]
+    View(#[source] fjall::Error),
+    /// A row of the local view does not decode; delete the view and it is rebuilt from the vault.
+    #[error("a row of the local view of names is damaged")]
+    ViewDamaged(#[source] shosoin_protocol::Error),
+    /// The client was closed while this waited.
+    #[error("the client is closing")]
+    Closing,
+    /// A background task ended without an answer: a bug of ours.
+    #[error("{task} ended without an answer")]
+    Lost {
+        /// which task
+        task: &'static str,
+    },
+}
+
+impl Error {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Vault(problem) => problem.kind(),
+            Error::Unreachable { .. } | Error::Closing => ErrorKind::Unavailable,
+            Error::NoSuchBucket { .. } | Error::NoSuchName { .. } | Error::NoSuchVersion { .. } => ErrorKind::NotFound,
+            Error::BucketExists { .. } | Error::BucketNotEmpty { .. } | Error::Precondition => ErrorKind::Refused,
+            Error::WrongVault { .. } | Error::Head { .. } => ErrorKind::Refused,
+            Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,
+            Error::Answer { .. } | Error::Contradiction { .. } | Error::Damaged { .. } => ErrorKind::Damaged,
+            Error::StateDamaged { source, .. } | Error::ViewDamaged(source) => match source.kind() {
+                ErrorKind::Unsupported => ErrorKind::Unsupported,
+                _ => ErrorKind::Damaged,
+            },
+            Error::State { .. } | Error::View(_) => ErrorKind::Unavailable,
+            Error::Lost { .. } => ErrorKind::Bug,
+        }
+    }
+
+    /// Whether the vault refused with this code of [`shosoin_protocol::api::code`].
+    pub fn is_problem(&self, wanted: &str) -> bool {
+        matches!(self, Error::Vault(problem) if problem.code == wanted)
+    }
+
+    /// Whether the vault says it has no such record, version or name.
+    pub fn is_not_found(&self) -> bool {
+        self.is_problem(code::NOT_FOUND)
+    }
+}
