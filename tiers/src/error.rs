@@ -1,6 +1,6 @@
 //! What can go wrong on media, with where and why.
 
-use shosoin_protocol::{ErrorKind, VolumeId};
+use shosoin_protocol::{Address, ErrorKind, SegmentId, VolumeId};
 
 /// Why a call on media was refused or failed. `place` says which volume, as a person would find it; `path` is relative
 /// to the volume.
@@ -165,6 +165,75 @@ pub enum Error {
         /// the rule that cannot be kept
         why: String,
     },
+    /// Too few volumes take writes for a new segment; nothing was acknowledged.
+    #[error("{writable} volumes take writes, a segment needs {needed}")]
+    NoWritableMedia {
+        /// k + m
+        needed: usize,
+        /// volumes that are present, not suspect, not read-only and have room
+        writable: usize,
+    },
+    /// No present volume has a shard of this segment.
+    #[error("no present volume has segment {segment}")]
+    SegmentUnknown {
+        /// the segment
+        segment: SegmentId,
+    },
+    /// What a segment holds cannot be listed: too few of its shards are present, or its table is lost.
+    #[error("segment {segment} cannot be listed: {why}")]
+    SegmentUnreadable {
+        /// the segment
+        segment: SegmentId,
+        /// what is missing
+        why: String,
+    },
+    /// Fewer than k good units of the record's stripe are left.
+    #[error("record {address} in segment {segment} at {stripe_at} is unreadable: {good} good units of {needed} needed")]
+    RecordUnreadable {
+        /// the record
+        address: Address,
+        /// its segment
+        segment: SegmentId,
+        /// offset of its stripe in every shard
+        stripe_at: u64,
+        /// units that verified
+        good: usize,
+        /// units that are needed
+        needed: usize,
+    },
+    /// The stripe is good, and the record is not in it where the location says: the location is wrong.
+    #[error("record {address} is not in segment {segment} at {stripe_at}")]
+    RecordElsewhere {
+        /// the record
+        address: Address,
+        /// segment of the location
+        segment: SegmentId,
+        /// stripe of the location
+        stripe_at: u64,
+    },
+    /// A record longer than the format allows.
+    #[error("record {address} of {len_bytes} bytes is longer than {limit_bytes}")]
+    RecordTooLarge {
+        /// the record
+        address: Address,
+        /// its length
+        len_bytes: usize,
+        /// the limit
+        limit_bytes: usize,
+    },
+    /// Bytes that were to be a location and are not.
+    #[error("location of a record is not valid")]
+    Location {
+        /// what is wrong
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// A thread of ours ended before it answered.
+    #[error("{what} was abandoned")]
+    Abandoned {
+        /// what it was doing
+        what: &'static str,
+    },
     /// Randomness was asked of the system and not given.
     #[error("the system gave no random numbers: {why}")]
     Random {
@@ -188,22 +257,24 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::NotFound { .. } => ErrorKind::NotFound,
+            Error::NotFound { .. } | Error::SegmentUnknown { .. } | Error::RecordElsewhere { .. } => ErrorKind::NotFound,
             Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
             Error::Placement { .. } => ErrorKind::Refused,
-            Error::Code { .. } => ErrorKind::Invalid,
+            Error::Code { .. } | Error::RecordTooLarge { .. } | Error::Location { .. } => ErrorKind::Invalid,
+            Error::RecordUnreadable { .. } | Error::SegmentUnreadable { .. } => ErrorKind::Damaged,
             Error::LabelMissing { .. } | Error::LabelDamaged { .. } | Error::TooFewUnits { .. } => ErrorKind::Damaged,
             Error::LabelUnsupported { .. } => ErrorKind::Unsupported,
             Error::Format { source, .. } => match source.kind() {
                 ErrorKind::Unsupported => ErrorKind::Unsupported,
                 _ => ErrorKind::Damaged,
             },
-            Error::Misaligned { .. } | Error::Units { .. } => ErrorKind::Bug,
+            Error::Misaligned { .. } | Error::Units { .. } | Error::Abandoned { .. } => ErrorKind::Bug,
             Error::VolumeAbsent { .. }
             | Error::VolumeBusy { .. }
             | Error::ReadOnly { .. }
             | Error::NoSpace { .. }
             | Error::Suspect { .. }
+            | Error::NoWritableMedia { .. }
             | Error::Random { .. }
             | Error::Io { .. } => ErrorKind::Unavailable,
         }

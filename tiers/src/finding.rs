@@ -1,26 +1,239 @@
-//! Findings: damage that was seen and worked around. A finding is a line of a report, not an error.
+//! Findings: what opening, reading or checking media met that is not as it should be. A finding is reported and the
+//! walk goes on; it names volume, segment, shard and offset, and carries no payload.
 
-use shosoin_protocol::VolumeId;
+use shosoin_protocol::{Digest, SegmentId, VolumeId};
+use std::fmt;
 
-/// Something on media that is not as it should be, and where. Carries no payload.
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; nothing acknowledged is touched.
+    Note,
+    /// Redundancy is lost, data is not: repair brings it back.
+    Degraded,
+    /// Data cannot be read with what is present.
+    Lost,
+}
+
+impl Severity {
+    /// Name in JSON and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Degraded => "degraded",
+            Severity::Lost => "lost",
+        }
+    }
+}
+
+/// What was met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Finding {
+pub enum Defect {
     /// One copy of a volume's label is damaged, missing or older; the other one was used.
     Label {
-        /// volume, by its good copy
-        volume: VolumeId,
         /// which copy, relative to the volume
         path: String,
         /// what is wrong with it
         why: String,
     },
+    /// A volume could not be listed; what it holds is unknown, which is not the same as empty.
+    VolumeUnlisted {
+        /// why
+        why: String,
+    },
+    /// A file that is not a shard lies among the shards.
+    ForeignFile {
+        /// its name
+        name: String,
+    },
+    /// Two volumes hold the same shard; the first is used.
+    ShardTwice,
+    /// No present volume holds this shard.
+    ShardMissing,
+    /// The shard exists and cannot be read here.
+    ShardUnreadable {
+        /// why
+        why: String,
+    },
+    /// A unit header is damaged, or is not the one that belongs here.
+    HeaderDamaged {
+        /// why it was refused
+        why: String,
+    },
+    /// A unit's bytes are not what its header says.
+    UnitDamaged {
+        /// digest in the header
+        expected: Digest,
+        /// digest of the bytes
+        found: Digest,
+    },
+    /// The footer of a closed segment is missing or damaged on this shard.
+    FooterDamaged {
+        /// why it was refused
+        why: String,
+    },
+    /// A record's frame or bytes are not what the footer says.
+    RecordDamaged {
+        /// why it was refused
+        why: String,
+    },
+    /// The last stripe was never completed and never acknowledged; its bytes stay where they are as evidence.
+    StripeTorn {
+        /// units that are good
+        good: u8,
+        /// units it would need
+        needed: u8,
+    },
+    /// A committed stripe has too few good units.
+    StripeLost {
+        /// units that are good
+        good: u8,
+        /// units it needs
+        needed: u8,
+    },
+    /// Too few shards are present to read the segment.
+    SegmentUnreadable {
+        /// shards present
+        present: u8,
+        /// shards it needs
+        needed: u8,
+    },
+    /// The segment was not closed by its writer; it was recovered and closed.
+    SegmentRecovered {
+        /// stripes kept
+        stripes: u32,
+        /// records kept
+        records: u32,
+    },
+    /// A footer could not be written on this volume.
+    FooterUnwritten {
+        /// why
+        why: String,
+    },
 }
 
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Defect {
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
         match self {
-            Finding::Label { volume, path, why } => write!(f, "{path} of volume {volume} is not good: {why}"),
+            Defect::SegmentRecovered { .. } | Defect::StripeTorn { .. } | Defect::ForeignFile { .. } | Defect::ShardTwice => {
+                Severity::Note
+            }
+            Defect::StripeLost { .. } | Defect::SegmentUnreadable { .. } => Severity::Lost,
+            _ => Severity::Degraded,
         }
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Defect::Label { path, why } => write!(f, "{path} is not good: {why}"),
+            Defect::VolumeUnlisted { why } => write!(f, "volume cannot be listed: {why}"),
+            Defect::ForeignFile { name } => write!(f, "{name} is not a shard of ours"),
+            Defect::ShardTwice => write!(f, "the same shard exists on another volume, which is used instead"),
+            Defect::ShardMissing => write!(f, "shard is on no present volume"),
+            Defect::ShardUnreadable { why } => write!(f, "shard cannot be read: {why}"),
+            Defect::HeaderDamaged { why } => write!(f, "unit header is damaged: {why}"),
+            Defect::UnitDamaged { expected, found } => write!(f, "unit is damaged: expected {expected}, found {found}"),
+            Defect::FooterDamaged { why } => write!(f, "footer is missing or damaged: {why}"),
+            Defect::RecordDamaged { why } => write!(f, "record is damaged: {why}"),
+            Defect::StripeTorn { good, needed } => {
+                write!(f, "unacknowledged last stripe set aside: {good} good units of {needed} needed")
+            }
+            Defect::StripeLost { good, needed } => write!(f, "stripe is lost: {good} good units of {needed} needed"),
+            Defect::SegmentUnreadable { present, needed } => {
+                write!(f, "segment is unreadable: {present} shards present of {needed} needed")
+            }
+            Defect::SegmentRecovered { stripes, records } => {
+                write!(f, "segment was recovered with {stripes} stripes and {records} records, and closed")
+            }
+            Defect::FooterUnwritten { why } => write!(f, "footer could not be written: {why}"),
+        }
+    }
+}
+
+/// Where something is; as much as is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// volume
+    pub volume: Option<VolumeId>,
+    /// segment
+    pub segment: Option<SegmentId>,
+    /// shard of the segment
+    pub shard: Option<u8>,
+    /// offset in the shard file, in bytes
+    pub offset: Option<u64>,
+}
+
+impl Place {
+    /// A segment as a whole.
+    pub fn segment(segment: SegmentId) -> Self {
+        Place { segment: Some(segment), ..Place::default() }
+    }
+
+    /// A volume as a whole.
+    pub fn volume(volume: VolumeId) -> Self {
+        Place { volume: Some(volume), ..Place::default() }
+    }
+
+    /// The same place, at this shard, on this volume if it is known.
+    pub fn shard(self, shard: u8, volume: Option<VolumeId>) -> Self {
+        Place { shard: Some(shard), volume, ..self }
+    }
+
+    /// The same place, at this offset.
+    pub fn at(self, offset: u64) -> Self {
+        Place { offset: Some(offset), ..self }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        if let Some(volume) = self.volume {
+            write!(f, "volume {volume}")?;
+            comma = ", ";
+        }
+        if let Some(segment) = self.segment {
+            write!(f, "{comma}segment {segment}")?;
+            comma = ", ";
+        }
+        if let Some(shard) = self.shard {
+            write!(f, "{comma}shard {shard}")?;
+            comma = ", ";
+        }
+        if let Some(offset) = self.offset {
+            write!(f, "{comma}offset {offset}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is not as it should be, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// where
+    pub place: Place,
+    /// what
+    pub defect: Defect,
+}
+
+impl Finding {
+    /// A finding.
+    pub fn new(place: Place, defect: Defect) -> Self {
+        Finding { place, defect }
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        self.defect.severity()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.defect)
     }
 }

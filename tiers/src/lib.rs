@@ -3,7 +3,8 @@
 //!
 //! From the bottom up: [`media`] is the storage of one volume and [`durable`] the one way a file on it is replaced;
 //! [`layout`] names what is where. A [`volume`] is a medium with a label. [`placement`] chooses volumes for the shards of a
-//! segment, and [`erasure`] computes them. Damage that was seen and worked around is a [`Finding`].
+//! segment, and [`erasure`] computes them. A [`Record`] lies in a stripe of a segment; a [`Tier`] is all volumes of one
+//! media class and every segment on them. Damage that was seen and worked around is a [`Finding`].
 //!
 //! Everything here is synchronous. Time, randomness and media are injected ([`clock`], [`media`]).
 
@@ -17,6 +18,8 @@ mod finding;
 pub mod layout;
 pub mod media;
 pub mod placement;
+mod record;
+mod tier;
 pub mod volume;
 
 pub use buffer::AlignedBuf;
@@ -24,8 +27,12 @@ pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use code::Code;
 pub use erasure::Erasure;
 pub use error::Error;
-pub use finding::Finding;
+pub use finding::{Defect, Finding, Place, Severity};
 pub use media::{Media, MediaFile};
+pub use record::{FRAME_LEN, Frame, Location, Record};
+pub use tier::{
+    Committed, RepairItem, SegmentInfo, SegmentState, Tier, TierCounters, TierOptions, VolumeState, VolumeStatus, Walked,
+};
 pub use volume::{Volume, VolumeLabel};
 
 /// Result of every call in this crate.
