@@ -117,6 +117,15 @@ pub enum Error {
         /// the rule it breaks
         why: &'static str,
     },
+    /// Sealing, opening or wrapping failed.
+    #[error("{what} could not be sealed or opened")]
+    Keyring {
+        /// what it was
+        what: &'static str,
+        /// why
+        #[source]
+        source: shosoin_keyring::Error,
+    },
     /// What was read back is not what was stored.
     #[error("version {version} is damaged: {why}")]
     Damaged {
@@ -175,6 +184,7 @@ impl Error {
                 ErrorKind::Unsupported => ErrorKind::Unsupported,
                 _ => ErrorKind::Damaged,
             },
+            Error::Keyring { source, .. } => source.kind(),
             Error::State { .. } | Error::View(_) => ErrorKind::Unavailable,
             Error::Lost { .. } => ErrorKind::Bug,
         }

@@ -1,10 +1,27 @@
 //! The key-holding client: chunk, seal, upload, fetch, verify, local view of names.
 
+pub mod client;
 pub mod error;
+pub mod fetch;
+pub mod object;
+pub mod options;
+pub mod part;
 pub mod transport;
+pub mod upload;
+pub mod verify;
+pub mod view;
 
+pub use client::Client;
 pub use error::Error;
+pub use fetch::OpenObject;
+pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
+pub use options::ClientOptions;
+pub use part::PartContent;
 pub use transport::Transport;
+pub use upload::ObjectWriter;
+pub use verify::{Proof, VerifyOptions};
+pub use view::list::{ListPage, ListQuery, ListedObject, ListedVersion, VersionsPage, VersionsQuery};
+pub use view::row::{RowContent, ViewRow};
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,37 @@
+//! How a client is set up.
+
+use shosoin_protocol::sign::PublicKey;
+use std::path::PathBuf;
+
+/// Memory that plain text and sealed bytes on their way to the vault may take, all writers together, in bytes.
+pub const UPLOAD_MEMORY_BYTES_DEFAULT: usize = 160 * 1024 * 1024;
+/// Memory that readers together may fill ahead of what is asked of them, in bytes.
+pub const READ_AHEAD_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
+
+/// Options of [`Client::open`](crate::Client::open).
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// folder for the remembered head and the local view of names; made if it is not there
+    pub state_dir: PathBuf,
+    /// key of the vault; without it, the key met first is remembered in the state and demanded from then on
+    pub vault_key: Option<PublicKey>,
+    /// bytes on their way up, all writers together
+    pub upload_memory_bytes: usize,
+    /// bytes read ahead, all readers together
+    pub read_ahead_bytes: usize,
+    /// threads that seal, and that verify long stretches of the ledger
+    pub threads: usize,
+}
+
+impl ClientOptions {
+    /// The defaults over a state folder.
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        ClientOptions {
+            state_dir: state_dir.into(),
+            vault_key: None,
+            upload_memory_bytes: UPLOAD_MEMORY_BYTES_DEFAULT,
+            read_ahead_bytes: READ_AHEAD_BYTES_DEFAULT,
+            threads: std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+}

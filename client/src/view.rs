@@ -1,0 +1,4 @@
+//! The local view of names.
+
+pub mod list;
+pub mod row;
