@@ -158,6 +158,22 @@ pub enum Error {
         /// what the database said
         why: String,
     },
+    /// The address to listen on cannot be had.
+    #[error("cannot listen on {listen}")]
+    Listen {
+        /// address of the API
+        listen: std::net::SocketAddr,
+        /// why
+        #[source]
+        source: std::io::Error,
+    },
+    /// The TLS identity of the vault cannot be used.
+    #[error("TLS identity of the vault is not usable")]
+    Tls {
+        /// why
+        #[source]
+        source: rustls::Error,
+    },
     /// The vault is closing.
     #[error("the vault is closing")]
     Closing,
@@ -177,8 +193,8 @@ impl Error {
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Io { .. } | Error::InUse { .. } | Error::ReadOnly { .. } => ErrorKind::Unavailable,
-            Error::Index { .. } | Error::Closing => ErrorKind::Unavailable,
-            Error::Damaged { .. } => ErrorKind::Damaged,
+            Error::Index { .. } | Error::Closing | Error::Listen { .. } => ErrorKind::Unavailable,
+            Error::Damaged { .. } | Error::Tls { .. } => ErrorKind::Damaged,
             Error::Bug(_) => ErrorKind::Bug,
         }
     }
@@ -204,6 +220,8 @@ impl Error {
             Error::ReadOnly { .. } => "read-only",
             Error::Damaged { .. } => code::UNREADABLE,
             Error::Index { .. } => "index",
+            Error::Listen { .. } => "listen",
+            Error::Tls { .. } => "tls-identity",
             Error::Closing => "closing",
             Error::Bug(_) => "bug",
         }

@@ -16,6 +16,7 @@ pub mod check;
 pub mod config;
 pub mod error;
 pub mod hospitals;
+pub mod http;
 pub mod identity;
 pub mod status;
 pub mod vault;

@@ -1,0 +1,176 @@
+//! The routes: parse, reserve memory, call the vault, encode. One function for each line of the table in
+//! [`shosoin_protocol::api`], in its order.
+
+use super::budget::Budget;
+use super::reply::{self, Refusal, Reply};
+use crate::Vault;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Path, Query, State};
+use axum::routing::{get, post, put};
+use axum::{Extension, Router};
+use bytes::{Bytes, BytesMut};
+use http::Uri;
+use http_body_util::BodyExt as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use shosoin_protocol::api::{DepositBatch, decode_addresses};
+use shosoin_protocol::codec::Writer;
+use shosoin_protocol::limits::{
+    ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX, RECORD_BYTES_MAX,
+};
+use shosoin_protocol::{Address, DeviceId, ErrorKind, HospitalId, NameToken, VersionId, receipt};
+use std::time::Duration;
+
+/// What every handler needs.
+#[derive(Clone)]
+struct Api {
+    vault: Vault,
+    budget: Budget,
+}
+
+/// The routes over `vault`; the caller is the [`HospitalId`] among the extensions of the request.
+pub(super) fn router(vault: Vault, budget: Budget) -> Router {
+    Router::new()
+        .route("/v1/hello", get(hello))
+        .route("/v1/chunks/missing", post(missing))
+        .route("/v1/chunks/{address}", put(put_chunk))
+        .route("/v1/records/{address}", get(record))
+        .route("/v1/deposits", post(deposit))
+        .route("/v1/versions/{version}", get(version))
+        .route("/v1/names/{token}", get(name))
+        .route("/v1/devices/{device}", get(device))
+        .route("/v1/log/checkpoint", get(checkpoint))
+        .route("/v1/log/entries", get(log_entries))
+        .route("/v1/log/consistency", get(consistency))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
+        .with_state(Api { vault, budget })
+}
+
+type Caller = Extension<HospitalId>;
+
+async fn hello(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
+    Ok(reply::json(&api.vault.hello(hospital).await?))
+}
+
+async fn missing(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
+    let body = api.body(body, 4 + ADDRESS_QUERY_MAX * Address::LEN).await?;
+    let missing = api.vault.missing(hospital, &decode_addresses(&body)?).await?;
+    Ok(reply::bytes(missing.into_iter().map(u8::from).collect::<Vec<u8>>()))
+}
+
+async fn put_chunk(
+    State(api): State<Api>,
+    Extension(hospital): Caller,
+    Path(address): Path<String>,
+    body: Body,
+) -> Reply {
+    let address: Address = address.parse()?;
+    let chunk = api.body(body, RECORD_BYTES_MAX).await?;
+    api.vault.put_chunk(hospital, address, chunk).await?;
+    Ok(reply::bytes(Bytes::new()))
+}
+
+async fn record(State(api): State<Api>, Extension(hospital): Caller, Path(address): Path<String>) -> Reply {
+    let address: Address = address.parse()?;
+    let room = api.budget.reserve(RECORD_BYTES_MAX).await?;
+    Ok(reply::bytes(room.hold(api.vault.record(hospital, address).await?)))
+}
+
+async fn deposit(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
+    let body = api.body(body, DEPOSIT_BATCH_BYTES_MAX).await?;
+    let batch = DepositBatch::decode(&body)?;
+    drop(body);
+    Ok(reply::bytes(api.vault.deposit(hospital, batch).await?.encode()))
+}
+
+async fn version(State(api): State<Api>, Extension(hospital): Caller, Path(version): Path<String>) -> Reply {
+    let version: VersionId = version.parse()?;
+    Ok(reply::bytes(api.vault.version(hospital, version).await?.encode()))
+}
+
+async fn name(State(api): State<Api>, Extension(hospital): Caller, Path(token): Path<String>) -> Reply {
+    let token: NameToken = token.parse()?;
+    Ok(reply::bytes(api.vault.name(hospital, token).await?.encode()))
+}
+
+async fn device(State(api): State<Api>, Extension(hospital): Caller, Path(device): Path<String>) -> Reply {
+    let device: DeviceId = device.parse()?;
+    Ok(reply::bytes(api.vault.device(hospital, device).await?.encode()))
+}
+
+async fn checkpoint(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
+    Ok(reply::text(api.vault.checkpoint(hospital).await?))
+}
+
+/// Which page of the log.
+#[derive(Deserialize)]
+struct PageQuery {
+    from: u64,
+    size: u32,
+}
+
+async fn log_entries(State(api): State<Api>, Extension(hospital): Caller, uri: Uri) -> Reply {
+    let query: PageQuery = parse_query(&uri)?;
+    let size = query.size.min(u32::try_from(LOG_PAGE_ENTRIES_MAX).unwrap_or(u32::MAX));
+    let room = api.budget.reserve(2 * LOG_PAGE_BYTES_MAX).await?;
+    let page = api.vault.log_entries(hospital, query.from, size).await?;
+    Ok(reply::bytes(room.hold(page.encode().into())))
+}
+
+/// Between which sizes of the log.
+#[derive(Deserialize)]
+struct SpanQuery {
+    from: u64,
+    to: u64,
+}
+
+async fn consistency(State(api): State<Api>, Extension(hospital): Caller, uri: Uri) -> Reply {
+    let query: SpanQuery = parse_query(&uri)?;
+    let proof = api.vault.consistency(hospital, query.from, query.to).await?;
+    let mut out = Writer::new();
+    receipt::write_proof(&mut out, &proof);
+    Ok(reply::bytes(out.finish()))
+}
+
+fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+    match Query::try_from_uri(uri) {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(Refusal::new(ErrorKind::Invalid, "malformed", rejection.body_text())),
+    }
+}
+
+async fn no_route() -> Refusal {
+    Refusal::new(ErrorKind::NotFound, "no-route", "the vault API has no such call")
+}
+
+impl Api {
+    /// Reads a body whose length was announced and is within `limit`, once there is memory for it.
+    async fn body(&self, mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+        let Some(length) = body.size_hint().exact() else {
+            return Err(Refusal::new(ErrorKind::Invalid, "length-required", "the request must announce its length"));
+        };
+        let Some(length) = usize::try_from(length).ok().filter(|length| *length <= limit) else {
+            let message = format!("a body of {length} bytes is over the limit of {limit} for this call");
+            return Err(Refusal::new(ErrorKind::Invalid, "over-limit", message));
+        };
+        let room = self.budget.reserve(length).await?;
+        let mut bytes = BytesMut::with_capacity(length);
+        while let Some(frame) = next_frame(&mut body, self.budget.patience()).await? {
+            bytes.extend_from_slice(&frame);
+        }
+        Ok(room.hold(bytes.freeze()))
+    }
+}
+
+/// The next piece of a body; a peer that sends none for too long is refused.
+async fn next_frame(body: &mut Body, patience: Duration) -> Result<Option<Bytes>, Refusal> {
+    let cut =
+        |why: &str| Refusal::new(ErrorKind::Unavailable, "body-cut", format!("the body did not arrive whole: {why}"));
+    match tokio::time::timeout(patience, body.frame()).await {
+        Err(_) => Err(cut("no byte came for too long")),
+        Ok(Some(Err(error))) => Err(cut(&error.to_string())),
+        Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Ok(None) => Ok(None),
+    }
+}
