@@ -18,6 +18,7 @@ pub mod error;
 pub mod hospitals;
 pub mod http;
 pub mod identity;
+pub mod index;
 pub mod status;
 pub mod vault;
 
