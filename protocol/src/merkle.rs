@@ -68,6 +68,11 @@ impl Frontier {
             .collect()
     }
 
+    /// Hashes of the complete subtrees, largest first: what [`Frontier::from_peaks`] takes.
+    pub fn peaks(&self) -> &[Digest] {
+        &self.peaks
+    }
+
     /// Leaves so far.
     pub fn size(&self) -> u64 {
         self.size
