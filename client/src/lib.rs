@@ -17,6 +17,7 @@ pub use fetch::OpenObject;
 pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
 pub use options::ClientOptions;
 pub use part::PartContent;
+pub use shosoin_keyring::Keyring;
 pub use transport::Transport;
 pub use upload::ObjectWriter;
 pub use verify::{Proof, VerifyOptions};

@@ -54,7 +54,7 @@ pub enum Condition {
     /// there is none (`If-None-Match: *`)
     Absent,
     /// there is one (`If-Match: *`)
-    Present,
+    Exists,
     /// there is one with this ETag, without quotes (`If-Match`)
     Etag(String),
 }
