@@ -3,6 +3,7 @@
 pub mod client;
 pub mod error;
 pub mod fetch;
+pub mod http;
 pub mod object;
 pub mod options;
 pub mod part;
@@ -14,6 +15,7 @@ pub mod view;
 pub use client::Client;
 pub use error::Error;
 pub use fetch::OpenObject;
+pub use http::{HttpOptions, HttpTransport};
 pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
 pub use options::ClientOptions;
 pub use part::PartContent;

@@ -1,8 +1,9 @@
 //! How the client reaches its vault: the questions of [`shosoin_protocol::api`] as one trait.
 //!
-//! A transport moves bytes and parses them; it believes nothing and retries nothing. What the vault says is checked
-//! by the callers, and a failure says whether the vault answered ([`Error::Vault`]) or not
-//! ([`Error::Unreachable`]): after the latter a deposit may or may not have been accepted.
+//! A transport moves bytes and parses them; it believes nothing. It may repeat what has the same effect twice as once,
+//! never a deposit that the vault may have seen. What the vault says is checked by the callers, and a failure says
+//! whether the vault answered ([`Error::Vault`]) or not ([`Error::Unreachable`]): after the latter a deposit may or may
+//! not have been accepted.
 
 use crate::{Error, Result};
 use async_trait::async_trait;
