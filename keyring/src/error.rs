@@ -2,20 +2,135 @@
 
 use shosoin_protocol::ErrorKind;
 
-/// Why a call failed. No variant carries a secret or a name.
+/// Why a call failed. No variant carries a secret, a name or plain text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Bytes that do not have the form they must have.
-    #[error(transparent)]
-    Format(#[from] shosoin_protocol::Error),
+    /// Stored bytes that do not have the form, the place or the address they must have.
+    #[error("{what} does not have the form it must have")]
+    Form {
+        /// structure
+        what: &'static str,
+        /// which rule it breaks
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// Sealed under another key: another hospital's, another version's, or made to open under two keys.
+    #[error("key commitment of {what} does not match its key")]
+    Commitment {
+        /// structure
+        what: &'static str,
+    },
+    /// Right key, wrong bytes.
+    #[error("{what} does not open: its bytes are not those that were sealed")]
+    Tag {
+        /// structure
+        what: &'static str,
+    },
+    /// Opened, but what was sealed breaks a rule of its form.
+    #[error("{what} opened, but its content is not valid: {why}")]
+    Content {
+        /// structure
+        what: &'static str,
+        /// the rule it breaks
+        why: &'static str,
+    },
+    /// A fresh chunk that did not open to what was sealed: memory or processor failed. It was not given out.
+    #[error("freshly sealed chunk did not open to what was sealed, as when memory or processor fail")]
+    SelfCheck,
+    /// More bytes than the format allows.
+    #[error("{what} of {found} bytes is over its limit of {limit}")]
+    TooLong {
+        /// structure
+        what: &'static str,
+        /// bytes found
+        found: usize,
+        /// the limit, from `protocol::limits`
+        limit: usize,
+    },
+    /// A codec byte that names no codec.
+    #[error("codec {found} is none that this release knows")]
+    Codec {
+        /// byte found
+        found: u8,
+    },
+    /// Not a key file at all.
+    #[error("this is not a Shosoin key file")]
+    ForeignKeyFile,
+    /// Written by a newer release.
+    #[error("key file has version {found}, this release reads up to {known}")]
+    NewerKeyFile {
+        /// version found
+        found: u8,
+        /// newest version known
+        known: u8,
+    },
+    /// A key file whose bytes changed since it was written.
+    #[error("key file is damaged: {why}")]
+    DamagedKeyFile {
+        /// what does not fit
+        why: &'static str,
+    },
+    /// The file is intact, the passphrase is not the one it was sealed with.
+    #[error("passphrase does not open this key file")]
+    WrongPassphrase,
+    /// No passphrase was given.
+    #[error("passphrase is empty")]
+    EmptyPassphrase,
+    /// Argon2 parameters that would exhaust this machine, or that Argon2 does not have.
+    #[error("key derivation parameter {what} of {found} is outside {least} to {most}")]
+    Argon2Params {
+        /// which one
+        what: &'static str,
+        /// value found
+        found: u32,
+        /// least value accepted
+        least: u32,
+        /// largest value accepted
+        most: u32,
+    },
+    /// The system gave no random numbers.
+    #[error("the system's random generator failed")]
+    Random(#[source] getrandom::Error),
+    /// The TLS identity could not be made or read.
+    #[error("TLS identity of the hospital is not usable")]
+    Tls(#[source] rcgen::Error),
+    /// Zstandard could not be set up, or could not code.
+    #[error("zstd failed")]
+    Zstd(#[source] std::io::Error),
+    /// A library refused what it never may: an invariant of ours is broken.
+    #[error("{what} failed where it cannot fail")]
+    Bug {
+        /// step
+        what: &'static str,
+    },
 }
 
 impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Format(cause) => cause.kind(),
+            Error::Form { source, .. } if source.kind() == ErrorKind::Unsupported => ErrorKind::Unsupported,
+            Error::Codec { .. } | Error::NewerKeyFile { .. } => ErrorKind::Unsupported,
+            Error::Form { .. } | Error::Commitment { .. } | Error::Tag { .. } | Error::Content { .. } => {
+                ErrorKind::Damaged
+            }
+            Error::DamagedKeyFile { .. } | Error::Tls(_) => ErrorKind::Damaged,
+            Error::TooLong { .. } | Error::EmptyPassphrase | Error::Argon2Params { .. } => ErrorKind::Invalid,
+            Error::ForeignKeyFile => ErrorKind::Invalid,
+            Error::WrongPassphrase => ErrorKind::Refused,
+            Error::SelfCheck | Error::Random(_) | Error::Zstd(_) => ErrorKind::Unavailable,
+            Error::Bug { .. } => ErrorKind::Bug,
         }
+    }
+
+    /// Wraps what `protocol` found wrong with the structure called `what`.
+    pub(crate) fn form(what: &'static str) -> impl FnOnce(shosoin_protocol::Error) -> Self {
+        move |source| Error::Form { what, source }
+    }
+
+    /// An envelope that is good, but not for the place it was found in.
+    pub(crate) fn misplaced(what: &'static str, why: &'static str) -> Self {
+        Error::Form { what, source: shosoin_protocol::Error::Invalid { what: "context of the envelope", why } }
     }
 }

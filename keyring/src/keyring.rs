@@ -1,157 +1,188 @@
-//! The keyring itself.
-#![allow(unused_variables)]
+//! The keyring: the secrets of one hospital, opened.
 
-use crate::Result;
-use bytes::Bytes;
-use shosoin_protocol::manifest::{ChunkRef, Summary};
+use crate::derive::{self, Root};
+use crate::seal::{self, Aead, Frame};
+use crate::secret::{self, SecretKey};
+use crate::tls::TlsIdentity;
+use crate::{Error, Result, padding};
+use shosoin_protocol::api::Enrolment;
+use shosoin_protocol::envelope::{Context, Envelope, EnvelopeType};
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{DeviceId, Digest, HospitalId, NameToken, Suite, VersionId};
+use shosoin_protocol::{DeviceId, HospitalId, NameToken, Suite};
+use zeroize::Zeroizing;
 
-/// Opened secrets of one hospital.
-pub struct Keyring;
-/// Key of one version.
-pub struct DataKey;
-/// Buffers that sealing reuses.
-#[derive(Default)]
-pub struct Scratch;
-
-/// How the bytes of a chunk are coded before they are sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Codec {
-    /// as they are
-    None = 0,
-    /// Zstandard where it saves enough
-    Zstd = 1,
+/// What a key file holds: everything that is random. The rest is derived from it.
+pub(crate) struct Secrets {
+    pub(crate) suite: Suite,
+    pub(crate) hospital: HospitalId,
+    pub(crate) root: SecretKey,
+    pub(crate) hospital_seed: SecretKey,
+    pub(crate) device_seed: SecretKey,
+    pub(crate) tls: TlsIdentity,
 }
 
-/// A sealed chunk that was opened again and compared.
-pub struct SealedChunk {
-    /// what a manifest says of it
-    pub chunk: ChunkRef,
-    /// header, commitment, ciphertext, tag
-    pub bytes: Vec<u8>,
-}
-
-impl TryFrom<u8> for Codec {
-    type Error = crate::Error;
-    fn try_from(code: u8) -> Result<Self> {
-        unimplemented!()
-    }
-}
-
-impl DataKey {
-    /// Commitment that the signed entry carries.
-    pub fn commit(&self) -> Digest {
-        unimplemented!()
-    }
+/// The secrets of one hospital and of one of its devices. Wiped when dropped; no `Debug`, no `Clone`.
+pub struct Keyring {
+    secrets: Secrets,
+    hospital_key: SigningKey,
+    device_key: SigningKey,
+    name_key: SecretKey,
+    bucket_key: SecretKey,
+    view_key: SecretKey,
+    local_key: SecretKey,
 }
 
 impl Keyring {
-    /// New secrets for a new hospital.
+    /// New secrets for a new hospital: id, root, signing keys of the hospital and of this device, TLS identity.
     pub fn generate(suite: Suite) -> Result<Self> {
-        unimplemented!()
+        Self::from_secrets(Secrets {
+            suite,
+            hospital: HospitalId(secret::random()?),
+            root: SecretKey::random()?,
+            hospital_seed: signing_seed(suite)?,
+            device_seed: signing_seed(suite)?,
+            tls: TlsIdentity::generate()?,
+        })
     }
-    /// suite
+
+    pub(crate) fn from_secrets(secrets: Secrets) -> Result<Self> {
+        let root = Root { secret: &secrets.root, suite: secrets.suite, hospital: secrets.hospital };
+        Ok(Keyring {
+            hospital_key: signing_key(secrets.suite, &secrets.hospital_seed)?,
+            device_key: signing_key(secrets.suite, &secrets.device_seed)?,
+            name_key: root.name_key(),
+            bucket_key: root.bucket_key(),
+            view_key: root.view_key(),
+            local_key: root.local_key(),
+            secrets,
+        })
+    }
+
+    /// The hospital's algorithms.
     pub fn suite(&self) -> Suite {
-        unimplemented!()
+        self.secrets.suite
     }
-    /// hospital
+
+    /// The hospital.
     pub fn hospital(&self) -> HospitalId {
-        unimplemented!()
+        self.secrets.hospital
     }
-    /// device key
+
+    /// Signs the entries of this device.
     pub fn device_key(&self) -> &SigningKey {
-        unimplemented!()
+        &self.device_key
     }
-    /// hospital key
+
+    /// Certifies devices, signs the enrolment.
     pub fn hospital_key(&self) -> &SigningKey {
-        unimplemented!()
+        &self.hospital_key
     }
-    /// device id
+
+    /// Id of this device.
     pub fn device_id(&self) -> DeviceId {
-        unimplemented!()
+        self.device_key.public().device_id()
     }
-    /// TLS client certificate
+
+    /// Certificate of the TLS client, DER.
     pub fn tls_certificate_der(&self) -> &[u8] {
-        unimplemented!()
+        &self.secrets.tls.certificate_der
     }
-    /// PKCS#8
+
+    /// Key of the TLS client, PKCS#8 DER.
     pub fn tls_key_der(&self) -> &[u8] {
-        unimplemented!()
+        &self.secrets.tls.key_der
     }
-    /// SHA-256 of the SPKI DER
+
+    /// What a vault pins: SHA-256 of the DER public key info in the certificate.
     pub fn tls_pin(&self) -> [u8; 32] {
-        unimplemented!()
+        self.secrets.tls.pin
     }
-    /// Signed `protocol::api::Enrolment`.
+
+    /// The signed file that the operator needs to open this hospital's ledger. It holds public facts only.
     pub fn enrolment(&self) -> Vec<u8> {
-        unimplemented!()
+        let enrolment = Enrolment {
+            suite: self.suite(),
+            hospital: self.hospital(),
+            hospital_key: self.hospital_key.public(),
+            device_key: self.device_key.public(),
+            tls_pin: self.tls_pin(),
+        };
+        enrolment.sign(&self.hospital_key)
     }
-    /// Token of a name.
+
+    /// Token of a name in a bucket: equal names meet, nothing else shows.
     pub fn name_token(&self, bucket: &str, name: &str) -> NameToken {
-        unimplemented!()
+        derive::name_token(&self.name_key, bucket, name)
     }
-    /// Token of a bucket.
+
+    /// Token of a bucket, which is never the token of a name.
     pub fn bucket_token(&self, bucket: &str) -> NameToken {
-        unimplemented!()
+        derive::bucket_token(&self.bucket_key, bucket)
     }
-    /// Seals a chunk.
-    pub fn seal_chunk(&self, class: u8, codec: Codec, plain: &[u8], scratch: &mut Scratch) -> Result<SealedChunk> {
-        unimplemented!()
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
-    /// Opens a chunk: the plain text without a copy.
-    pub fn open_chunk(&self, chunk: &ChunkRef, stored: &[u8]) -> Result<Bytes> {
-        unimplemented!()
+
+    pub(crate) fn root(&self) -> Root<'_> {
+        Root { secret: &self.secrets.root, suite: self.suite(), hospital: self.hospital() }
     }
-    /// A fresh data key.
-    pub fn new_data_key(&self) -> Result<DataKey> {
-        unimplemented!()
+
+    pub(crate) fn view_key(&self) -> &SecretKey {
+        &self.view_key
     }
-    /// Wraps a data key.
-    pub fn wrap(&self, key: &DataKey, version: VersionId, wrap_no: u32) -> Result<Vec<u8>> {
-        unimplemented!()
+
+    pub(crate) fn local_key(&self) -> &SecretKey {
+        &self.local_key
     }
-    /// Unwraps it.
-    pub fn unwrap(&self, version: VersionId, wrap: &[u8], dek_commit: &Digest) -> Result<DataKey> {
-        unimplemented!()
+
+    /// An envelope of this hospital, of its suite and of the type that belongs here.
+    pub(crate) fn parse<'a>(&self, what: &'static str, kind: EnvelopeType, stored: &'a [u8]) -> Result<Envelope<'a>> {
+        let envelope = Envelope::parse(stored).map_err(Error::form(what))?;
+        envelope.expect(self.hospital(), kind).map_err(Error::form(what))?;
+        match envelope.header.suite {
+            suite if suite == self.suite() => Ok(envelope),
+            _ => Err(Error::misplaced(what, "it is of another suite than its hospital")),
+        }
     }
-    /// Seals a manifest page.
-    pub fn seal_manifest_page(
+
+    /// Seals `plain` behind its length and with padding. `secret` as [`seal::seal_tail`] demands.
+    pub(crate) fn seal_padded<A: Aead>(
         &self,
-        key: &DataKey,
-        version: VersionId,
-        page: u32,
-        pages: u32,
+        what: &'static str,
+        context: Context,
+        secret: &SecretKey,
         plain: &[u8],
     ) -> Result<Vec<u8>> {
-        unimplemented!()
+        let frame = Frame { suite: self.suite(), class: 0, hospital: self.hospital(), context };
+        let mut buffer = frame.buffer(what, padding::payload_len(plain.len()))?;
+        padding::put(&mut buffer, plain)?;
+        frame.seal::<A>(secret, buffer)
     }
-    /// Opens a manifest page.
-    pub fn open_manifest_page(
+
+    /// Opens what [`seal_padded`](Self::seal_padded) sealed.
+    pub(crate) fn open_padded<A: Aead>(
         &self,
-        key: &DataKey,
-        version: VersionId,
-        page: u32,
-        pages: u32,
-        stored: &[u8],
+        what: &'static str,
+        envelope: &Envelope<'_>,
+        secret: &SecretKey,
     ) -> Result<Vec<u8>> {
-        unimplemented!()
+        let mut opened = Vec::new();
+        seal::open::<A>(what, envelope, secret, &mut opened)?;
+        padding::strip(what, &opened).map(<[u8]>::to_vec)
     }
-    /// Seals a summary.
-    pub fn seal_summary(&self, version: VersionId, summary: &Summary) -> Result<Vec<u8>> {
-        unimplemented!()
+}
+
+/// A random seed that is good for a signing key; P-256 refuses one in 2^32.
+fn signing_seed(suite: Suite) -> Result<SecretKey> {
+    loop {
+        let seed = SecretKey::random()?;
+        if signing_key(suite, &seed).is_ok() {
+            return Ok(seed);
+        }
     }
-    /// Opens a summary.
-    pub fn open_summary(&self, version: VersionId, stored: &[u8]) -> Result<Summary> {
-        unimplemented!()
-    }
-    /// Seals a small file of the hospital's side.
-    pub fn seal_local(&self, label: &str, bytes: &[u8]) -> Result<Vec<u8>> {
-        unimplemented!()
-    }
-    /// Opens it.
-    pub fn open_local(&self, label: &str, bytes: &[u8]) -> Result<Vec<u8>> {
-        unimplemented!()
-    }
+}
+
+fn signing_key(suite: Suite, seed: &SecretKey) -> Result<SigningKey> {
+    SigningKey::from_seed(suite, &Zeroizing::new(*seed.as_bytes())).map_err(Error::form("signing key"))
 }
