@@ -11,17 +11,22 @@
 
 mod faulty;
 mod file;
+mod hooked;
 mod memory;
 mod recorded;
 
-pub use faulty::{Fault, FaultyMedia};
+pub use faulty::{Faults, FaultyMedia};
 pub use file::{FileMedia, FileOptions};
+pub use hooked::{Call, Fault, Hook, Hooked, Op};
 pub use memory::MemoryMedia;
-pub use recorded::{Call, RecordedMedia};
+pub use recorded::{RecordedMedia, Recorder};
 
-use crate::Result;
-use crate::buffer::AlignedBuf;
+use crate::buffer::{AlignedBuf, is_aligned};
+use crate::layout::BLOCK_BYTES;
+use crate::{Error, Result};
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The storage of one volume.
 pub trait Media: Send + Sync + std::fmt::Debug {
@@ -46,7 +51,8 @@ pub trait Media: Send + Sync + std::fmt::Debug {
     /// Removes a file. Durable only after `sync_dir`.
     fn remove(&self, path: &str) -> Result<()>;
 
-    /// Renames a file, replacing what is at `to`. Durable only after `sync_dir`. Only [`crate::durable`] calls this.
+    /// Renames a file within its folder, replacing what is at `to`. Durable only after `sync_dir`. Only [`crate::durable`]
+    /// calls this.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
     /// Makes creations, renames and removals in the folder `dir` durable.
@@ -116,4 +122,40 @@ pub enum WriteMode {
     Direct,
     /// through the page cache, because the file system refused the other way or the medium has no such thing
     Buffered,
+}
+
+/// Turns an error of the system into ours.
+fn failure(place: &str, path: &str, call: &'static str, source: io::Error) -> Error {
+    let (place, path) = (place.to_owned(), path.to_owned());
+    match source.kind() {
+        io::ErrorKind::NotFound => Error::NotFound { place, path },
+        io::ErrorKind::AlreadyExists => Error::Exists { place, path },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NoSpace { place, path, call },
+        io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly { place, path, call },
+        _ => Error::Io { place, path, call, source },
+    }
+}
+
+/// Refuses what a medium that writes whole blocks could not take.
+fn check_aligned(path: &str, call: &'static str, at: u64, bytes: &[u8]) -> Result<()> {
+    match at.is_multiple_of(BLOCK_BYTES as u64) && is_aligned(bytes) {
+        true => Ok(()),
+        false => Err(Error::Misaligned { path: path.to_owned(), call, at, len_bytes: bytes.len() }),
+    }
+}
+
+/// Remembers that a write or sync through a handle failed, and refuses every later one: after a failed sync the system
+/// may have dropped the bytes and call the next sync a success.
+#[derive(Debug, Default)]
+struct Fuse {
+    blown: AtomicBool,
+}
+
+impl Fuse {
+    fn run(&self, place: &str, path: &str, call: &'static str, action: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.blown.load(Ordering::Acquire) {
+            return Err(Error::Suspect { place: place.to_owned(), path: path.to_owned(), call });
+        }
+        action().inspect_err(|_| self.blown.store(true, Ordering::Release))
+    }
 }

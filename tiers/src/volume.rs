@@ -1,14 +1,21 @@
 //! One mounted medium: its storage, its label, and whether it takes writes.
+//!
+//! Invariants
+//! - The label is kept in two copies and written one after the other, so one of them is good at any time.
+//! - One good copy is enough, and what is wrong with the other is a finding. With none, nobody can say which volume this
+//!   is, and it is refused.
+//! - A newer release's label is refused even beside one that could be read: what else has it written?
 
+use crate::layout::{BLOCK_BYTES, LABEL, LABEL_BAK, SEGMENTS};
 use crate::media::Media;
-use crate::{Error, Finding, Result};
-use shosoin_protocol::VolumeId;
+use crate::{Error, Finding, Result, durable};
+use shosoin_protocol::{Error as FormatError, ErrorKind, VolumeId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod label;
 
-pub use label::{Domains, MediaClass, RatedLife, TierKind, VolumeLabel};
+pub use label::{Domains, MediaClass, RatedLife, TEXT_BYTES_MAX, TierKind, VERSION, VolumeLabel};
 
 /// One mounted medium.
 #[derive(Debug)]
@@ -20,16 +27,59 @@ pub struct Volume {
     suspect: AtomicBool,
 }
 
+/// One copy of a label, if it is good.
+type LabelCopy = Result<VolumeLabel, Flaw>;
+
+/// What is wrong with one copy of a label.
+#[derive(Debug, thiserror::Error)]
+enum Flaw {
+    #[error("it is missing")]
+    Missing,
+    #[error(transparent)]
+    Unreadable(Error),
+    #[error(transparent)]
+    Damaged(FormatError),
+}
+
 impl Volume {
-    /// Labels an empty medium. Refuses one that carries a label already.
+    /// Labels a medium. Refuses one that carries a label, even a damaged one.
     pub fn create(media: Arc<dyn Media>, label: VolumeLabel) -> Result<Volume> {
-        let _ = (media, label);
-        Err(Error::Units { why: "not built yet" })
+        let names = media.list("")?;
+        if names.iter().any(|listed| listed.name == LABEL || listed.name == LABEL_BAK) {
+            return Err(Error::VolumeExists { place: media.place() });
+        }
+        media.make_dir(SEGMENTS)?;
+        let volume = Volume { media, label, findings: Vec::new(), read_only: false, suspect: false.into() };
+        volume.write_label()?;
+        Ok(volume)
     }
 
-    /// Reads the label of a medium.
+    /// Reads the label of a medium and changes nothing.
     pub fn open(media: Arc<dyn Media>) -> Result<Volume> {
-        Err(Error::LabelMissing { place: media.place() })
+        let copies = (read_copy(&*media, LABEL), read_copy(&*media, LABEL_BAK));
+        let (label, findings) = choose(&media.place(), copies.0, copies.1)?;
+        let read_only = media.is_read_only()?;
+        Ok(Volume { media, label, findings, read_only, suspect: false.into() })
+    }
+
+    /// Changes what the label says and writes both copies under the next generation, which also replaces a damaged one.
+    /// The id stays.
+    pub fn relabel(&mut self, change: impl FnOnce(&mut VolumeLabel)) -> Result<()> {
+        let mut label = self.label.clone();
+        change(&mut label);
+        label.id = self.label.id;
+        label.generation = self.label.generation + 1;
+        self.label = label;
+        self.write_label()?;
+        self.findings.clear();
+        Ok(())
+    }
+
+    /// Replaces both copies, one after the other: a crash leaves at least one that is good, old or new.
+    fn write_label(&self) -> Result<()> {
+        let format = |source| Error::Format { what: "label".into(), place: self.media.place(), source };
+        let bytes = self.label.encode().map_err(format)?;
+        [LABEL, LABEL_BAK].into_iter().try_for_each(|path| durable::replace(&*self.media, path, &bytes))
     }
 
     /// Its id.
@@ -67,7 +117,8 @@ impl Volume {
         self.suspect.load(Ordering::Acquire)
     }
 
-    /// Records that a write or sync failed: nothing more is written to it until a person has looked and it is opened again.
+    /// Records that a write or sync failed: nothing more is written to it until a person has looked and it is opened
+    /// again.
     pub fn mark_suspect(&self) {
         self.suspect.store(true, Ordering::Release);
     }
@@ -82,4 +133,50 @@ pub fn refuse_duplicates(volumes: &[Volume]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads one copy of the label.
+fn read_copy(media: &dyn Media, path: &str) -> LabelCopy {
+    // A label of any version fits in one block; a byte more is asked for so that trailing bytes are noticed.
+    let mut bytes = vec![0; BLOCK_BYTES + 1];
+    match media.open(path).and_then(|file| file.read_at(0, &mut bytes)) {
+        Ok(len) => VolumeLabel::decode(&bytes[..len]).map_err(Flaw::Damaged),
+        Err(Error::NotFound { .. }) => Err(Flaw::Missing),
+        Err(error) => Err(Flaw::Unreadable(error)),
+    }
+}
+
+/// Decides which copy counts and what is wrong with the other.
+fn choose(place: &str, first: LabelCopy, second: LabelCopy) -> Result<(VolumeLabel, Vec<Finding>)> {
+    let place = || place.to_owned();
+    match (first, second) {
+        (Err(Flaw::Damaged(source)), _) | (_, Err(Flaw::Damaged(source)))
+            if source.kind() == ErrorKind::Unsupported =>
+        {
+            Err(Error::LabelUnsupported { place: place(), source })
+        }
+        (Ok(first), Ok(second)) if first == second => Ok((first, Vec::new())),
+        (Ok(first), Ok(second)) if first.id != second.id || first.generation == second.generation => {
+            let source = FormatError::Invalid { what: "volume label", why: "its two copies contradict each other" };
+            Err(Error::LabelDamaged { place: place(), source })
+        }
+        (Ok(first), Ok(second)) => {
+            let first_is_newer = first.generation > second.generation;
+            let (good, older, path) = if first_is_newer { (first, second, LABEL_BAK) } else { (second, first, LABEL) };
+            let why = format!("it has generation {}, the other copy {}", older.generation, good.generation);
+            Ok(with_finding(good, path, why))
+        }
+        (Ok(good), Err(flaw)) => Ok(with_finding(good, LABEL_BAK, flaw.to_string())),
+        (Err(flaw), Ok(good)) => Ok(with_finding(good, LABEL, flaw.to_string())),
+        (Err(Flaw::Unreadable(error)), Err(_)) | (Err(_), Err(Flaw::Unreadable(error))) => Err(error),
+        (Err(Flaw::Damaged(source)), Err(_)) | (Err(_), Err(Flaw::Damaged(source))) => {
+            Err(Error::LabelDamaged { place: place(), source })
+        }
+        (Err(Flaw::Missing), Err(Flaw::Missing)) => Err(Error::LabelMissing { place: place() }),
+    }
+}
+
+fn with_finding(label: VolumeLabel, path: &str, why: String) -> (VolumeLabel, Vec<Finding>) {
+    let finding = Finding::Label { volume: label.id, path: path.to_owned(), why };
+    (label, vec![finding])
 }
