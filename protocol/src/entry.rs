@@ -192,6 +192,30 @@ pub struct Statement {
     pub body: Body,
 }
 
+impl Statement {
+    /// The bytes that are signed.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(512);
+        out.put(&MAGIC).u8(VERSION).u8(self.suite.code()).u8(self.body.code()).zeros(1);
+        out.put(&self.log.0).put(&self.hospital.0).put(&self.device.0).u64(self.device_seq);
+        out.put(&self.prev.0).u64(self.seen.size).put(&self.seen.root.0).u64(self.claimed_ms);
+        match &self.body {
+            Body::Deposit(deposit) => write_deposit(&mut out, deposit),
+            Body::Marker(change) | Body::Policy(change) => {
+                out.put(&change.version.0);
+                write_expected(&mut out, change.expected);
+                out.put(&change.name_token.0).put(&change.summary.0);
+            }
+            Body::Device(change) => {
+                out.u8(u8::from(change.enrol));
+                change.key.write(&mut out);
+                out.put(&change.certificate.0);
+            }
+        }
+        out.finish()
+    }
+}
+
 /// A signed entry with its exact bytes. Parsing does not verify: [`Entry::verify`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -202,7 +226,7 @@ pub struct Entry {
 impl Entry {
     /// Signs a statement.
     pub fn sign(statement: Statement, key: &SigningKey) -> Self {
-        let mut bytes = encode(&statement);
+        let mut bytes = statement.encode();
         let signature = key.sign(Domain::Entry, &bytes);
         bytes.extend_from_slice(&signature.0);
         Entry { statement, bytes }
@@ -264,27 +288,6 @@ impl Entry {
     pub fn leaf_hash(&self) -> Digest {
         merkle::leaf_hash(&self.bytes)
     }
-}
-
-fn encode(statement: &Statement) -> Vec<u8> {
-    let mut out = Writer::with_capacity(512);
-    out.put(&MAGIC).u8(VERSION).u8(statement.suite.code()).u8(statement.body.code()).zeros(1);
-    out.put(&statement.log.0).put(&statement.hospital.0).put(&statement.device.0).u64(statement.device_seq);
-    out.put(&statement.prev.0).u64(statement.seen.size).put(&statement.seen.root.0).u64(statement.claimed_ms);
-    match &statement.body {
-        Body::Deposit(deposit) => write_deposit(&mut out, deposit),
-        Body::Marker(change) | Body::Policy(change) => {
-            out.put(&change.version.0);
-            write_expected(&mut out, change.expected);
-            out.put(&change.name_token.0).put(&change.summary.0);
-        }
-        Body::Device(change) => {
-            out.u8(u8::from(change.enrol));
-            change.key.write(&mut out);
-            out.put(&change.certificate.0);
-        }
-    }
-    out.finish()
 }
 
 fn write_deposit(out: &mut Writer, deposit: &Deposit) {

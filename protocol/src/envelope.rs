@@ -5,7 +5,7 @@
 //! - The header says suite, type, class, hospital and length, so no envelope can stand in for another.
 
 use crate::codec::{Reader, Writer};
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{MANIFEST_PAGES_MAX, RECORD_BYTES_MAX};
 use crate::{Error, HospitalId, Result, Suite, VersionId};
 
 /// First bytes of every envelope.
@@ -59,7 +59,7 @@ pub enum Context {
         version: VersionId,
         /// page number, 0 is the root
         page: u32,
-        /// pages in all
+        /// pages in all, the root among them
         pages: u32,
         /// salt of the sealing key
         salt: [u8; 32],
@@ -229,6 +229,10 @@ fn read_context(reader: &mut Reader<'_>, kind: EnvelopeType) -> Result<Context> 
         EnvelopeType::Manifest => {
             let version = VersionId::read(reader)?;
             let (page, pages) = (reader.u32("page number")?, reader.u32("page count")?);
+            let limit = MANIFEST_PAGES_MAX as u64 + 1;
+            if u64::from(pages) > limit {
+                return Err(Error::OverLimit { what: "page count", found: pages.into(), limit });
+            }
             if page >= pages {
                 return Err(Error::Invalid { what: "page number", why: "it must be below the page count" });
             }
