@@ -352,6 +352,22 @@ pub struct BucketFacts {
     pub policy: DepositPolicy,
 }
 
+impl BucketFacts {
+    /// A new bucket with the defaults: dedup within the hospital, no compression, nothing said of its records.
+    pub fn new(bucket: impl Into<String>, created_ms: u64) -> Self {
+        BucketFacts {
+            bucket: bucket.into(),
+            created_ms,
+            deleted: false,
+            versioning: Versioning::Off,
+            chunk_plain_bytes: CHUNK_PLAIN_BYTES_DEFAULT,
+            dedup_class: 1,
+            codec: 0,
+            policy: DepositPolicy::default(),
+        }
+    }
+}
+
 /// What a summary says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Summary {
