@@ -69,6 +69,7 @@ pub trait Media: Send + Sync + std::fmt::Debug {
 }
 
 /// One open file on a volume. Positions are bytes from the start of the file.
+#[expect(clippy::len_without_is_empty, reason = "an empty file means nothing of its own on media")]
 pub trait MediaFile: Send + Sync + std::fmt::Debug {
     /// Length in bytes.
     fn len(&self) -> Result<u64>;

@@ -8,7 +8,7 @@
 
 use crate::layout::{BLOCK_BYTES, LABEL, LABEL_BAK, SEGMENTS};
 use crate::media::Media;
-use crate::{Error, Finding, Result, durable};
+use crate::{Defect, Error, Finding, Place, Result, durable};
 use shosoin_protocol::{Error as FormatError, ErrorKind, VolumeId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -177,6 +177,6 @@ fn choose(place: &str, first: LabelCopy, second: LabelCopy) -> Result<(VolumeLab
 }
 
 fn with_finding(label: VolumeLabel, path: &str, why: String) -> (VolumeLabel, Vec<Finding>) {
-    let finding = Finding::Label { volume: label.id, path: path.to_owned(), why };
+    let finding = Finding::new(Place::volume(label.id), Defect::Label { path: path.to_owned(), why });
     (label, vec![finding])
 }

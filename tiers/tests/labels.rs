@@ -5,7 +5,7 @@ use shosoin_protocol::{ErrorKind, VolumeId};
 use shosoin_tiers::layout::{LABEL, LABEL_BAK};
 use shosoin_tiers::media::{Fault, Faults, FaultyMedia, MediaFile, MemoryMedia, Op, RecordedMedia, Recorder};
 use shosoin_tiers::volume::{MediaClass, TierKind, refuse_duplicates};
-use shosoin_tiers::{Error, Finding, Media, Volume, VolumeLabel};
+use shosoin_tiers::{Defect, Error, Finding, Media, Place, Volume, VolumeLabel};
 use std::io;
 use std::sync::Arc;
 
@@ -29,9 +29,9 @@ fn reported(volume: &Volume) -> Vec<&str> {
 }
 
 fn path_of(finding: &Finding) -> &str {
-    match finding {
-        Finding::Label { path, .. } => path,
-        other => panic!("not about a label: {other}"),
+    match &finding.defect {
+        Defect::Label { path, .. } if finding.place == Place::volume(VolumeId([1; 16])) => path,
+        _ => panic!("not about the label of this volume: {finding}"),
     }
 }
 
