@@ -1,5 +1,8 @@
 //! Erasure coding of the units of one stripe: k data units in, m parity units out, and any k of them back.
 //!
+//! Unit r of a stripe is, byte by byte, the value at r of the polynomial of degree below k over GF(256), reduced by 0x11d,
+//! whose values at 0 to k - 1 are the data units. That is part of the format, and a test computes it a second way.
+//!
 //! Pure, and blind: it cannot tell a good unit from a bad one (all-zero units pass any parity check), so callers
 //! verify units by digest first and pass only verified ones. Plans for each pattern of losses are kept by the coder.
 
@@ -73,3 +76,6 @@ fn units(error: reed_solomon_erasure::Error) -> Error {
     };
     Error::Units { why }
 }
+
+#[cfg(test)]
+mod tests;
