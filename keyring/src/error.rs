@@ -38,6 +38,15 @@ pub enum Error {
     /// A fresh chunk that did not open to what was sealed: memory or processor failed. It was not given out.
     #[error("freshly sealed chunk did not open to what was sealed, as when memory or processor fail")]
     SelfCheck,
+    /// What was to be sealed could not be read back, so it was not sealed.
+    #[error("{what} breaks a rule of its form and was not sealed")]
+    Unreadable {
+        /// structure
+        what: &'static str,
+        /// the rule it breaks
+        #[source]
+        source: shosoin_protocol::Error,
+    },
     /// More bytes than the format allows.
     #[error("{what} of {found} bytes is over its limit of {limit}")]
     TooLong {
@@ -117,7 +126,7 @@ impl Error {
             }
             Error::DamagedKeyFile { .. } | Error::Tls(_) => ErrorKind::Damaged,
             Error::TooLong { .. } | Error::EmptyPassphrase | Error::Argon2Params { .. } => ErrorKind::Invalid,
-            Error::ForeignKeyFile => ErrorKind::Invalid,
+            Error::ForeignKeyFile | Error::Unreadable { .. } => ErrorKind::Invalid,
             Error::WrongPassphrase => ErrorKind::Refused,
             Error::SelfCheck | Error::Random(_) | Error::Zstd(_) => ErrorKind::Unavailable,
             Error::Bug { .. } => ErrorKind::Bug,

@@ -10,7 +10,8 @@ use shosoin_protocol::manifest::Summary;
 const WHAT: &str = "summary";
 
 impl Keyring {
-    /// Seals the summary of `version`; refuses one above [`SUMMARY_BYTES_MAX`] when sealed.
+    /// Seals the summary of `version`; refuses one that could not be read back, or above [`SUMMARY_BYTES_MAX`] when
+    /// sealed.
     pub fn seal_summary(&self, version: VersionId, summary: &Summary) -> Result<Vec<u8>> {
         self.seal_summary_as::<AwsLc>(version, secret::random()?, summary)
     }
@@ -26,8 +27,10 @@ impl Keyring {
         salt: [u8; 32],
         summary: &Summary,
     ) -> Result<Vec<u8>> {
+        let plain = summary.encode();
+        Summary::decode(&plain).map_err(|source| Error::Unreadable { what: WHAT, source })?;
         let secret = derive::summary(self.view_key(), &salt, version);
-        let stored = self.seal_padded::<A>(WHAT, Context::Summary { version, salt }, &secret, &summary.encode())?;
+        let stored = self.seal_padded::<A>(WHAT, Context::Summary { version, salt }, &secret, &plain)?;
         match stored.len() {
             0..=SUMMARY_BYTES_MAX => Ok(stored),
             found => Err(Error::TooLong { what: WHAT, found, limit: SUMMARY_BYTES_MAX }),
