@@ -12,14 +12,21 @@ use crate::{Address, Digest, Error, Result, VersionId};
 pub type Pairs = Vec<(String, String)>;
 
 /// One chunk of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ChunkRef {
     /// hash of the sealed bytes
     pub address: Address,
-    /// secret that its key and commitment derive from
+    /// secret that its key and commitment derive from; never printed
     pub t: [u8; 32],
     /// bytes of plain text
     pub plain_len: u32,
+}
+
+impl std::fmt::Debug for ChunkRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("ChunkRef");
+        out.field("address", &self.address).field("plain_len", &self.plain_len).finish_non_exhaustive()
+    }
 }
 
 /// A checksum that a client sent or asked for.
