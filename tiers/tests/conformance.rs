@@ -1,4 +1,5 @@
 //! What every implementation of media must do, over every implementation.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use shosoin_protocol::ErrorKind;
 use shosoin_tiers::layout::BLOCK_BYTES;

@@ -1,4 +1,5 @@
 //! Damage to the label of a volume: which copy is used, what is reported, and what is refused.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{ErrorKind, VolumeId};
@@ -36,7 +37,7 @@ fn path_of(finding: &Finding) -> &str {
 }
 
 /// Gives a label another byte at `at` and a checksum that is right.
-fn forge(bytes: &mut Vec<u8>, at: usize, value: u8) {
+fn forge(bytes: &mut [u8], at: usize, value: u8) {
     bytes[at] = value;
     let content = bytes.len() - 32;
     let checksum = sha256(&[&bytes[..content]]);

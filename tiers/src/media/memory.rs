@@ -161,9 +161,11 @@ impl Content {
     fn crashed(&self, random: &SeededRandom) -> Content {
         let mut survived = self.durable.clone();
         for range in &self.pending {
+            // Whole writes that survive or vanish are as likely as torn ones, because these are what recovery meets most.
+            let (whole, vanished) = (random.below(4) == 0, random.below(4) == 0);
             for start in range.clone().step_by(SECTOR_BYTES) {
                 let end = (start + SECTOR_BYTES).min(range.end);
-                if random.below(2) == 1 {
+                if whole || (!vanished && random.below(2) == 1) {
                     survived.resize(survived.len().max(end), 0);
                     survived[start..end].copy_from_slice(&self.live[start..end]);
                 }
