@@ -157,3 +157,6 @@ fn key_id(name: &str, key: &PublicKey) -> [u8; 4] {
     };
     [digest.0[0], digest.0[1], digest.0[2], digest.0[3]]
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,3 +181,40 @@ impl Writer {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_little_endian_and_of_fixed_width() {
+        let mut out = Writer::new();
+        out.u8(1).u16(2).u32(3).u64(4).var(b"ab").zeros(2);
+        let bytes = out.finish();
+        assert_eq!(hex::encode(&bytes), "0102000300000004000000000000000200000061620000");
+        let mut reader = Reader::new(&bytes, "test");
+        assert_eq!((reader.u8("a"), reader.u16("b"), reader.u32("c"), reader.u64("d")), (Ok(1), Ok(2), Ok(3), Ok(4)));
+        assert_eq!(reader.var(2, "e"), Ok(&b"ab"[..]));
+        assert_eq!((reader.zeros(2, "f"), reader.finish()), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_what_it_found() {
+        let text = |result: Result<()>| result.unwrap_err().to_string();
+        let mut reader = Reader::new(&[9, 0, 0, 0, 1], "test");
+        assert_eq!(text(reader.clone().var(8, "name").map(drop)), "name of 9 is over its limit of 8");
+        assert_eq!(text(reader.clone().var(9, "name").map(drop)), "name is truncated: 9 bytes needed, 1 left");
+        assert_eq!(text(reader.clone().zeros(1, "pad")), "pad is not valid: reserved bytes must be zero");
+        assert_eq!(reader.u32("count"), Ok(9));
+        assert_eq!(text(reader.finish()), "1 bytes follow the end of test");
+    }
+
+    #[test]
+    fn a_field_that_did_not_fit_leaves_the_reader_where_it_was() {
+        let mut reader = Reader::new(&[1, 2, 3], "test");
+        assert!(reader.u32("four").is_err());
+        assert_eq!(reader.left(), 3);
+        assert!(reader.take(usize::MAX, "all").is_err());
+        assert_eq!(reader.rest(), [1, 2, 3]);
+    }
+}

@@ -116,3 +116,32 @@ impl LogId {
         LogId(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_lower_case_hex_of_the_right_length() {
+        let id = VaultId([0xab; 16]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in ["", "ab", &"AB".repeat(16), &"ab".repeat(17), &"zz".repeat(16), &format!(" {id}")] {
+            assert!(wrong.parse::<VaultId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn version_ids_sort_by_time() {
+        let ids = [0, 1, 255, 256, 1_767_225_600_000, (1 << 48) - 1].map(|time_ms| VersionId::new(time_ms, [0xff; 10]));
+        assert!(ids.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_log_id_names_vault_and_hospital() {
+        let (vault, hospital) = (VaultId([1; 16]), HospitalId([2; 16]));
+        let log = LogId::of(vault, hospital);
+        assert_ne!(log, LogId::of(VaultId([2; 16]), hospital));
+        assert_ne!(log, LogId::of(vault, HospitalId([1; 16])));
+        assert_ne!(log, LogId::of(VaultId([2; 16]), HospitalId([1; 16])));
+    }
+}

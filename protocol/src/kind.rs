@@ -69,3 +69,19 @@ impl ErrorKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name_and_has_an_exit_code_of_its_own() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(ErrorKind::from_name(kind.name()), Some(kind));
+            assert_ne!(kind.exit_code(), 0);
+            let same = ErrorKind::ALL.into_iter().filter(|other| other.exit_code() == kind.exit_code()).count();
+            assert_eq!(same, 1, "{}", kind.name());
+        }
+        assert_eq!(ErrorKind::from_name("Not-Found"), None);
+    }
+}

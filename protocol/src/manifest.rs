@@ -595,3 +595,6 @@ pub fn read_checksum(reader: &mut Reader<'_>) -> Result<Option<Checksum>> {
     let value = reader.take(algorithm.value_len(), "checksum")?.to_vec();
     Ok(Some(Checksum { algorithm, full_object, value }))
 }
+
+#[cfg(test)]
+mod tests;

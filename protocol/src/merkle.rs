@@ -184,8 +184,9 @@ pub fn verify_consistency(old: (u64, &Digest), new: (u64, &Digest), proof: &[Dig
         return Err(bad);
     }
     if old_size == new_size || old_size == 0 {
-        let same = if old_size == 0 { *old_root == empty_root() } else { old_root == new_root };
-        return if same && proof.is_empty() { Ok(()) } else { Err(bad) };
+        let old_is_true = old_size != 0 || *old_root == empty_root();
+        let new_is_true = old_size != new_size || old_root == new_root;
+        return if old_is_true && new_is_true && proof.is_empty() { Ok(()) } else { Err(bad) };
     }
     let mut hashes = proof.iter();
     let first = if old_size.is_power_of_two() { old_root } else { hashes.next().ok_or(bad.clone())? };
@@ -231,3 +232,6 @@ fn range_hash<E>(begin: u64, end: u64, get: &mut impl FnMut(Node) -> Result<Dige
     let left = range_hash(begin, middle, get)?;
     Ok(node_hash(&left, &range_hash(middle, end, get)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,3 +166,35 @@ impl DepositPolicy {
         Ok(DepositPolicy { record_type, label, retention })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_record_type_but_dispensing_is_accepted_by_code_and_number() {
+        for (number, code, _, accepted) in RECORD_TYPES {
+            assert_eq!(RecordType::from_number(number).is_ok(), accepted, "{code}");
+            assert_eq!(RecordType::from_code(code).is_ok(), accepted, "{code}");
+        }
+        assert_eq!(RecordType::from_code("t4-01"), RecordType::from_number(1));
+        assert!(RecordType::from_code("T9-99").is_err());
+        assert!(RecordType::from_number(14).is_err());
+    }
+
+    #[test]
+    fn no_record_type_is_in_the_table_twice() {
+        for (at, row) in RECORD_TYPES.iter().enumerate() {
+            assert!(RECORD_TYPES[..at].iter().all(|other| other.0 < row.0 && other.1 != row.1), "{}", row.1);
+        }
+    }
+
+    #[test]
+    fn every_label_is_found_by_its_name_and_code() {
+        for label in [Label::Ordinary, Label::Sensitive, Label::Restricted] {
+            assert_eq!(Label::from_name(label.name()), Ok(label));
+            assert_eq!(Label::from_code(label as u8), Ok(label));
+        }
+        assert!(Label::from_name("Ordinary").is_err());
+    }
+}

@@ -272,3 +272,6 @@ impl SigningKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
