@@ -1,5 +1,6 @@
 //! `shosoin-bench`: workloads, ceilings and rivals, never part of the product. Figures live in `bench/RESULTS.md`.
 
+mod growth;
 mod memory;
 mod s3;
 mod site;
@@ -20,6 +21,8 @@ struct Arguments {
 enum Workload {
     /// PUT and GET through S3 on loopback
     S3(s3::Options),
+    /// memory, listing and disk as the number of objects grows
+    Growth(growth::Options),
     /// peak memory while multipart uploads run side by side
     Memory(memory::Options),
 }
@@ -28,6 +31,7 @@ enum Workload {
 async fn main() -> Result<(), Failure> {
     match Arguments::parse().workload {
         Workload::S3(options) => s3::run(options).await,
+        Workload::Growth(options) => growth::run(options).await,
         Workload::Memory(options) => memory::run(options).await,
     }
 }

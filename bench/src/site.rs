@@ -82,8 +82,17 @@ impl Site {
 
     /// Peak resident memory of the process so far, in bytes.
     pub fn peak_memory_bytes(&self) -> Result<u64, Failure> {
+        self.memory_line("VmHWM:")
+    }
+
+    /// Resident memory of the process now, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64, Failure> {
+        self.memory_line("VmRSS:")
+    }
+
+    fn memory_line(&self, name: &str) -> Result<u64, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.ready.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM line")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in status")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
     }
