@@ -152,6 +152,13 @@ pub enum Error {
         #[source]
         source: shosoin_protocol::Error,
     },
+    /// A part of a multipart upload that was kept in a local file does not decode; upload it again.
+    #[error("a kept part of a multipart upload is damaged")]
+    PartDamaged {
+        /// what is wrong with it
+        #[source]
+        source: shosoin_protocol::Error,
+    },
     /// The local view of names; it can be deleted and is rebuilt from the vault.
     #[error("the local view of names failed")]
     View(#[source] fjall::Error),
@@ -161,6 +168,12 @@ pub enum Error {
     /// The client was closed while this waited.
     #[error("the client is closing")]
     Closing,
+    /// The system gave no random bytes.
+    #[error("no random bytes: {why}")]
+    Randomness {
+        /// what the system said
+        why: String,
+    },
     /// A background task ended without an answer: a bug of ours.
     #[error("{task} ended without an answer")]
     Lost {
@@ -180,12 +193,14 @@ impl Error {
             Error::WrongVault { .. } | Error::Head { .. } => ErrorKind::Refused,
             Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,
             Error::Answer { .. } | Error::Contradiction { .. } | Error::Damaged { .. } => ErrorKind::Damaged,
-            Error::StateDamaged { source, .. } | Error::ViewDamaged(source) => match source.kind() {
-                ErrorKind::Unsupported => ErrorKind::Unsupported,
-                _ => ErrorKind::Damaged,
-            },
+            Error::StateDamaged { source, .. } | Error::PartDamaged { source } | Error::ViewDamaged(source) => {
+                match source.kind() {
+                    ErrorKind::Unsupported => ErrorKind::Unsupported,
+                    _ => ErrorKind::Damaged,
+                }
+            }
             Error::Keyring { source, .. } => source.kind(),
-            Error::State { .. } | Error::View(_) => ErrorKind::Unavailable,
+            Error::State { .. } | Error::View(_) | Error::Randomness { .. } => ErrorKind::Unavailable,
             Error::Lost { .. } => ErrorKind::Bug,
         }
     }

@@ -1,14 +1,23 @@
 //! The key-holding client: chunk, seal, upload, fetch, verify, local view of names.
 
+mod assemble;
+mod budget;
+mod chunker;
 pub mod client;
+mod clock;
 pub mod error;
 pub mod fetch;
+mod hashing;
 pub mod http;
 pub mod object;
 pub mod options;
 pub mod part;
+mod retry;
+mod sealer;
+mod task;
 pub mod transport;
 pub mod upload;
+mod uploader;
 pub mod verify;
 pub mod view;
 

@@ -1,12 +1,23 @@
-//! The content of one part: its digests and where its sealed chunks are.
-use crate::Result;
+//! The content of one part: its digests, and where its sealed chunks are. It can be kept in a local file between the
+//! requests of a multipart upload; only this hospital's keyring reads that file, for it holds the chunks' secrets.
+
+use crate::budget::Reserved;
+use crate::{Error, Result};
 use bytes::Bytes;
 use shosoin_keyring::Keyring;
-use shosoin_protocol::Digest;
+use shosoin_protocol::codec::{Reader, Writer};
+use shosoin_protocol::limits::{OBJECT_CHUNKS_MAX, RECORD_BYTES_MAX};
 use shosoin_protocol::manifest::ChunkRef;
+use shosoin_protocol::{Address, Digest};
+use std::sync::Arc;
+
+/// Label under which part files are sealed.
+const LABEL: &str = "part content";
+/// Version of the plain form.
+const VERSION: u8 = 1;
 
 /// Content that a writer sealed. What is not inline is in the vault already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PartContent {
     /// bytes of plain text
     pub size_bytes: u64,
@@ -18,6 +29,8 @@ pub struct PartContent {
     pub chunks: Vec<SealedPiece>,
     /// sealed chunks of a small content, not sent yet: they travel with the deposit
     pub inline: Vec<Bytes>,
+    /// memory that the inline chunks take
+    pub(crate) reserved: Vec<Arc<Reserved>>,
 }
 
 /// A sealed chunk of a content.
@@ -29,15 +42,58 @@ pub struct SealedPiece {
     pub stored_len: u32,
 }
 
-impl PartContent {
-    /// Sealed bytes, for a local file; only this hospital's keyring reads them.
-    pub fn encode(&self, keyring: &Keyring) -> Result<Vec<u8>> {
-        let _ = keyring;
-        unimplemented!()
+impl SealedPiece {
+    /// A chunk and the length of its sealed bytes, which is far below 4 GiB.
+    pub fn new(chunk: ChunkRef, stored_len: usize) -> Self {
+        SealedPiece { chunk, stored_len: u32::try_from(stored_len).unwrap_or(u32::MAX) }
     }
+}
+
+impl PartContent {
+    /// Sealed bytes for a local file.
+    pub fn encode(&self, keyring: &Keyring) -> Result<Vec<u8>> {
+        let inline_bytes: usize = self.inline.iter().map(Bytes::len).sum();
+        let mut out = Writer::with_capacity(128 + self.chunks.len() * 72 + inline_bytes);
+        out.u8(VERSION).u64(self.size_bytes).put(&self.md5).put(&self.plain_digest.0).count(self.chunks.len());
+        for piece in &self.chunks {
+            piece.chunk.address.write(&mut out);
+            out.put(&piece.chunk.t).u32(piece.chunk.plain_len).u32(piece.stored_len);
+        }
+        out.count(self.inline.len());
+        for bytes in &self.inline {
+            out.var(bytes);
+        }
+        keyring.seal_local(LABEL, &out.finish()).map_err(|source| Error::Keyring { what: LABEL, source })
+    }
+
     /// Reads what [`encode`](Self::encode) gave.
-    pub fn decode(keyring: &Keyring, bytes: &[u8]) -> Result<Self> {
-        let _ = (keyring, bytes);
-        unimplemented!()
+    pub fn decode(keyring: &Keyring, sealed: &[u8]) -> Result<Self> {
+        let plain = keyring.open_local(LABEL, sealed).map_err(|source| Error::Keyring { what: LABEL, source })?;
+        Self::read(&plain).map_err(|source| Error::PartDamaged { source })
+    }
+
+    fn read(bytes: &[u8]) -> shosoin_protocol::Result<Self> {
+        let mut reader = Reader::new(bytes, LABEL);
+        match reader.u8("part version")? {
+            VERSION => {}
+            found => return Err(shosoin_protocol::Error::Version { what: LABEL, found, known: VERSION }),
+        }
+        let (size_bytes, md5) = (reader.u64("part size")?, reader.array("part MD5")?);
+        let plain_digest = Digest::read(&mut reader)?;
+        let count = reader.count(OBJECT_CHUNKS_MAX, "chunks of a part")?;
+        let mut chunks = Vec::with_capacity(count.min(reader.left() / 72));
+        for _ in 0..count {
+            let address = Address::read(&mut reader)?;
+            let (t, plain_len) = (reader.array("chunk secret")?, reader.u32("plain length")?);
+            let stored_len = reader.u32("stored length")?;
+            chunks.push(SealedPiece { chunk: ChunkRef { address, t, plain_len }, stored_len });
+        }
+        let count = reader.count(chunks.len(), "inline chunks of a part")?;
+        let mut inline = Vec::with_capacity(count);
+        for _ in 0..count {
+            inline.push(Bytes::copy_from_slice(reader.var(RECORD_BYTES_MAX, "inline chunk")?));
+        }
+        reader.finish()?;
+        Ok(PartContent { size_bytes, md5, plain_digest, chunks, inline, reserved: Vec::new() })
     }
 }

@@ -1,23 +1,193 @@
-//! Writing.
-use crate::{PartContent, Result};
+//! Writing: bytes are pushed, cut, hashed, sealed and sent while more are on their way.
+//!
+//! Invariants
+//! - Bytes count against the memory budget of the client from before they are gathered until they are sent.
+//! - Every byte is hashed once and in order; chunks are sealed and sent in any order.
+//! - A content of up to [`INLINE_PLAIN_BYTES_MAX`] is not sent at all: it travels with its deposit.
+//! - Nothing a writer does is visible; dropping it is an abort.
+
+use crate::budget::{Budget, Reserved};
+use crate::chunker::Chunker;
+use crate::hashing::{HashQueue, PlainChunk};
+use crate::part::SealedPiece;
+use crate::sealer::{Recipe, Sealer};
+use crate::uploader::Uploader;
+use crate::{Error, PartContent, Result};
 use bytes::Bytes;
+use shosoin_keyring::SealedChunk;
+use shosoin_protocol::Suite;
+use shosoin_protocol::limits::OBJECT_BYTES_MAX;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Largest plain text that travels with its deposit, in bytes: one request, one stripe.
+pub const INLINE_PLAIN_BYTES_MAX: u64 = 1024 * 1024;
+/// Chunks of one writer that may be sealed or sent at a time, so that one fast stream leaves room for others.
+const CHUNKS_UNDER_WAY: usize = 8;
+
+/// What all writers of a client share.
+pub struct Intake {
+    /// memory
+    pub budget: Arc<Budget>,
+    /// threads
+    pub sealer: Arc<Sealer>,
+    /// the way to the vault
+    pub uploader: Arc<Uploader>,
+    /// algorithms
+    pub suite: Suite,
+}
 
 /// A content on its way into the vault. Dropping it is an abort: nothing becomes visible.
-pub struct ObjectWriter {}
+pub struct ObjectWriter {
+    intake: Arc<Intake>,
+    recipe: Recipe,
+    chunk_bytes: u32,
+    chunker: Chunker,
+    reserved: Option<Reserved>,
+    pushed_bytes: u64,
+    expected_bytes: Option<u64>,
+    /// whole chunks of a content that may yet stay small
+    held: Vec<PlainChunk>,
+    hashes: HashQueue,
+    under_way: JoinSet<Result<(usize, SealedPiece)>>,
+    pieces: Vec<Option<SealedPiece>>,
+}
 
 impl ObjectWriter {
-    /// Says how long the content will be, so that no more memory is reserved than it needs.
-    pub fn expect_bytes(self, size_bytes: u64) -> Self {
-        let _ = size_bytes;
+    pub(crate) fn new(intake: Arc<Intake>, recipe: Recipe, chunk_bytes: u32) -> Self {
+        ObjectWriter {
+            hashes: HashQueue::new(intake.suite),
+            intake,
+            recipe,
+            chunk_bytes,
+            chunker: Chunker::new(chunk_bytes),
+            reserved: None,
+            pushed_bytes: 0,
+            expected_bytes: None,
+            held: Vec::new(),
+            under_way: JoinSet::new(),
+            pieces: Vec::new(),
+        }
+    }
+
+    /// Says how long the content is, so that no more memory is reserved than it needs. More or fewer bytes are refused.
+    pub fn expect_bytes(mut self, size_bytes: u64) -> Self {
+        self.expected_bytes = Some(size_bytes);
         self
     }
-    /// Adds bytes; waits while the memory budget is used up.
-    pub async fn push(&mut self, bytes: Bytes) -> Result<()> {
-        let _ = bytes;
-        unimplemented!()
+
+    /// Adds bytes; waits while the memory budget is used up. After an error the writer is of no more use.
+    pub async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
+        let before = self.pushed_bytes;
+        self.pushed_bytes += bytes.len() as u64;
+        if self.expected_bytes.is_some_and(|expected| self.pushed_bytes > expected) {
+            return Err(Error::Invalid { what: "content", why: "it is longer than was announced" });
+        }
+        if self.pushed_bytes > OBJECT_BYTES_MAX {
+            return Err(Error::OverLimit { what: "content", found: self.pushed_bytes, limit: OBJECT_BYTES_MAX });
+        }
+        let mut at = before;
+        while !bytes.is_empty() {
+            self.reserve(at).await?;
+            let left = bytes.len();
+            let chunk = self.chunker.fill(&mut bytes);
+            at += (left - bytes.len()) as u64;
+            if let Some(chunk) = chunk {
+                self.take(chunk, at).await?;
+            }
+        }
+        Ok(())
     }
-    /// Waits until every chunk is in the vault or small enough to travel with the deposit.
-    pub async fn finish(self) -> Result<PartContent> {
-        unimplemented!()
+
+    /// Waits until every chunk is in the vault, or held to travel with the deposit.
+    pub async fn finish(mut self) -> Result<PartContent> {
+        if self.expected_bytes.is_some_and(|expected| self.pushed_bytes < expected) {
+            return Err(Error::Invalid { what: "content", why: "it is shorter than was announced" });
+        }
+        if let Some(chunk) = self.chunker.finish() {
+            self.take(chunk, self.pushed_bytes).await?;
+        }
+        if self.pieces.is_empty() {
+            return self.finish_small().await;
+        }
+        while let Some(done) = self.under_way.join_next().await {
+            self.note(done)?;
+        }
+        let chunks: Option<Vec<SealedPiece>> = self.pieces.into_iter().collect();
+        let chunks = chunks.ok_or(Error::Lost { task: "a chunk" })?;
+        let (md5, plain_digest) = self.hashes.finish().await;
+        Ok(PartContent {
+            size_bytes: self.pushed_bytes,
+            md5,
+            plain_digest,
+            chunks,
+            inline: Vec::new(),
+            reserved: Vec::new(),
+        })
+    }
+
+    async fn finish_small(self) -> Result<PartContent> {
+        let reserved = self.held.iter().map(|chunk| chunk.reserved.clone()).collect();
+        let whole = self.intake.sealer.seal_whole(self.recipe, self.held).await?;
+        let (mut chunks, mut inline) = (Vec::new(), Vec::new());
+        for SealedChunk { chunk, bytes } in whole.chunks {
+            chunks.push(SealedPiece::new(chunk, bytes.len()));
+            inline.push(Bytes::from(bytes));
+        }
+        let (md5, plain_digest) = (whole.md5, whole.plain_digest);
+        Ok(PartContent { size_bytes: self.pushed_bytes, md5, plain_digest, chunks, inline, reserved })
+    }
+
+    /// Before the first byte of a chunk, reserves all of it.
+    async fn reserve(&mut self, at: u64) -> Result<()> {
+        if self.reserved.is_none() {
+            let left = self.expected_bytes.map_or(u64::MAX, |expected| expected - at);
+            let chunk = left.min(self.chunk_bytes.into()) as usize;
+            self.reserved = Some(self.intake.budget.plain(chunk).await?);
+            if self.expected_bytes.is_some() {
+                self.chunker.expect(chunk);
+            }
+        }
+        Ok(())
+    }
+
+    /// A chunk that ends at `end`: held while the content is small, else sent on its way with those held before it.
+    async fn take(&mut self, bytes: Bytes, end: u64) -> Result<()> {
+        let reserved = self.reserved.take().ok_or(Error::Lost { task: "a reservation" })?;
+        self.held.push(PlainChunk { bytes, reserved: Arc::new(reserved) });
+        if end > INLINE_PLAIN_BYTES_MAX {
+            for chunk in std::mem::take(&mut self.held) {
+                self.dispatch(chunk).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn dispatch(&mut self, plain: PlainChunk) -> Result<()> {
+        while self.under_way.len() >= CHUNKS_UNDER_WAY {
+            match self.under_way.join_next().await {
+                Some(done) => self.note(done)?,
+                None => break,
+            }
+        }
+        self.hashes.push(plain.clone());
+        let ordinal = self.pieces.len();
+        self.pieces.push(None);
+        let (intake, recipe) = (self.intake.clone(), self.recipe);
+        self.under_way.spawn(async move {
+            let may_meet = recipe.may_meet(plain.bytes.len());
+            let sealed = intake.sealer.seal(recipe, plain).await?;
+            let piece = SealedPiece::new(sealed.chunk, sealed.bytes.len());
+            intake.uploader.upload(sealed.chunk.address, sealed.bytes, may_meet).await?;
+            drop(sealed.reserved);
+            Ok((ordinal, piece))
+        });
+        Ok(())
+    }
+
+    fn note(&mut self, done: Result<Result<(usize, SealedPiece)>, tokio::task::JoinError>) -> Result<()> {
+        let (ordinal, piece) = done.map_err(|_| Error::Lost { task: "a chunk" })??;
+        self.pieces[ordinal] = Some(piece);
+        Ok(())
     }
 }

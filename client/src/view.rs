@@ -1,4 +1,213 @@
-//! The local view of names.
+//! The local view of names: what the summaries of the ledger add up to, in an embedded database.
+//!
+//! Invariants
+//! - The view is a function of a prefix of the ledger: the rows say which ([`row::PositionRow`]), and rows and position
+//!   change together or not at all.
+//! - Only entries that were verified to be in the ledger are applied, each once, in the order of the ledger.
+//! - It is a cache. Deleted, damaged, or of another format, it is rebuilt from the ledger; so nothing here is synced.
+//!
+//! Not here: following the ledger (`ledger`), what S3 makes of the rows (`gateway`).
 
+mod apply;
+mod key;
 pub mod list;
 pub mod row;
+
+use crate::{Error, Result, ViewRow};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
+use row::{BucketRow, Chain, DeviceRow, NameRow, PositionRow, VersionRow};
+use shosoin_protocol::entry::Entry;
+use shosoin_protocol::manifest::{BucketFacts, Summary};
+use shosoin_protocol::merkle::Frontier;
+use shosoin_protocol::{DeviceId, LogId, VersionId};
+use std::path::{Path, PathBuf};
+
+/// Memory for rows that were read, in bytes.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Memory for rows not yet in a table, in bytes.
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+/// Size of the journal, in bytes.
+const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
+
+/// An entry at its verified place in the ledger, with its opened summary.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// leaf index
+    pub index: u64,
+    /// the vault's clock when it was accepted, in milliseconds since 1970
+    pub accepted_ms: u64,
+    /// the entry
+    pub entry: Entry,
+    /// its summary, where it has one
+    pub summary: Option<Summary>,
+}
+
+/// The local view of names of one hospital at one vault.
+pub struct View {
+    database: Database,
+    rows: Keyspace,
+}
+
+impl View {
+    /// Opens the view in `dir`. One that belongs to another ledger, has another format, or cannot be read is removed
+    /// and begun anew.
+    pub fn open(dir: &Path, log: LogId) -> Result<View> {
+        if let Ok(view) = View::open_files(dir) {
+            match view.position() {
+                Ok(Some(position)) if position.log == log => return Ok(view),
+                Ok(None) => return view.begin(log),
+                _ => tracing::warn!("the local view of names is of another ledger or format; it is rebuilt"),
+            }
+        }
+        let state = |path: &Path| {
+            let path = PathBuf::from(path);
+            move |source| Error::State { path, source }
+        };
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(state(dir)(error)),
+            _ => {}
+        }
+        std::fs::create_dir_all(dir).map_err(state(dir))?;
+        View::open_files(dir)?.begin(log)
+    }
+
+    fn open_files(dir: &Path) -> Result<View> {
+        let builder = Database::builder(dir).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES);
+        let database = builder.worker_threads(1).open().map_err(Error::View)?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let rows = database.keyspace("view", options).map_err(Error::View)?;
+        Ok(View { database, rows })
+    }
+
+    fn begin(self, log: LogId) -> Result<View> {
+        let start = PositionRow { log, frontier: Frontier::default(), checkpoint: String::new() };
+        self.rows.insert(key::POSITION, start.encode()).map_err(Error::View)?;
+        Ok(self)
+    }
+
+    /// Where the view stands; none before it was begun.
+    pub fn position(&self) -> Result<Option<PositionRow>> {
+        self.reading().decode(key::POSITION, PositionRow::decode)
+    }
+
+    /// A bucket, ended ones included.
+    pub fn bucket(&self, bucket: &str) -> Result<Option<BucketRow>> {
+        self.reading().decode(&key::bucket(bucket), BucketRow::decode)
+    }
+
+    /// Every bucket that is not ended, by name.
+    pub fn buckets(&self) -> Result<Vec<BucketFacts>> {
+        let mut buckets = Vec::new();
+        for row in self.rows.prefix(key::bucket("")) {
+            let facts = BucketRow::decode(&row.value().map_err(Error::View)?).map_err(Error::ViewDamaged)?.facts;
+            if !facts.deleted {
+                buckets.push(facts);
+            }
+        }
+        Ok(buckets)
+    }
+
+    /// Whether a bucket has no version and no marker.
+    pub fn is_empty(&self, bucket: &str) -> Result<bool> {
+        match self.rows.prefix(key::versions_from(bucket, b"")).next() {
+            None => Ok(true),
+            Some(row) => row.key().map(|_| false).map_err(Error::View),
+        }
+    }
+
+    /// A device that the ledger knows.
+    pub fn device(&self, device: DeviceId) -> Result<Option<DeviceRow>> {
+        self.reading().decode(&key::device(device), DeviceRow::decode)
+    }
+
+    /// Where the chain of a device stands.
+    pub fn chain(&self, device: DeviceId) -> Result<Chain> {
+        Ok(self.device(device)?.map_or(Chain::START, |row| row.chain))
+    }
+
+    /// What is known of a name that was ever changed.
+    pub fn name(&self, bucket: &str, name: &str) -> Result<Option<NameRow>> {
+        self.reading().name(bucket, name)
+    }
+
+    /// One version of a name; `None` means the newest.
+    pub fn lookup(&self, bucket: &str, name: &str, version: Option<VersionId>) -> Result<Option<ViewRow>> {
+        let rows = self.reading();
+        let Some(state) = rows.name(bucket, name)? else { return Ok(None) };
+        let index = match version {
+            None => state.latest,
+            Some(version) => rows.placed(version)?,
+        };
+        rows.view_row(bucket, name, index, &state)
+    }
+
+    /// The version of a name that S3 calls `null`.
+    pub fn lookup_null(&self, bucket: &str, name: &str) -> Result<Option<ViewRow>> {
+        let rows = self.reading();
+        match rows.name(bucket, name)? {
+            Some(state) => rows.view_row(bucket, name, state.null, &state),
+            None => Ok(None),
+        }
+    }
+
+    /// The rows as they are now, whatever is applied meanwhile.
+    fn reading(&self) -> Reading<'_> {
+        Reading { rows: &self.rows, snapshot: self.database.snapshot() }
+    }
+}
+
+/// One consistent look at the rows.
+struct Reading<'a> {
+    rows: &'a Keyspace,
+    snapshot: fjall::Snapshot,
+}
+
+impl Reading<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Slice>> {
+        self.snapshot.get(self.rows, key).map_err(Error::View)
+    }
+
+    fn decode<T>(&self, key: &[u8], decode: impl Fn(&[u8]) -> shosoin_protocol::Result<T>) -> Result<Option<T>> {
+        self.get(key)?.map(|bytes| decode(&bytes).map_err(Error::ViewDamaged)).transpose()
+    }
+
+    fn name(&self, bucket: &str, name: &str) -> Result<Option<NameRow>> {
+        self.decode(&key::name(bucket, name), NameRow::decode)
+    }
+
+    fn placed(&self, version: VersionId) -> Result<Option<u64>> {
+        self.decode(&key::placed(version), |bytes| {
+            let mut reader = shosoin_protocol::codec::Reader::new(bytes, "place of a version");
+            let index = reader.u64("leaf index")?;
+            reader.finish().map(|()| index)
+        })
+    }
+
+    fn version(&self, bucket: &str, name: &str, index: u64) -> Result<Option<VersionRow>> {
+        self.decode(&key::version(bucket, name, index), VersionRow::decode)
+    }
+
+    fn view_row(&self, bucket: &str, name: &str, index: Option<u64>, state: &NameRow) -> Result<Option<ViewRow>> {
+        let Some(index) = index else { return Ok(None) };
+        Ok(self.version(bucket, name, index)?.map(|row| row.into_view(index, state)))
+    }
+
+    /// Leaf index of the newest version of a name but `but`.
+    fn newest(&self, bucket: &str, name: &str, but: u64) -> Result<Option<u64>> {
+        for row in self.snapshot.prefix(self.rows, key::versions_of(bucket, name)) {
+            let key = row.key().map_err(Error::View)?;
+            let (_, index) = key::parse_version(bucket, &key).ok_or(list::bad_key())?;
+            if index != but {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    fn range(&self, from: Vec<u8>, to: Option<Vec<u8>>) -> fjall::Iter {
+        match to {
+            Some(to) => self.snapshot.range(self.rows, from..to),
+            None => self.snapshot.range(self.rows, from..),
+        }
+    }
+}

@@ -57,6 +57,18 @@ pub enum ChecksumAlgorithm {
 }
 
 impl ChecksumAlgorithm {
+    /// By stored byte.
+    pub fn from_code(code: u8) -> Result<Self> {
+        match code {
+            1 => Ok(ChecksumAlgorithm::Crc32),
+            2 => Ok(ChecksumAlgorithm::Crc32c),
+            3 => Ok(ChecksumAlgorithm::Crc64Nvme),
+            4 => Ok(ChecksumAlgorithm::Sha1),
+            5 => Ok(ChecksumAlgorithm::Sha256),
+            _ => Err(Error::Invalid { what: "checksum algorithm", why: "no such code" }),
+        }
+    }
+
     /// Length of its value, in bytes.
     pub const fn value_len(self) -> usize {
         match self {
@@ -568,8 +580,7 @@ fn read_pairs(reader: &mut Reader<'_>, limit: usize, limit_bytes: usize, what: &
     Ok(pairs)
 }
 
-/// Writes a checksum or its absence.
-pub fn write_checksum(out: &mut Writer, checksum: Option<&Checksum>) {
+fn write_checksum(out: &mut Writer, checksum: Option<&Checksum>) {
     match checksum {
         None => {
             out.u8(0);
@@ -580,16 +591,10 @@ pub fn write_checksum(out: &mut Writer, checksum: Option<&Checksum>) {
     }
 }
 
-/// Reads what [`write_checksum`] wrote.
-pub fn read_checksum(reader: &mut Reader<'_>) -> Result<Option<Checksum>> {
+fn read_checksum(reader: &mut Reader<'_>) -> Result<Option<Checksum>> {
     let algorithm = match reader.u8("checksum algorithm")? {
         0 => return Ok(None),
-        1 => ChecksumAlgorithm::Crc32,
-        2 => ChecksumAlgorithm::Crc32c,
-        3 => ChecksumAlgorithm::Crc64Nvme,
-        4 => ChecksumAlgorithm::Sha1,
-        5 => ChecksumAlgorithm::Sha256,
-        _ => return Err(Error::Invalid { what: "checksum algorithm", why: "no such code" }),
+        code => ChecksumAlgorithm::from_code(code)?,
     };
     let full_object = read_bool(reader, "checksum kind")?;
     let value = reader.take(algorithm.value_len(), "checksum")?.to_vec();

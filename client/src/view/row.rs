@@ -1,6 +1,13 @@
-//! Rows of the view.
-use shosoin_protocol::VersionId;
-use shosoin_protocol::manifest::ObjectFacts;
+//! Rows of the view and their encoding. They are a cache: a row that does not decode means that the view is damaged and
+//! is to be deleted, never that a record is.
+
+use crate::hashing::md5;
+use shosoin_protocol::codec::{Reader, Writer};
+use shosoin_protocol::limits::*;
+use shosoin_protocol::manifest::{BucketFacts, ChecksumAlgorithm, ObjectFacts, Summary};
+use shosoin_protocol::merkle::Frontier;
+use shosoin_protocol::sign::PublicKey;
+use shosoin_protocol::{Digest, Error, LogId, Result, VersionId};
 
 /// One version of a name, as the view has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +20,8 @@ pub struct ViewRow {
     pub is_latest: bool,
     /// its place in the ledger
     pub leaf_index: u64,
+    /// hash of its entry as a leaf of the ledger
+    pub leaf: Digest,
     /// the vault's clock when it was accepted, in milliseconds since 1970
     pub accepted_ms: u64,
     /// newest change of the name, of whatever kind
@@ -45,5 +54,272 @@ impl ViewRow {
             RowContent::Object { facts, etag } => Some((facts, etag)),
             RowContent::Marker { .. } => None,
         }
+    }
+
+    /// When it was stored or put, in milliseconds since 1970.
+    pub fn modified_ms(&self) -> u64 {
+        match &self.content {
+            RowContent::Object { facts, .. } => facts.modified_ms,
+            RowContent::Marker { modified_ms } => *modified_ms,
+        }
+    }
+}
+
+/// Where the view stands in the ledger, and under which signed head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PositionRow {
+    pub log: LogId,
+    pub frontier: Frontier,
+    /// signed text; empty before the first
+    pub checkpoint: String,
+}
+
+impl PositionRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(1024);
+        out.u8(FORMAT).put(&self.log.0).u64(self.frontier.size()).count(self.frontier.peaks().len());
+        for peak in self.frontier.peaks() {
+            out.put(&peak.0);
+        }
+        out.var(self.checkpoint.as_bytes());
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "position of the view");
+        match reader.u8("format of the view")? {
+            FORMAT => {}
+            found => return Err(Error::Version { what: "view", found, known: FORMAT }),
+        }
+        let log = LogId::read(&mut reader)?;
+        let size = reader.u64("leaves")?;
+        let count = reader.count(64, "peaks")?;
+        let peaks = (0..count).map(|_| Digest::read(&mut reader)).collect::<Result<Vec<_>>>()?;
+        let checkpoint = reader.text(CHECKPOINT_BYTES_MAX, "checkpoint")?;
+        reader.finish()?;
+        Ok(PositionRow { log, frontier: Frontier::from_peaks(size, peaks)?, checkpoint })
+    }
+}
+
+/// Format of all rows; a view of another format is thrown away and rebuilt.
+const FORMAT: u8 = 1;
+
+/// A bucket and its newest change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketRow {
+    pub change: VersionId,
+    pub facts: BucketFacts,
+}
+
+impl BucketRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        self.change.write(&mut out);
+        out.put(&Summary::Bucket(self.facts.clone()).encode());
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "bucket row");
+        let change = VersionId::read(&mut reader)?;
+        match Summary::decode(reader.rest())? {
+            Summary::Bucket(facts) => Ok(BucketRow { change, facts }),
+            _ => Err(Error::Invalid { what: "bucket row", why: "it holds no bucket" }),
+        }
+    }
+}
+
+/// Where a device's chain of entries stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chain {
+    /// sequence of the next entry
+    pub next_seq: u64,
+    /// leaf hash of the newest entry, zeros if there is none
+    pub prev: Digest,
+}
+
+impl Chain {
+    /// Before the first entry.
+    pub const START: Chain = Chain { next_seq: 0, prev: Digest([0; 32]) };
+}
+
+/// A device that the ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRow {
+    pub key: PublicKey,
+    pub enrolled: bool,
+    pub chain: Chain,
+}
+
+impl DeviceRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        self.key.write(&mut out);
+        out.u8(u8::from(self.enrolled)).u64(self.chain.next_seq).put(&self.chain.prev.0);
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "device row");
+        let key = PublicKey::read(&mut reader)?;
+        let enrolled = reader.u8("enrolled")? != 0;
+        let chain = Chain { next_seq: reader.u64("next sequence")?, prev: Digest::read(&mut reader)? };
+        reader.finish()?;
+        Ok(DeviceRow { key, enrolled, chain })
+    }
+}
+
+/// What is known of a name, whether or not it has an object now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameRow {
+    pub last_change: VersionId,
+    /// leaf index of the newest version that is in view
+    pub latest: Option<u64>,
+    /// leaf index of the version S3 calls `null`
+    pub null: Option<u64>,
+}
+
+impl NameRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(34);
+        self.last_change.write(&mut out);
+        write_index(&mut out, self.latest);
+        write_index(&mut out, self.null);
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "name row");
+        let last_change = VersionId::read(&mut reader)?;
+        let row = NameRow { last_change, latest: read_index(&mut reader)?, null: read_index(&mut reader)? };
+        reader.finish()?;
+        Ok(row)
+    }
+}
+
+/// No leaf has this index: a ledger of that size cannot be.
+const NO_INDEX: u64 = u64::MAX;
+
+fn write_index(out: &mut Writer, index: Option<u64>) {
+    out.u64(index.unwrap_or(NO_INDEX));
+}
+
+fn read_index(reader: &mut Reader<'_>) -> Result<Option<u64>> {
+    Ok(Some(reader.u64("leaf index")?).filter(|index| *index != NO_INDEX))
+}
+
+/// One version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    pub version: VersionId,
+    pub leaf: Digest,
+    pub accepted_ms: u64,
+    pub null_version: bool,
+    pub content: VersionContent,
+}
+
+/// What a version row holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionContent {
+    Object(Box<ObjectFacts>),
+    Marker { modified_ms: u64 },
+}
+
+impl VersionRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(512);
+        self.version.write(&mut out);
+        out.put(&self.leaf.0).u64(self.accepted_ms).u8(u8::from(self.null_version));
+        match &self.content {
+            VersionContent::Object(facts) => facts.write(out.u8(1)),
+            VersionContent::Marker { modified_ms } => {
+                out.u8(2).u64(*modified_ms);
+            }
+        }
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "version row");
+        let version = VersionId::read(&mut reader)?;
+        let (leaf, accepted_ms) = (Digest::read(&mut reader)?, reader.u64("accepted time")?);
+        let null_version = reader.u8("null version")? != 0;
+        let content = match reader.u8("kind of version")? {
+            1 => VersionContent::Object(Box::new(ObjectFacts::read(&mut reader)?)),
+            2 => VersionContent::Marker { modified_ms: reader.u64("modified")? },
+            _ => return Err(Error::Invalid { what: "version row", why: "no such kind" }),
+        };
+        reader.finish()?;
+        Ok(VersionRow { version, leaf, accepted_ms, null_version, content })
+    }
+
+    /// The row as callers see it.
+    pub fn into_view(self, leaf_index: u64, name: &NameRow) -> ViewRow {
+        let content = match self.content {
+            VersionContent::Object(facts) => RowContent::Object { etag: facts.etag(md5), facts },
+            VersionContent::Marker { modified_ms } => RowContent::Marker { modified_ms },
+        };
+        ViewRow {
+            version: self.version,
+            null_version: self.null_version,
+            is_latest: name.latest == Some(leaf_index),
+            leaf_index,
+            leaf: self.leaf,
+            accepted_ms: self.accepted_ms,
+            last_change: name.last_change,
+            content,
+        }
+    }
+}
+
+/// What a list says of a current object, so that a page needs one scan of small rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentRow {
+    pub size_bytes: u64,
+    pub modified_ms: u64,
+    pub etag: String,
+    pub checksum: Option<ListedChecksum>,
+}
+
+/// What a list says of a checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedChecksum {
+    /// which one
+    pub algorithm: ChecksumAlgorithm,
+    /// over the whole object rather than over the checksums of its parts
+    pub full_object: bool,
+}
+
+impl CurrentRow {
+    pub fn of(facts: &ObjectFacts) -> Self {
+        let checksum = facts.checksum.as_ref();
+        CurrentRow {
+            size_bytes: facts.size_bytes,
+            modified_ms: facts.modified_ms,
+            etag: facts.etag(md5),
+            checksum: checksum.map(|c| ListedChecksum { algorithm: c.algorithm, full_object: c.full_object }),
+        }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(64);
+        out.u64(self.size_bytes).u64(self.modified_ms).var(self.etag.as_bytes());
+        let (algorithm, full) = self.checksum.map_or((0, false), |c| (c.algorithm as u8, c.full_object));
+        out.u8(algorithm).u8(u8::from(full));
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "row of a current object");
+        let (size_bytes, modified_ms) = (reader.u64("size")?, reader.u64("modified")?);
+        let etag = reader.text(64, "ETag")?;
+        let algorithm = match reader.u8("checksum algorithm")? {
+            0 => None,
+            code => Some(ChecksumAlgorithm::from_code(code)?),
+        };
+        let full_object = reader.u8("checksum kind")? != 0;
+        reader.finish()?;
+        let checksum = algorithm.map(|algorithm| ListedChecksum { algorithm, full_object });
+        Ok(CurrentRow { size_bytes, modified_ms, etag, checksum })
     }
 }
