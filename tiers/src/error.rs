@@ -228,6 +228,13 @@ pub enum Error {
         #[source]
         source: shosoin_protocol::Error,
     },
+    /// A thread could not be started.
+    #[error("a thread could not be started")]
+    Thread {
+        /// what the system said
+        #[source]
+        source: std::io::Error,
+    },
     /// A thread of ours ended before it answered.
     #[error("{what} was abandoned")]
     Abandoned {
@@ -257,7 +264,9 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::NotFound { .. } | Error::SegmentUnknown { .. } | Error::RecordElsewhere { .. } => ErrorKind::NotFound,
+            Error::NotFound { .. } | Error::SegmentUnknown { .. } | Error::RecordElsewhere { .. } => {
+                ErrorKind::NotFound
+            }
             Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
             Error::Placement { .. } => ErrorKind::Refused,
             Error::Code { .. } | Error::RecordTooLarge { .. } | Error::Location { .. } => ErrorKind::Invalid,
@@ -276,7 +285,20 @@ impl Error {
             | Error::Suspect { .. }
             | Error::NoWritableMedia { .. }
             | Error::Random { .. }
+            | Error::Thread { .. }
             | Error::Io { .. } => ErrorKind::Unavailable,
         }
+    }
+    /// Whether a volume failed and was taken out of use for it, so that the same call may succeed on the others.
+    pub(crate) fn took_a_volume(&self) -> bool {
+        matches!(
+            self,
+            Error::Io { .. }
+                | Error::NoSpace { .. }
+                | Error::ReadOnly { .. }
+                | Error::NotFound { .. }
+                | Error::Suspect { .. }
+                | Error::VolumeAbsent { .. }
+        )
     }
 }

@@ -117,9 +117,10 @@ impl Defect {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
-            Defect::SegmentRecovered { .. } | Defect::StripeTorn { .. } | Defect::ForeignFile { .. } | Defect::ShardTwice => {
-                Severity::Note
-            }
+            Defect::SegmentRecovered { .. }
+            | Defect::StripeTorn { .. }
+            | Defect::ForeignFile { .. }
+            | Defect::ShardTwice => Severity::Note,
             Defect::StripeLost { .. } | Defect::SegmentUnreadable { .. } => Severity::Lost,
             _ => Severity::Degraded,
         }

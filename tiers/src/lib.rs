@@ -8,19 +8,34 @@
 //!
 //! Everything here is synchronous. Time, randomness and media are injected ([`clock`], [`media`]).
 
+mod access;
 pub mod buffer;
+mod catalogue;
+mod check;
 pub mod clock;
+mod closed;
 mod code;
 pub mod durable;
 pub mod erasure;
 mod error;
 mod finding;
+pub mod footer;
+mod lane;
 pub mod layout;
+mod load;
 pub mod media;
+mod mount;
 pub mod placement;
+mod prepare;
+mod read;
 mod record;
+mod recovery;
+mod repair;
+mod segment;
+pub mod stripe;
 mod tier;
 pub mod volume;
+mod writer;
 
 pub use buffer::AlignedBuf;
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
@@ -30,8 +45,9 @@ pub use error::Error;
 pub use finding::{Defect, Finding, Place, Severity};
 pub use media::{Media, MediaFile};
 pub use record::{FRAME_LEN, Frame, Location, Record};
+pub use repair::RepairItem;
 pub use tier::{
-    Committed, RepairItem, SegmentInfo, SegmentState, Tier, TierCounters, TierOptions, VolumeState, VolumeStatus, Walked,
+    Committed, SegmentInfo, SegmentState, Tier, TierCounters, TierOptions, VolumeState, VolumeStatus, Walked,
 };
 pub use volume::{Volume, VolumeLabel};
 

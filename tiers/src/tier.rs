@@ -1,10 +1,29 @@
 //! Tier: the volumes of one media class under one code, and every segment on them. The front type of this crate.
 
-use crate::{Clock, Code, Finding, Location, Random, Record, Result, Volume};
+use crate::access::Access;
+use crate::footer::SEGMENT_RECORDS_MAX;
+use crate::mount::Mount;
+use crate::placement::{Candidate, Request};
+use crate::prepare::{Pool, Prepared};
+use crate::segment::{Identity, Segment};
+use crate::volume::refuse_duplicates;
+use crate::writer::{Writer, room_for};
+use crate::{
+    Clock, Code, Erasure, Error, Finding, Location, Random, Record, RepairItem, Result, Volume, catalogue, check,
+    closed, placement, prepare, read, recovery,
+};
 use bytes::Bytes;
+use lru::LruCache;
+use parking_lot::{Mutex, RwLock};
 use shosoin_protocol::receipt::Durable;
 use shosoin_protocol::{Address, HospitalId, RecordKind, SegmentId, Suite, VolumeId};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Segments open for writing at the same time; each holds k + m descriptors and its table.
+const OPEN_SEGMENTS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 
 /// How a tier is run.
 #[derive(Debug, Clone)]
@@ -81,19 +100,6 @@ pub struct Walked {
     pub location: Location,
 }
 
-/// Something that lost redundancy and waits to be rebuilt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RepairItem {
-    /// shards of the stripe or segment that may still be lost before data is; less is more urgent
-    pub redundancy_left: u8,
-    /// segment
-    pub segment: SegmentId,
-    /// shard to rebuild
-    pub shard: u8,
-    /// offset of the damaged unit, or `None` for the whole shard
-    pub stripe_at: Option<u64>,
-}
-
 /// How a volume is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VolumeState {
@@ -142,6 +148,26 @@ pub struct TierCounters {
 /// The volumes of one media class under one code, and every segment on them.
 pub struct Tier {
     options: TierOptions,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    mounts: Vec<Arc<Mount>>,
+    segments: RwLock<BTreeMap<SegmentId, Arc<Segment>>>,
+    /// the open segment of each hospital and suite, least recently used first to be closed
+    writers: Mutex<LruCache<(HospitalId, Suite), Arc<Mutex<Slot>>>>,
+    erasure: Arc<Erasure>,
+    access: Access,
+    pool: Pool,
+    stripes: AtomicU64,
+    records: AtomicU64,
+    syncs: AtomicU64,
+}
+
+/// Where the open segment of one hospital is, if there is one.
+#[derive(Default)]
+struct Slot {
+    writer: Option<Writer>,
+    /// whoever finds this asks for a new slot: this one was closed and is in no list any more
+    retired: bool,
 }
 
 impl Tier {
@@ -153,65 +179,230 @@ impl Tier {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<(Tier, Vec<Finding>)> {
-        todo!()
+        refuse_duplicates(&volumes)?;
+        let mut findings: Vec<Finding> = volumes.iter().flat_map(|volume| volume.findings().to_vec()).collect();
+        let mounts =
+            volumes.into_iter().map(|volume| Mount::start(volume).map(Arc::new)).collect::<Result<Vec<_>>>()?;
+        let access = Access::new();
+        let (found, listed) = catalogue::list(&mounts);
+        findings.extend(listed);
+        let mut segments = BTreeMap::new();
+        for found in found {
+            let (segment, met) = recovery::open(&access, &found, options.code, clock.now_ms())?;
+            findings.extend(met);
+            segments.insert(segment.identity.id, Arc::new(segment));
+        }
+        let tier = Tier {
+            erasure: access.erasure(options.code)?,
+            options,
+            clock,
+            random,
+            mounts,
+            segments: RwLock::new(segments),
+            writers: Mutex::new(LruCache::new(OPEN_SEGMENTS_MAX)),
+            access,
+            pool: Pool::default(),
+            stripes: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+        };
+        Ok((tier, findings))
     }
 
     /// Stores `records` of one hospital in as few stripes as they fit; all of them are durable on k + m volumes when
     /// it returns. After an error nothing may be assumed about them.
+    ///
+    /// A volume on which a write or sync fails is suspect from then on; its segment is closed and the stripe is written
+    /// to another one, on other volumes, before this returns.
     pub fn append(&self, hospital: HospitalId, suite: Suite, records: &[Record]) -> Result<Committed> {
-        todo!()
+        let mut locations = Vec::with_capacity(records.len());
+        for range in prepare::split(records)? {
+            let mut prepared = Prepared::new(&self.erasure, suite, &records[range.clone()], &self.pool)?;
+            let (segment, stripe_at) = self.commit(hospital, suite, &mut prepared)?;
+            let payload_len = prepared.payload_len;
+            locations.extend(records[range].iter().zip(&prepared.at).map(|(record, at)| {
+                let len = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX); // `split` refused longer ones
+                Location { segment, stripe_at, payload_len, at: *at, len }
+            }));
+            prepared.release(&self.pool);
+        }
+        self.records.fetch_add(locations.len() as u64, Ordering::Relaxed);
+        let (k, m) = self.options.code.bytes();
+        Ok(Committed { locations, durable: Durable { level: 1, sites: 1, k, m } })
+    }
+
+    /// Writes one stripe to the hospital's open segment, or to the next one where that fails.
+    fn commit(&self, hospital: HospitalId, suite: Suite, prepared: &mut Prepared) -> Result<(SegmentId, u64)> {
+        loop {
+            let slot = self.slot(hospital, suite);
+            let mut slot = slot.lock();
+            if slot.retired {
+                continue;
+            }
+            for _ in self.mounts.iter() {
+                match self.commit_once(hospital, suite, &mut slot.writer, prepared) {
+                    Err(error) if error.took_a_volume() => {
+                        tracing::error!(%hospital, %error, "a stripe goes to another segment");
+                    }
+                    result => return result,
+                }
+            }
+            return self.commit_once(hospital, suite, &mut slot.writer, prepared);
+        }
+    }
+
+    fn commit_once(
+        &self,
+        hospital: HospitalId,
+        suite: Suite,
+        open: &mut Option<Writer>,
+        prepared: &mut Prepared,
+    ) -> Result<(SegmentId, u64)> {
+        let mut writer = match open.take() {
+            Some(writer) => writer,
+            None => self.begin(hospital, suite, prepared.payload_len)?,
+        };
+        let segment = writer.segment().identity.id;
+        let written = writer.append(prepared, self.clock.now_ms());
+        if written.is_err() || writer.is_full(self.options.segment_bytes_max, SEGMENT_RECORDS_MAX) {
+            self.finish(writer);
+        } else {
+            *open = Some(writer);
+        }
+        let stripe_at = written?;
+        self.stripes.fetch_add(1, Ordering::Relaxed);
+        self.syncs.fetch_add(self.options.code.shards() as u64, Ordering::Relaxed);
+        Ok((segment, stripe_at))
+    }
+
+    /// The slot of one hospital; one that has to make room for it is closed.
+    fn slot(&self, hospital: HospitalId, suite: Suite) -> Arc<Mutex<Slot>> {
+        let mut writers = self.writers.lock();
+        if let Some(slot) = writers.get(&(hospital, suite)) {
+            return slot.clone();
+        }
+        let slot = Arc::new(Mutex::new(Slot::default()));
+        let evicted = writers.push((hospital, suite), slot.clone());
+        drop(writers);
+        if let Some((_, evicted)) = evicted {
+            self.retire(&evicted);
+        }
+        slot
+    }
+
+    fn retire(&self, slot: &Mutex<Slot>) -> Vec<(VolumeId, Error)> {
+        let mut slot = slot.lock();
+        slot.retired = true;
+        slot.writer.take().map_or_else(Vec::new, |writer| self.finish(writer))
+    }
+
+    /// Begins a segment on volumes that take writes and have room for the stripe and a footer.
+    fn begin(&self, hospital: HospitalId, suite: Suite, payload_len: u32) -> Result<Writer> {
+        let code = self.options.code;
+        let mut id = [0; 16];
+        self.random.fill(&mut id)?;
+        let identity = Identity { id: SegmentId(id), hospital, suite, code };
+        let shard_bytes = room_for(payload_len, code);
+        let roomy = self.mounts.iter().filter_map(|mount| Some((mount, mount.room()?)));
+        let roomy: Vec<(&Arc<Mount>, u64)> = roomy.filter(|(_, room)| *room >= shard_bytes).collect();
+        if roomy.len() < code.shards() {
+            return Err(Error::NoWritableMedia { needed: code.shards(), writable: roomy.len() });
+        }
+        let candidate = |(mount, free_bytes): &(&Arc<Mount>, u64)| (*free_bytes, mount.volume.label().clone());
+        let labels: Vec<_> = roomy.iter().map(candidate).collect();
+        let candidates: Vec<Candidate<'_>> =
+            labels.iter().map(|(free_bytes, label)| Candidate { label, free_bytes: *free_bytes }).collect();
+        let request = Request { code, segment: identity.id, shard_bytes, demo: self.options.demo };
+        let placed = placement::place(&request, &candidates)?;
+        let placed: Vec<Arc<Mount>> = placed.into_iter().map(|index| roomy[index].0.clone()).collect();
+        let writer = Writer::begin(identity, &placed)?;
+        self.segments.write().insert(identity.id, writer.segment().clone());
+        Ok(writer)
+    }
+
+    /// Closes the segment of a writer. Volumes where that fails are suspect, and the segment has a footer on the others.
+    fn finish(&self, writer: Writer) -> Vec<(VolumeId, Error)> {
+        let segment = writer.segment().identity.id;
+        let failures = writer.close(self.clock.now_ms());
+        for (volume, error) in &failures {
+            tracing::error!(%volume, %segment, %error, "a footer could not be written");
+        }
+        failures
     }
 
     /// The record at `at`, verified against `address`; rebuilt from other units where its own are bad or missing, and
-    /// then queued for repair.
+    /// then queued for repair. An `at` that cannot be right is [`Error::RecordElsewhere`] or [`Error::SegmentUnknown`].
     pub fn read(&self, suite: Suite, at: &Location, address: &Address) -> Result<Bytes> {
-        todo!()
+        read::record(&self.access, &*self.segment(at.segment)?, suite, at, address)
     }
 
     /// Whether the frame at `at` names `address`. Reads one frame and verifies nothing else.
     pub fn peek(&self, at: &Location, address: &Address) -> Result<bool> {
-        todo!()
+        read::peek(&self.access, &*self.segment(at.segment)?, at, address)
+    }
+
+    fn segment(&self, id: SegmentId) -> Result<Arc<Segment>> {
+        self.segments.read().get(&id).cloned().ok_or(Error::SegmentUnknown { segment: id })
     }
 
     /// Every segment, by id.
     pub fn segments(&self) -> Vec<SegmentInfo> {
-        todo!()
+        self.segments.read().values().map(|segment| segment.info()).collect()
     }
 
     /// Every segment of one hospital, by id.
     pub fn segments_of(&self, hospital: HospitalId) -> Vec<SegmentInfo> {
-        todo!()
+        let segments = self.segments.read();
+        segments
+            .values()
+            .filter(|segment| segment.identity.hospital == hospital)
+            .map(|segment| segment.info())
+            .collect()
     }
 
     /// Visits the records of `segment` from the stripe at `from_stripe_at` on, in order, and gives the offset where
-    /// the next walk goes on.
+    /// the next walk goes on. What the records hold is not read: the table says where they are.
     pub fn walk(
         &self,
         segment: SegmentId,
         from_stripe_at: u64,
         visit: &mut dyn FnMut(Walked) -> Result<()>,
     ) -> Result<u64> {
-        todo!()
+        let found = self.segment(segment)?;
+        let unreadable = |why: String| Error::SegmentUnreadable { segment, why };
+        let table = closed::table(&self.access, &found).map_err(|defect| unreadable(defect.to_string()))?;
+        for walked in table.walk(segment, from_stripe_at) {
+            visit(walked.map_err(|error| unreadable(error.to_string()))?)?;
+        }
+        Ok(table.end())
     }
 
     /// Reads every unit and footer of `segment` past the page cache and reports what is not as it should be.
     pub fn check_segment(&self, segment: SegmentId) -> Vec<Finding> {
-        todo!()
+        match self.segment(segment) {
+            Ok(found) => check::segment(&self.access, &found),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Takes what waits for repair, most urgent first.
     pub fn take_repairs(&self) -> Vec<RepairItem> {
-        todo!()
+        self.access.repairs.take()
     }
 
     /// Every present volume.
     pub fn volumes(&self) -> Vec<VolumeStatus> {
-        todo!()
+        self.mounts.iter().map(|mount| mount.status()).collect()
     }
 
     /// Counters since the tier was opened.
     pub fn counters(&self) -> TierCounters {
-        todo!()
+        TierCounters {
+            stripes: self.stripes.load(Ordering::Relaxed),
+            records: self.records.load(Ordering::Relaxed),
+            syncs: self.syncs.load(Ordering::Relaxed),
+            rebuilt_reads: self.access.rebuilt_reads(),
+        }
     }
 
     /// Code of new segments.
@@ -224,8 +415,17 @@ impl Tier {
         self.options.demo
     }
 
-    /// Closes every open segment. The tier can go on being read.
+    /// Closes every open segment. The tier can go on being read. The first failure to write a footer is returned when
+    /// all of them are closed; nothing acknowledged depends on it.
     pub fn close(&self) -> Result<()> {
-        todo!()
+        let mut slots = Vec::new();
+        {
+            let mut writers = self.writers.lock();
+            while let Some((_, slot)) = writers.pop_lru() {
+                slots.push(slot);
+            }
+        }
+        let failures: Vec<_> = slots.iter().flat_map(|slot| self.retire(slot)).collect();
+        failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 }

@@ -1,0 +1,101 @@
+//! Access: what every reader of a tier shares: open files, coders, the repair queue, the last rebuilt stripe, counters.
+
+use crate::read::Rebuilt;
+use crate::repair::{RepairItem, RepairQueue};
+use crate::segment::{Segment, shard_no};
+use crate::{Code, Erasure, Error, MediaFile, Result};
+use lru::LruCache;
+use parking_lot::Mutex;
+use shosoin_protocol::SegmentId;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Shard files kept open for reading. Together with open segments this stays far below a limit of 1,024 descriptors.
+const FILES_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+
+/// What readers share.
+pub struct Access {
+    files: Mutex<LruCache<(SegmentId, usize), Arc<dyn MediaFile>>>,
+    coders: Mutex<HashMap<Code, Arc<Erasure>>>,
+    /// what waits for repair
+    pub repairs: RepairQueue,
+    /// the last stripe that had to be rebuilt; its lock admits one rebuild at a time
+    pub rebuilt: Mutex<Option<Rebuilt>>,
+    rebuilt_reads: AtomicU64,
+}
+
+impl Access {
+    /// Nothing open yet.
+    pub fn new() -> Self {
+        Access {
+            files: Mutex::new(LruCache::new(FILES_MAX)),
+            coders: Mutex::default(),
+            repairs: RepairQueue::default(),
+            rebuilt: Mutex::default(),
+            rebuilt_reads: AtomicU64::new(0),
+        }
+    }
+
+    /// A shard file, opened for reading; `None` when it is on no present volume or cannot be opened.
+    pub fn file(&self, segment: &Segment, shard: usize) -> Option<Arc<dyn MediaFile>> {
+        let key = (segment.identity.id, shard);
+        if let Some(file) = self.files.lock().get(&key) {
+            return Some(file.clone());
+        }
+        match segment.open_shard(shard)? {
+            Ok(file) => {
+                self.files.lock().put(key, file.clone());
+                Some(file)
+            }
+            Err(error) => {
+                self.note_read_error(segment, shard, &error);
+                None
+            }
+        }
+    }
+
+    /// Records that a shard could not be read, and forgets the handle.
+    pub fn note_read_error(&self, segment: &Segment, shard: usize, error: &Error) {
+        self.files.lock().pop(&(segment.identity.id, shard));
+        if let Some(mount) = &segment.shards[shard] {
+            tracing::warn!(volume = %mount.id(), segment = %segment.identity.id, shard, %error, "a read failed");
+            mount.note_read_error();
+        }
+    }
+
+    /// The coder of `code`.
+    pub fn erasure(&self, code: Code) -> Result<Arc<Erasure>> {
+        let mut coders = self.coders.lock();
+        if let Some(coder) = coders.get(&code) {
+            return Ok(coder.clone());
+        }
+        let coder = Arc::new(Erasure::new(code)?);
+        coders.insert(code, coder.clone());
+        Ok(coder)
+    }
+
+    /// Queues what lost redundancy.
+    pub fn queue(&self, items: Vec<RepairItem>) {
+        items.into_iter().for_each(|item| self.repairs.add(item));
+    }
+
+    /// Queues whole shards of a segment that have `present` shards left.
+    pub fn queue_shards(&self, segment: SegmentId, code: Code, lost: &[usize]) {
+        let left = shard_no(code.m().saturating_sub(lost.len()));
+        let item =
+            |shard: &usize| RepairItem { redundancy_left: left, segment, shard: shard_no(*shard), stripe_at: None };
+        self.queue(lost.iter().map(item).collect());
+    }
+
+    /// Counts a read that needed other units than its own.
+    pub fn count_rebuilt(&self) {
+        self.rebuilt_reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reads that needed other units than their own.
+    pub fn rebuilt_reads(&self) -> u64 {
+        self.rebuilt_reads.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,106 @@
+//! Catalogue: which segments are on media, and the volume of each of their shards. Made by listing folders; nothing is
+//! ever taken for empty because it could not be listed.
+
+use crate::finding::{Defect, Finding, Place};
+use crate::layout::{SEGMENTS, TEMPORARY, hospital_dir, parse_shard_name, shard_path};
+use crate::mount::Mount;
+use crate::segment::shard_no;
+use crate::{Code, Error, MediaFile, Result};
+use shosoin_protocol::limits::SHARDS_MAX;
+use shosoin_protocol::{HospitalId, SegmentId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A segment that has shard files on present volumes; nothing of it has been read yet.
+pub struct Found {
+    /// segment
+    pub id: SegmentId,
+    /// whose folder it is in
+    pub hospital: HospitalId,
+    mounts: Vec<Option<Arc<Mount>>>,
+}
+
+impl Found {
+    /// The volume of each shard, as many as `code` has.
+    pub fn shards(&self, code: Code) -> Vec<Option<Arc<Mount>>> {
+        self.mounts[..code.shards()].to_vec()
+    }
+
+    /// Every shard file that is there, opened for reading.
+    pub fn files(&self) -> impl Iterator<Item = (usize, Result<Arc<dyn MediaFile>>)> + '_ {
+        self.mounts.iter().enumerate().filter_map(|(shard, mount)| {
+            let path = shard_path(self.hospital, self.id, shard_no(shard));
+            Some((shard, mount.as_ref()?.volume.media().open(&path)))
+        })
+    }
+}
+
+/// Lists every volume.
+pub fn list(mounts: &[Arc<Mount>]) -> (Vec<Found>, Vec<Finding>) {
+    let mut listing = Listing::default();
+    for mount in mounts {
+        if let Err(error) = listing.volume(mount) {
+            // it may hold what nobody can see now: it is not written to, and its shards count as missing
+            mount.volume.mark_suspect();
+            listing.note(mount, Defect::VolumeUnlisted { why: error.to_string() });
+        }
+    }
+    (listing.found.into_values().collect(), listing.findings)
+}
+
+#[derive(Default)]
+struct Listing {
+    found: BTreeMap<(HospitalId, SegmentId), Found>,
+    findings: Vec<Finding>,
+}
+
+impl Listing {
+    fn volume(&mut self, mount: &Arc<Mount>) -> Result<()> {
+        let hospitals = match mount.volume.media().list(SEGMENTS) {
+            Ok(hospitals) => hospitals,
+            Err(Error::NotFound { .. }) => return Ok(()), // a new volume: the folder comes with its first segment
+            Err(error) => return Err(error),
+        };
+        for entry in hospitals {
+            match entry.name.parse() {
+                Ok(hospital) if entry.is_dir => self.hospital(mount, hospital)?,
+                _ => self.note(mount, Defect::ForeignFile { name: entry.name }),
+            }
+        }
+        Ok(())
+    }
+
+    fn hospital(&mut self, mount: &Arc<Mount>, hospital: HospitalId) -> Result<()> {
+        for entry in mount.volume.media().list(&hospital_dir(hospital))? {
+            match parse_shard_name(&entry.name) {
+                Some((segment, shard)) if shard < SHARDS_MAX => self.shard(mount, hospital, segment, shard),
+                _ if entry.name.ends_with(TEMPORARY) => {}
+                _ => self.note(mount, Defect::ForeignFile { name: entry.name }),
+            }
+        }
+        Ok(())
+    }
+
+    fn shard(&mut self, mount: &Arc<Mount>, hospital: HospitalId, segment: SegmentId, shard: u8) {
+        let found = self.found.entry((hospital, segment)).or_insert_with(|| Found {
+            id: segment,
+            hospital,
+            mounts: vec![None; usize::from(SHARDS_MAX)],
+        });
+        let slot = &mut found.mounts[usize::from(shard)];
+        match slot {
+            None => {
+                *slot = Some(mount.clone());
+                mount.note_shard();
+            }
+            Some(_) => {
+                let place = Place::segment(segment).shard(shard, Some(mount.id()));
+                self.findings.push(Finding::new(place, Defect::ShardTwice));
+            }
+        }
+    }
+
+    fn note(&mut self, mount: &Arc<Mount>, defect: Defect) {
+        self.findings.push(Finding::new(Place::volume(mount.id()), defect));
+    }
+}

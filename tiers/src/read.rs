@@ -1,0 +1,126 @@
+//! Reading one record: first only its own bytes from the data units, and if those are not what its address says, the
+//! whole stripe with every unit verified, decoded from good ones, and queued for repair.
+//!
+//! Invariants
+//! - No byte leaves here that does not match the address it was asked for by.
+//! - At most one stripe is being rebuilt at a time, and the last one rebuilt is kept: a reader that goes through a stripe
+//!   record by record pays for it once, and memory stays bounded however many readers there are.
+
+use crate::access::Access;
+use crate::layout::{BLOCK_BYTES, unit_parts};
+use crate::load::{Extent, ShardFiles, Stripe};
+use crate::record::FRAME_LEN;
+use crate::segment::Segment;
+use crate::stripe::{HEADER_LEN, STRIPE_PAYLOAD_BYTES_MAX, unit_len};
+use crate::{Error, Frame, Location, Result};
+use bytes::Bytes;
+use shosoin_protocol::limits::RECORD_BYTES_MAX;
+use shosoin_protocol::{Address, SegmentId, Suite};
+use std::ops::Range;
+
+/// The last stripe that had to be rebuilt.
+pub struct Rebuilt {
+    segment: SegmentId,
+    at: u64,
+    stripe: Stripe,
+}
+
+/// The record at `location`, verified against `address` under `suite`.
+pub fn record(
+    access: &Access,
+    segment: &Segment,
+    suite: Suite,
+    location: &Location,
+    address: &Address,
+) -> Result<Bytes> {
+    refuse_impossible(location, address)?;
+    let body = u64::from(location.at) + FRAME_LEN as u64..location.end();
+    if let Some(bytes) = direct(access, segment, location, body.clone())
+        && suite.verify(address, &bytes).is_ok()
+    {
+        return Ok(Bytes::from(bytes));
+    }
+    let bytes = rebuilt(access, segment, location, address, body)?;
+    match suite.verify(address, &bytes) {
+        Ok(()) => Ok(Bytes::from(bytes)),
+        Err(_) => Err(elsewhere(location, address)),
+    }
+}
+
+/// Whether the frame at `location` names `address`.
+pub fn peek(access: &Access, segment: &Segment, location: &Location, address: &Address) -> Result<bool> {
+    refuse_impossible(location, address)?;
+    let frame = u64::from(location.at)..u64::from(location.at) + FRAME_LEN as u64;
+    let names =
+        |bytes: &[u8]| Frame::decode(bytes).is_ok_and(|frame| frame.address == *address && frame.len == location.len);
+    match direct(access, segment, location, frame.clone()) {
+        Some(bytes) if names(&bytes) => Ok(true),
+        _ => Ok(names(&rebuilt(access, segment, location, address, frame)?)),
+    }
+}
+
+/// Refuses a location that no stripe can have, before memory is taken for it.
+fn refuse_impossible(location: &Location, address: &Address) -> Result<()> {
+    let inside = location.end() <= u64::from(location.payload_len);
+    let limits = location.payload_len as usize <= STRIPE_PAYLOAD_BYTES_MAX && location.len as usize <= RECORD_BYTES_MAX;
+    match inside && limits && location.stripe_at.is_multiple_of(BLOCK_BYTES as u64) {
+        true => Ok(()),
+        false => Err(elsewhere(location, address)),
+    }
+}
+
+/// Bytes `range` of the payload straight from the data units, unverified; `None` where one of them cannot be read.
+fn direct(access: &Access, segment: &Segment, location: &Location, range: Range<u64>) -> Option<Vec<u8>> {
+    let unit_len = unit_len(location.payload_len, segment.identity.code);
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).ok()?];
+    let mut left = bytes.as_mut_slice();
+    for part in unit_parts(range, unit_len) {
+        let len = usize::try_from(part.range.end - part.range.start).ok()?;
+        let (into, rest) = std::mem::take(&mut left).split_at_mut_checked(len)?;
+        let at = location.stripe_at + HEADER_LEN as u64 + part.range.start;
+        match access.file(segment, part.unit)?.read_at(at, into) {
+            Ok(count) if count == len => left = rest,
+            Ok(_) => return None,
+            Err(error) => {
+                access.note_read_error(segment, part.unit, &error);
+                return None;
+            }
+        }
+    }
+    Some(bytes)
+}
+
+/// Bytes `range` of the payload, decoded from verified units where needed.
+fn rebuilt(
+    access: &Access,
+    segment: &Segment,
+    location: &Location,
+    address: &Address,
+    range: Range<u64>,
+) -> Result<Vec<u8>> {
+    let (id, at) = (segment.identity.id, location.stripe_at);
+    let mut last = access.rebuilt.lock();
+    if let Some(kept) = last.as_ref().filter(|kept| kept.segment == id && kept.at == at)
+        && kept.stripe.payload_len() == location.payload_len
+    {
+        return Ok(kept.stripe.payload(range));
+    }
+    *last = None;
+    let mut stripe = ShardFiles::open(segment.identity, &segment.shards).load(at, location.payload_len, Extent::All);
+    if stripe.header().is_some() {
+        access.queue(stripe.repairs(id, at));
+    }
+    let (good, needed) = (stripe.good_count(), segment.identity.code.k());
+    if good < needed {
+        return Err(Error::RecordUnreadable { address: *address, segment: id, stripe_at: at, good, needed });
+    }
+    stripe.rebuild(&*access.erasure(segment.identity.code)?)?;
+    access.count_rebuilt();
+    let bytes = stripe.payload(range);
+    *last = Some(Rebuilt { segment: id, at, stripe });
+    Ok(bytes)
+}
+
+fn elsewhere(location: &Location, address: &Address) -> Error {
+    Error::RecordElsewhere { address: *address, segment: location.segment, stripe_at: location.stripe_at }
+}

@@ -1,0 +1,261 @@
+//! Recovery: opening the segments that are on media, and closing those whose writer did not.
+//!
+//! Rules learnt from others' data loss
+//! - After an unclean stop a segment is closed, never appended to.
+//! - A bad checksum is never a reason to truncate: every stripe before the last is committed, so damage there is reported
+//!   and repaired. Only the last stripe may be set aside, and only when fewer than k of its units are good.
+//! - What is set aside stays where it is, as evidence; the footer goes behind it.
+//! - Stripes are found by following the chain from the start, never by scanning for magic bytes.
+//! - With fewer than k shards present nothing is decided: the segment is left as it is until more of them are back.
+
+use crate::access::Access;
+use crate::catalogue::Found;
+use crate::closed;
+use crate::finding::{Defect, Finding, Place};
+use crate::footer::{ClosedBy, Closing, Locator, SEGMENT_RECORDS_MAX, STRIPE_ROW_LEN, StripeRow, Table};
+use crate::layout::{BLOCK_BYTES, align_up};
+use crate::load::{Extent, ShardFiles};
+use crate::record::FRAME_LEN;
+use crate::segment::{Identity, Segment};
+use crate::stripe::{CHAIN_START, STRIPE_PAYLOAD_BYTES_MAX, UnitHeader, slot_len};
+use crate::tier::SegmentState;
+use crate::writer::{FooterShard, write_footers};
+use crate::{Code, Result};
+use shosoin_protocol::{Digest, Suite};
+
+/// Opens one segment that was found on media; closes it if its writer did not.
+pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Result<(Segment, Vec<Finding>)> {
+    let mut findings = Vec::new();
+    if let Some(locator) = first_locator(found) {
+        return Ok((open_closed(access, found, &locator, &mut findings), findings));
+    }
+    let Some(identity) = identify(found) else {
+        return Ok((open_empty(found, tier_code, now_ms, &mut findings), findings));
+    };
+    let shards = found.shards(identity.code);
+    let files = ShardFiles::open(identity, &shards);
+    report_absent(access, &files, &mut findings);
+    let (present, needed) = (files.present(), identity.code.k());
+    if present < needed {
+        let defect = Defect::SegmentUnreadable { present: small(present), needed: small(needed) };
+        findings.push(Finding::new(Place::segment(identity.id), defect));
+        return Ok((Segment::unreadable(identity, shards), findings));
+    }
+    let survey = survey(access, &files)?;
+    findings.extend(survey.findings.iter().cloned());
+    Ok((close(found, identity, survey, &files, now_ms, &mut findings), findings))
+}
+
+fn small(count: usize) -> u8 {
+    crate::segment::shard_no(count)
+}
+
+fn first_locator(found: &Found) -> Option<Locator> {
+    found.files().find_map(|(shard, file)| closed::locator(&*file.ok()?, found.id, found.hospital, shard).ok())
+}
+
+/// A closed segment. Shards that are missing or do not end where they should are reported; nothing more is read.
+fn open_closed(access: &Access, found: &Found, locator: &Locator, findings: &mut Vec<Finding>) -> Segment {
+    let identity = locator.identity();
+    let shards = found.shards(identity.code);
+    let mut lost = Vec::new();
+    for (shard, mount) in shards.iter().enumerate() {
+        let defect = match identity.open_shard(&shards, shard) {
+            None => Some(Defect::ShardMissing),
+            Some(Err(error)) => Some(crate::load::unreadable(&error)),
+            Some(Ok(file)) => match file.len() {
+                Ok(len) if len == locator.file_len() => None,
+                Ok(len) => {
+                    let why = format!("the file has {len} bytes instead of {}", locator.file_len());
+                    Some(Defect::FooterDamaged { why })
+                }
+                Err(error) => Some(crate::load::unreadable(&error)),
+            },
+        };
+        if let Some(defect) = defect {
+            let place = Place::segment(identity.id).shard(small(shard), mount.as_ref().map(|mount| mount.id()));
+            findings.push(Finding::new(place, defect));
+            lost.push(shard);
+        }
+    }
+    access.queue_shards(identity.id, identity.code, &lost);
+    Segment::closed(identity, shards, locator)
+}
+
+fn report_absent(access: &Access, files: &ShardFiles, findings: &mut Vec<Finding>) {
+    let Identity { id, code, .. } = files.identity;
+    let absent = |shard: &usize| files.get(*shard).is_err();
+    let lost: Vec<usize> = (0..code.shards()).filter(absent).collect();
+    for shard in &lost {
+        if let Err(defect) = files.get(*shard) {
+            findings.push(Finding::new(Place::segment(id).shard(small(*shard), None), defect));
+        }
+    }
+    access.queue_shards(id, code, &lost);
+}
+
+/// What any good first header says about the segment.
+fn identify(found: &Found) -> Option<Identity> {
+    found.files().find_map(|(shard, file)| {
+        let mut bytes = crate::AlignedBuf::default();
+        file.ok()?.read_past_cache(0, BLOCK_BYTES, &mut bytes).ok()?;
+        let UnitHeader { stripe, shard: stated, .. } = UnitHeader::decode(&bytes).ok()?;
+        let ours = stripe.segment == found.id && stripe.hospital == found.hospital && usize::from(stated) == shard;
+        let Identity { id, hospital, suite, code } =
+            Identity { id: stripe.segment, hospital: stripe.hospital, suite: stripe.suite, code: stripe.code };
+        ours.then_some(Identity { id, hospital, suite, code })
+    })
+}
+
+/// A segment without a single good first header: its writer stopped before the first stripe was whole, unless so much is
+/// missing or so much is there that this cannot be.
+fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding>) -> Segment {
+    let identity = Identity { id: found.id, hospital: found.hospital, suite: Suite::Default, code };
+    let shards = found.shards(code);
+    let files = ShardFiles::open(identity, &shards);
+    if files.present() + code.m() < code.shards() || files.longest() > torn_bytes_max(code) {
+        let defect = Defect::SegmentUnreadable { present: 0, needed: small(code.k()) };
+        findings.push(Finding::new(Place::segment(identity.id), defect));
+        return Segment::unreadable(identity, shards);
+    }
+    let survey = Survey { table: Table::new(code), whole: true, findings: Vec::new() };
+    close(found, identity, survey, &files, now_ms, findings)
+}
+
+/// What following the chain of stripes gave.
+pub struct Survey {
+    /// stripes and records; a lost stripe is listed without records
+    pub table: Table,
+    /// whether every committed stripe could be read
+    pub whole: bool,
+    /// what was met
+    pub findings: Vec<Finding>,
+}
+
+/// Follows the chain of stripes from the start to its end, and verifies what it needs to list the records: the data units
+/// of every stripe, and every unit of the last.
+pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
+    let Identity { id, code, .. } = files.identity;
+    let mut survey = Survey { table: Table::new(code), whole: true, findings: Vec::new() };
+    let mut next = link(files, 0, 0, CHAIN_START);
+    while let Some(header) = next {
+        let at = header.stripe.at;
+        next = link(files, header.stripe.end(), header.stripe.stripe_no + 1, header.digest);
+        let is_last = next.is_none();
+        let kept = survey_stripe(access, files, &header, is_last, &mut survey)?;
+        if !kept && is_last {
+            return Ok(survey);
+        }
+        debug_assert!(survey.table.end() > at, "every kept stripe moves the end");
+    }
+    let (end, longest) = (survey.table.end(), files.longest());
+    if longest > end {
+        let lost = longest - end > torn_bytes_max(code);
+        let (good, needed) = (0, small(code.k()));
+        let defect = match lost {
+            true => Defect::StripeLost { good, needed },
+            false => Defect::StripeTorn { good, needed },
+        };
+        survey.whole &= !lost;
+        survey.findings.push(Finding::new(Place::segment(id).at(end), defect));
+    }
+    Ok(survey)
+}
+
+/// The header at `at` that continues the chain, from whichever shard has it.
+fn link(files: &ShardFiles, at: u64, stripe_no: u64, previous: Digest) -> Option<UnitHeader> {
+    let continues = |header: &UnitHeader| header.stripe.stripe_no == stripe_no && header.stripe.previous == previous;
+    files.headers(at).into_iter().flatten().find(continues)
+}
+
+/// Reads one stripe into the survey; false when it is not kept.
+fn survey_stripe(
+    access: &Access,
+    files: &ShardFiles,
+    header: &UnitHeader,
+    is_last: bool,
+    survey: &mut Survey,
+) -> Result<bool> {
+    let Identity { id, code, .. } = files.identity;
+    let place = Place::segment(id).at(header.stripe.at);
+    let extent = if is_last { Extent::All } else { Extent::Data };
+    let mut stripe = files.load(header.stripe.at, header.stripe.payload_len, extent);
+    let (good, needed) = (small(stripe.good_count()), small(code.k()));
+    let present = |(_, defect): &&(u8, Defect)| *defect != Defect::ShardMissing;
+    let damaged = stripe.defects().iter().filter(present);
+    survey.findings.extend(damaged.map(|(shard, defect)| Finding::new(place.shard(*shard, None), defect.clone())));
+    access.queue(stripe.repairs(id, header.stripe.at));
+    if good < needed && is_last {
+        survey.findings.push(Finding::new(place, Defect::StripeTorn { good, needed }));
+        return Ok(false);
+    }
+    let mut row =
+        StripeRow { payload_len: header.stripe.payload_len, records: header.stripe.records, digest: header.digest };
+    let frames = match good < needed {
+        true => Err(Defect::StripeLost { good, needed }),
+        false => {
+            stripe.rebuild(&*access.erasure(code)?)?;
+            stripe.frames().map_err(|error| Defect::RecordDamaged { why: error.to_string() })
+        }
+    };
+    let frames = frames.unwrap_or_else(|defect| {
+        survey.findings.push(Finding::new(place, defect));
+        survey.whole = false;
+        row.records = 0;
+        Vec::new()
+    });
+    survey.table.push(row, &frames);
+    Ok(true)
+}
+
+/// The most bytes that an unfinished stripe and the unfinished footers of a few recoveries leave behind the last stripe.
+fn torn_bytes_max(code: Code) -> u64 {
+    const RECOVERIES: u64 = 4;
+    let footer = (SEGMENT_RECORDS_MAX as usize * (FRAME_LEN + STRIPE_ROW_LEN) + 2 * BLOCK_BYTES) as u64;
+    let payload_len = u32::try_from(STRIPE_PAYLOAD_BYTES_MAX).unwrap_or(u32::MAX);
+    slot_len(payload_len, code) + RECOVERIES * footer
+}
+
+/// Closes a surveyed segment behind its longest shard. One that is not whole is left as it is: a footer would make what is
+/// lost now lost for good.
+fn close(
+    found: &Found,
+    identity: Identity,
+    survey: Survey,
+    files: &ShardFiles,
+    now_ms: u64,
+    findings: &mut Vec<Finding>,
+) -> Segment {
+    let shards = found.shards(identity.code);
+    let place = Place::segment(identity.id);
+    let Survey { table, whole, .. } = survey;
+    let segment = |state, table| Segment::with_table(identity, shards.clone(), state, table);
+    if !whole {
+        return segment(SegmentState::Unreadable, table);
+    }
+    let mut open = Vec::new();
+    for (shard, mount) in shards.iter().enumerate() {
+        let Some(mount) = mount.as_ref().filter(|mount| mount.volume.takes_writes()) else { continue };
+        match mount.volume.media().open_to_append(&identity.path(shard)) {
+            Ok(file) => open.push(FooterShard { shard, mount: mount.clone(), file }),
+            Err(error) => {
+                let defect = Defect::FooterUnwritten { why: error.to_string() };
+                findings.push(Finding::new(place.shard(small(shard), Some(mount.id())), defect));
+            }
+        }
+    }
+    let footer_at = align_up(files.longest().max(table.end()));
+    let closing = Closing { identity, by: ClosedBy::Recovery, at_ms: now_ms, footer_at };
+    let failures = write_footers(&table, closing, &open);
+    for (volume, error) in &failures {
+        let defect = Defect::FooterUnwritten { why: error.to_string() };
+        findings.push(Finding::new(Place { volume: Some(*volume), ..place }, defect));
+    }
+    let (stripes, records) = (table.stripe_count(), table.record_count());
+    findings.push(Finding::new(place, Defect::SegmentRecovered { stripes, records }));
+    let recovered = segment(SegmentState::Unreadable, table);
+    if failures.len() < open.len() {
+        recovered.stop(true);
+    }
+    recovered
+}

@@ -1,0 +1,156 @@
+//! Segment: an append-only container of one hospital's records, as the catalogue of a tier knows it.
+//!
+//! Invariants
+//! - A segment never mixes hospitals or suites, and all its shards share offsets.
+//! - A closed segment never changes. A segment whose writer is gone is never appended to: it is closed, or left as it is.
+//! - Its table is in memory only while it has no footer to read it from.
+
+use crate::footer::{Locator, Table};
+use crate::layout::shard_path;
+use crate::mount::Mount;
+use crate::tier::{SegmentInfo, SegmentState};
+use crate::{Code, MediaFile, Result};
+use parking_lot::RwLock;
+use shosoin_protocol::{HospitalId, SegmentId, Suite};
+use std::sync::Arc;
+
+/// What never changes about a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// segment
+    pub id: SegmentId,
+    /// whose records it holds
+    pub hospital: HospitalId,
+    /// algorithm of its digests and addresses
+    pub suite: Suite,
+    /// its code
+    pub code: Code,
+}
+
+impl Identity {
+    /// Path of one of its shards on whatever volume it is.
+    pub fn path(&self, shard: usize) -> String {
+        shard_path(self.hospital, self.id, shard_no(shard))
+    }
+
+    /// Opens a shard for reading where `shards` has it.
+    pub fn open_shard(&self, shards: &[Option<Arc<Mount>>], shard: usize) -> Option<Result<Arc<dyn MediaFile>>> {
+        let mount = shards.get(shard)?.as_ref()?;
+        Some(mount.volume.media().open(&self.path(shard)))
+    }
+}
+
+/// A shard index as it is on media; there are never more than 14.
+pub fn shard_no(shard: usize) -> u8 {
+    u8::try_from(shard).unwrap_or(u8::MAX)
+}
+
+/// A segment in the catalogue.
+#[derive(Debug)]
+pub struct Segment {
+    /// what never changes
+    pub identity: Identity,
+    /// the volume of each shard
+    pub shards: Vec<Option<Arc<Mount>>>,
+    body: RwLock<Body>,
+}
+
+#[derive(Debug, Clone)]
+struct Body {
+    state: SegmentState,
+    stripes: u32,
+    records: u32,
+    payload_bytes: u64,
+    end: u64,
+    table: Option<Arc<Table>>,
+}
+
+impl Segment {
+    /// A segment whose table is in memory.
+    pub fn with_table(identity: Identity, shards: Vec<Option<Arc<Mount>>>, state: SegmentState, table: Table) -> Self {
+        let segment = Segment { identity, shards, body: RwLock::new(Body::of(&table, state)) };
+        segment.body.write().table = Some(Arc::new(table));
+        segment
+    }
+
+    /// A closed segment, known by one of its locators.
+    pub fn closed(identity: Identity, shards: Vec<Option<Arc<Mount>>>, locator: &Locator) -> Self {
+        let body = Body {
+            state: SegmentState::Closed,
+            stripes: locator.stripes,
+            records: locator.records,
+            payload_bytes: locator.payload_bytes,
+            end: locator.end,
+            table: None,
+        };
+        Segment { identity, shards, body: RwLock::new(body) }
+    }
+
+    /// A segment that can be neither listed nor closed with the shards that are present.
+    pub fn unreadable(identity: Identity, shards: Vec<Option<Arc<Mount>>>) -> Self {
+        let body = Body::of(&Table::new(identity.code), SegmentState::Unreadable);
+        Segment { identity, shards, body: RwLock::new(body) }
+    }
+
+    /// Its table, where it is in memory.
+    pub fn table(&self) -> Option<Arc<Table>> {
+        self.body.read().table.clone()
+    }
+
+    /// Whether it still grows.
+    pub fn state(&self) -> SegmentState {
+        self.body.read().state
+    }
+
+    /// Replaces the table by a longer one: its writer made another stripe durable.
+    pub fn grow(&self, change: impl FnOnce(&mut Table)) {
+        let mut body = self.body.write();
+        let mut table = body.table.take().unwrap_or_else(|| Arc::new(Table::new(self.identity.code)));
+        change(Arc::make_mut(&mut table));
+        *body = Body { table: Some(table.clone()), ..Body::of(&table, body.state) };
+    }
+
+    /// It will not grow any more. The table stays in memory unless there is a footer to read it from.
+    pub fn stop(&self, has_footer: bool) {
+        let mut body = self.body.write();
+        match has_footer {
+            true => (body.state, body.table) = (SegmentState::Closed, None),
+            false => body.state = SegmentState::Unreadable,
+        }
+    }
+
+    /// Opens one of its shards for reading; `None` when no present volume has it.
+    pub fn open_shard(&self, shard: usize) -> Option<Result<Arc<dyn MediaFile>>> {
+        self.identity.open_shard(&self.shards, shard)
+    }
+
+    /// What the catalogue shows.
+    pub fn info(&self) -> SegmentInfo {
+        let body = self.body.read();
+        SegmentInfo {
+            id: self.identity.id,
+            hospital: self.identity.hospital,
+            suite: self.identity.suite,
+            code: self.identity.code,
+            state: body.state,
+            stripes: body.stripes,
+            records: body.records,
+            payload_bytes: body.payload_bytes,
+            end: body.end,
+            shards: self.shards.iter().map(|mount| mount.as_ref().map(|mount| mount.id())).collect(),
+        }
+    }
+}
+
+impl Body {
+    fn of(table: &Table, state: SegmentState) -> Self {
+        Body {
+            state,
+            stripes: table.stripe_count(),
+            records: table.record_count(),
+            payload_bytes: table.payload_bytes(),
+            end: table.end(),
+            table: None,
+        }
+    }
+}

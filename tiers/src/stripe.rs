@@ -1,0 +1,196 @@
+//! Stripe: the unit of group commit. Its payload is cut into k equal data units, m parity units are computed, and each
+//! unit lies in its shard file behind a header of its own, at the same offset in every shard.
+//!
+//! Invariants
+//! - Header and unit together are whole blocks, so no later write touches a synced one. The padding belongs to the last
+//!   data units: it is zero, and it is encoded and digested like everything else.
+//! - A header says everything about its stripe but which shard it is on, so one good header is enough to verify
+//!   every unit, and any lost header can be written again from a good one.
+//! - Stripes form a chain: each names the digest of the one before. Nothing is ever found by scanning for magic bytes.
+//! - A stripe is submitted only after the one before it is durable, so every stripe but the last is committed.
+
+use crate::Code;
+use crate::layout::{BLOCK_BYTES, align_up};
+use shosoin_protocol::codec::{Reader, Writer};
+use shosoin_protocol::limits::{RECORD_BYTES_MAX, SHARDS_MAX};
+use shosoin_protocol::{Digest, Error, HospitalId, Result, SegmentId, Suite};
+
+/// First bytes of every unit header.
+pub const MAGIC: [u8; 4] = *b"shsu";
+/// Version of the unit header.
+pub const VERSION: u8 = 1;
+/// Length of a unit header.
+pub const HEADER_LEN: usize = 1024;
+/// Largest payload of one stripe; more records than this are split into several stripes.
+pub const STRIPE_PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Digest that the first stripe of a segment names as the one before it.
+pub const CHAIN_START: Digest = Digest([0; 32]);
+
+/// Where the digests of the units begin; there is room for the widest code.
+const UNIT_DIGESTS_AT: usize = 112;
+/// Where the stripe's own digest begins: everything before it is the same on every shard.
+const STRIPE_DIGEST_AT: usize = 928;
+/// Where the header's digest begins.
+const HEADER_DIGEST_AT: usize = HEADER_LEN - 32;
+const UNIT_DIGESTS: usize = SHARDS_MAX as usize;
+
+const _: () = {
+    assert!(RECORD_BYTES_MAX + crate::record::FRAME_LEN <= STRIPE_PAYLOAD_BYTES_MAX);
+    assert!(STRIPE_PAYLOAD_BYTES_MAX < u32::MAX as usize);
+    assert!(HEADER_LEN < BLOCK_BYTES);
+};
+
+/// Bytes of one unit of a stripe with `payload_len` bytes of payload: header and unit fill whole blocks.
+pub const fn unit_len(payload_len: u32, code: Code) -> u64 {
+    slot_len(payload_len, code) - HEADER_LEN as u64
+}
+
+/// Bytes that a stripe with `payload_len` bytes of payload takes in each shard file, header included.
+pub const fn slot_len(payload_len: u32, code: Code) -> u64 {
+    align_up(HEADER_LEN as u64 + (payload_len as u64).div_ceil(code.k() as u64))
+}
+
+/// What all units of one stripe say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeHeader {
+    /// algorithm of every digest in it
+    pub suite: Suite,
+    /// data and parity units
+    pub code: Code,
+    /// segment it belongs to
+    pub segment: SegmentId,
+    /// whose records it holds
+    pub hospital: HospitalId,
+    /// how many stripes of the segment are before it
+    pub stripe_no: u64,
+    /// its offset in every shard file
+    pub at: u64,
+    /// bytes of payload: frames and records
+    pub payload_len: u32,
+    /// records in the payload
+    pub records: u32,
+    /// the writer's clock, in milliseconds since 1970
+    pub written_ms: u64,
+    /// digest of the stripe before it, [`CHAIN_START`] for the first
+    pub previous: Digest,
+    /// digest of every unit, k + m of them
+    pub units: Vec<Digest>,
+}
+
+/// A unit header that has been read and believed: its digests hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitHeader {
+    /// what it says about the stripe
+    pub stripe: StripeHeader,
+    /// which unit follows it
+    pub shard: u8,
+    /// digest of the stripe, the next link of the chain
+    pub digest: Digest,
+}
+
+impl StripeHeader {
+    /// Bytes of each unit.
+    pub fn unit_len(&self) -> u64 {
+        unit_len(self.payload_len, self.code)
+    }
+
+    /// Where the next stripe begins.
+    pub fn end(&self) -> u64 {
+        self.at + slot_len(self.payload_len, self.code)
+    }
+
+    /// The part that is the same on every shard, and its digest: what [`StripeHeader::unit_header`] is made from.
+    pub fn encode(&self) -> (Vec<u8>, Digest) {
+        debug_assert_eq!(self.units.len(), self.code.shards(), "a stripe has k + m units");
+        let (k, m) = self.code.bytes();
+        let mut out = Writer::with_capacity(HEADER_LEN);
+        out.put(&MAGIC).u8(VERSION).u8(self.suite.code()).u8(k).u8(m);
+        out.u32(u32::try_from(self.unit_len()).unwrap_or(u32::MAX)).zeros(4);
+        out.put(&self.segment.0).put(&self.hospital.0).u64(self.stripe_no).u64(self.at);
+        out.u32(self.payload_len).u32(self.records).u64(self.written_ms).put(&self.previous.0);
+        self.units.iter().for_each(|digest| {
+            out.put(&digest.0);
+        });
+        out.zeros(STRIPE_DIGEST_AT - out.len());
+        let common = out.finish();
+        let digest = self.suite.digest(&[&common]);
+        (common, digest)
+    }
+
+    /// Writes the header of unit `shard` into `slot`, from what [`StripeHeader::encode`] gave.
+    pub fn write_unit_header(&self, common: &[u8], digest: Digest, shard: u8, slot: &mut [u8]) {
+        let header = &mut slot[..HEADER_LEN];
+        header[..STRIPE_DIGEST_AT].copy_from_slice(common);
+        header[STRIPE_DIGEST_AT..][..32].copy_from_slice(&digest.0);
+        header[STRIPE_DIGEST_AT + 32..].fill(0);
+        header[STRIPE_DIGEST_AT + 32] = shard;
+        let digest = self.suite.digest(&[&header[..HEADER_DIGEST_AT]]);
+        header[HEADER_DIGEST_AT..].copy_from_slice(&digest.0);
+    }
+}
+
+impl UnitHeader {
+    /// Parses and verifies the header at the start of `bytes`.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "unit header");
+        let bytes = reader.take(HEADER_LEN, "unit header")?;
+        let mut reader = Reader::new(bytes, "unit header");
+        if reader.array::<4>("unit header magic")? != MAGIC {
+            return Err(Error::Magic { what: "unit header" });
+        }
+        match reader.u8("unit header version")? {
+            VERSION => {}
+            found => return Err(Error::Version { what: "unit header", found, known: VERSION }),
+        }
+        let suite = Suite::try_from(reader.u8("suite")?)?;
+        let found = suite.digest(&[&bytes[..HEADER_DIGEST_AT]]);
+        expect("unit header digest", &found, &bytes[HEADER_DIGEST_AT..])?;
+        let stripe = read_stripe(&mut reader, suite)?;
+        let digest = suite.digest(&[&bytes[..STRIPE_DIGEST_AT]]);
+        expect("stripe digest", &digest, reader.take(32, "stripe digest")?)?;
+        let shard = reader.u8("shard")?;
+        reader.zeros(HEADER_DIGEST_AT - STRIPE_DIGEST_AT - 33, "unit header reserved")?;
+        match usize::from(shard) < stripe.code.shards() {
+            true => Ok(UnitHeader { stripe, shard, digest }),
+            false => Err(Error::Invalid { what: "shard", why: "it must be below k + m" }),
+        }
+    }
+}
+
+/// Reads what follows the suite, up to the stripe's digest.
+fn read_stripe(reader: &mut Reader<'_>, suite: Suite) -> Result<StripeHeader> {
+    let (k, m) = (reader.u8("data shards")?, reader.u8("parity shards")?);
+    let code =
+        Code::new(k, m).map_err(|_| Error::Invalid { what: "code", why: "it is not one of the allowed ones" })?;
+    let unit_len = reader.u32("unit length")?;
+    reader.zeros(4, "unit header reserved")?;
+    let stripe = StripeHeader {
+        suite,
+        code,
+        segment: SegmentId::read(reader)?,
+        hospital: HospitalId::read(reader)?,
+        stripe_no: reader.u64("stripe number")?,
+        at: reader.u64("stripe offset")?,
+        payload_len: u32::try_from(reader.count(STRIPE_PAYLOAD_BYTES_MAX, "payload length")?).unwrap_or(u32::MAX),
+        records: reader.u32("records")?,
+        written_ms: reader.u64("written time")?,
+        previous: Digest::read(reader)?,
+        units: (0..code.shards()).map(|_| Digest::read(reader)).collect::<Result<_>>()?,
+    };
+    let unused = UNIT_DIGESTS - code.shards();
+    let reserved = STRIPE_DIGEST_AT - UNIT_DIGESTS_AT - UNIT_DIGESTS * 32;
+    reader.zeros(unused * 32 + reserved, "unit header reserved")?;
+    match (u64::from(unit_len) == stripe.unit_len(), stripe.at.is_multiple_of(BLOCK_BYTES as u64)) {
+        (true, true) => Ok(stripe),
+        (false, _) => Err(Error::Invalid { what: "unit length", why: "it must follow from payload length and code" }),
+        (_, false) => Err(Error::Invalid { what: "stripe offset", why: "it must be whole blocks" }),
+    }
+}
+
+/// Refuses `found` unless it is what stands in `bytes`.
+pub(crate) fn expect(what: &'static str, found: &Digest, bytes: &[u8]) -> Result<()> {
+    match found.0 == bytes {
+        true => Ok(()),
+        false => Err(Error::Mismatch { what, expected: hex::encode(bytes), found: found.to_string() }),
+    }
+}
