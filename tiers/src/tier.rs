@@ -429,3 +429,6 @@ impl Tier {
         failures.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 }
+
+#[cfg(test)]
+mod tests;
