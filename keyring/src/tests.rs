@@ -1,5 +1,6 @@
 //! Tests that cross files: golden vectors, wrong forms, round trips, the key file.
 
+mod forms;
 mod keyfile;
 mod round_trip;
 mod vectors;
@@ -18,19 +19,22 @@ const HOSPITAL: HospitalId = HospitalId([0x11; 16]);
 /// The version of every vector.
 const VERSION: VersionId = VersionId([0x22; 16]);
 
+/// The root secret of every vector.
+const ROOT: [u8; 32] = [0x33; 32];
+
 /// The keyring of every vector: nothing in it is random.
 fn keyring(suite: Suite) -> Keyring {
-    keyring_of(suite, HOSPITAL, 0x33)
+    keyring_of(suite, HOSPITAL, ROOT)
 }
 
-fn keyring_of(suite: Suite, hospital: HospitalId, root: u8) -> Keyring {
+fn keyring_of(suite: Suite, hospital: HospitalId, root: [u8; 32]) -> Keyring {
     let der = |text: &str| hex::decode(text.trim()).unwrap();
     let key_der = Zeroizing::new(der(include_str!("../vectors/tls-key.hex")));
     let tls = TlsIdentity::from_der(key_der, der(include_str!("../vectors/tls-certificate.hex"))).unwrap();
     let secret = |byte| SecretKey::new([byte; 32]);
-    let secrets =
-        Secrets { suite, hospital, root: secret(root), hospital_seed: secret(0x44), device_seed: secret(0x55), tls };
-    Keyring::from_secrets(secrets).unwrap()
+    let root = SecretKey::new(root);
+    let (hospital_seed, device_seed) = (secret(0x44), secret(0x55));
+    Keyring::from_secrets(Secrets { suite, hospital, root, hospital_seed, device_seed, tls }).unwrap()
 }
 
 /// Bytes that do not compress and do not repeat within a vector.
@@ -49,28 +53,6 @@ fn marker() -> Summary {
     }
 }
 
-/// What is wrong, in words that do not change when a message is polished.
-fn code(error: &Error) -> String {
-    use shosoin_protocol::Error as Form;
-    match error {
-        Error::Form { source, .. } => match source {
-            Form::Truncated { what, .. } => format!("truncated in {what}"),
-            Form::Trailing { .. } => "trailing bytes".into(),
-            Form::Invalid { what, .. } => format!("invalid {what}"),
-            Form::Magic { .. } => "magic".into(),
-            Form::Version { found, .. } => format!("version {found}"),
-            Form::Suite { found, .. } => format!("suite {found}"),
-            Form::Mismatch { what, .. } => format!("mismatch of {what}"),
-            other => panic!("no wrong form has {other}"),
-        },
-        Error::Commitment { what } => format!("commitment of {what}"),
-        Error::Tag { .. } => "tag".into(),
-        Error::Content { why, .. } => format!("content: {why}"),
-        Error::Codec { found } => format!("codec {found}"),
-        other => panic!("no wrong form has {other}"),
-    }
-}
-
 /// The error that must be there. (`unwrap_err` would want secrets to be printable.)
 #[track_caller]
 fn refused<T>(result: crate::Result<T>) -> Error {
@@ -78,17 +60,4 @@ fn refused<T>(result: crate::Result<T>) -> Error {
         Ok(_) => panic!("it must be refused"),
         Err(error) => error,
     }
-}
-
-/// Compares with a golden file, or writes it where `SHOSOIN_WRITE_VECTORS` is set: only for a new format version.
-fn compare_with_golden(file: &str, found: &str) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(file);
-    if std::env::var_os("SHOSOIN_WRITE_VECTORS").is_some() {
-        std::fs::write(&path, found).unwrap();
-    }
-    let golden = std::fs::read_to_string(&path).unwrap();
-    for (line, (golden, found)) in golden.lines().zip(found.lines()).enumerate() {
-        assert!(golden == found, "{file}:{}: the format changed\n golden {golden}\n found  {found}", line + 1);
-    }
-    assert_eq!(golden.lines().count(), found.lines().count(), "{file}");
 }

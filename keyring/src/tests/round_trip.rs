@@ -23,8 +23,8 @@ fn equal_chunks_meet_inside_one_hospital_and_class_and_nowhere_else() {
         assert_eq!(seal(&home, 1, &plain).bytes, sealed.bytes);
         let others = [
             seal(&home, 2, &plain),
-            seal(&keyring_of(suite, HospitalId([9; 16]), 0x33), 1, &plain),
-            seal(&keyring_of(suite, HOSPITAL, 0x34), 1, &plain),
+            seal(&keyring_of(suite, HospitalId([9; 16]), ROOT), 1, &plain),
+            seal(&keyring_of(suite, HOSPITAL, [0x34; 32]), 1, &plain),
             seal(&home, 1, &plain[1..]),
         ];
         for other in others {

@@ -1,115 +1,138 @@
-//! Golden vectors: with all randomness given, sealing gives exactly these bytes under both AES implementations, and
-//! both open them.
+//! Golden vectors in `protocol/vectors`: with all randomness given, both AES implementations seal exactly these bytes,
+//! and both open or refuse each file exactly as it states.
 
+#[path = "../../../protocol/tests/vectors/vector.rs"]
+pub(super) mod vector;
+
+use super::forms::{Form, open, seal_chunk};
+use super::wrong::wrong_forms;
 use super::*;
-use crate::chunk::{Codec, Scratch, SealedChunk};
-use crate::keyfile::{self, Argon2Params};
 use crate::seal::{Aead, AwsLc, PureRust};
-use crate::wrap::DataKey;
-use crate::{content_key, derive};
-use shosoin_protocol::envelope::Context;
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use vector::Vector;
 
-const SALT: [u8; 32] = [0x66; 32];
-const PASSPHRASE: &[u8] = b"correct horse battery staple";
-const QUICK: Argon2Params = Argon2Params { memory_kib: 64, passes: 1, lanes: 1 };
-
-fn data_key() -> DataKey {
-    DataKey::new(SecretKey::new([0x77; 32]))
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/vectors")
 }
 
-fn random_chunk<A: Aead>(keyring: &Keyring, codec: Codec, plain: &[u8]) -> SealedChunk {
-    let secret = |_: &[u8]| Ok(SecretKey::new([0x88; 32]));
-    keyring.seal_chunk_as::<A>(0, codec, plain, &mut Scratch::default(), secret).unwrap()
+/// The committed files of the forms of this crate.
+fn committed() -> Vec<Vector> {
+    let all = vector::load(&folder()).unwrap();
+    all.into_iter().filter(|vector| Form::of(&vector.structure).is_some()).collect()
 }
 
-fn dedup_chunk<A: Aead>(keyring: &Keyring, class: u8, plain: &[u8]) -> SealedChunk {
-    let secret = |payload: &[u8]| Ok(content_key::from_content(keyring.root(), class, payload));
-    keyring.seal_chunk_as::<A>(class, Codec::None, plain, &mut Scratch::default(), secret).unwrap()
+/// An error as vectors state it; where bytes break a rule of `protocol`, as `protocol` states it.
+pub(super) fn state(error: &Error) -> String {
+    match error {
+        Error::Form { source, .. } => vector::describe(source),
+        error => vector::describe(error),
+    }
 }
 
-/// Everything there is to seal, as `name = hex` lines.
-fn write_vectors<A: Aead>(suite: Suite) -> String {
+fn valid_forms<A: Aead>(suite: Suite) -> Vec<Vector> {
     let keyring = keyring(suite);
-    let mut out = String::new();
-    let mut put = |name: &str, bytes: &[u8]| writeln!(out, "{name} = {}", hex::encode(bytes)).unwrap();
-    put("suite", &[suite.code()]);
-    put("hospital", &HOSPITAL.0);
-    put("version", &VERSION.0);
-    put("name-token", &keyring.name_token("scans", "2026/a.dcm").0);
-    put("bucket-token", &keyring.bucket_token("scans").0);
-    put("dedup-secret-class-1", keyring.root().dedup_secret(1).as_bytes());
-    put("key-encryption-key-1", keyring.root().key_encryption_key(1).as_bytes());
-    for (name, codec, plain) in [
-        ("chunk-empty", Codec::None, Vec::new()),
-        ("chunk-short", Codec::None, b"one short record".to_vec()),
-        ("chunk-padded", Codec::None, noise(257)),
-        ("chunk-noise-stays-uncompressed", Codec::Zstd, noise(257)),
+    let mut made: Vec<Vector> = Form::ALL
+        .into_iter()
+        .map(|form| {
+            let mut fields = form.facts(suite);
+            fields.insert("plain".into(), hex::encode(form.plain()));
+            if form == Form::KeyFile {
+                fields.insert(
+                    "name-token of scans, 2026/a.dcm".into(),
+                    keyring.name_token("scans", "2026/a.dcm").to_string(),
+                );
+                fields.insert("bucket-token of scans".into(), keyring.bucket_token("scans").to_string());
+            }
+            valid(form, "specimen", suite, "A good one.", fields, form.seal::<A>(&keyring))
+        })
+        .collect();
+    for (name, note, class, plain) in [
+        ("empty", "No plain text at all, padded like any short one.", 0, Vec::new()),
+        ("padded", "257 bytes, padded to the next Padmé number.", 0, noise(257)),
+        ("dedup", "In class 1: t is the PRF of the payload under the dedup secret of the class.", 1, noise(257)),
     ] {
-        let sealed = random_chunk::<A>(&keyring, codec, &plain);
-        put(&format!("{name}.plain"), &plain);
-        put(&format!("{name}.t"), &sealed.chunk.t);
-        put(&format!("{name}.stored"), &sealed.bytes);
-        put(&format!("{name}.address"), &sealed.chunk.address.0);
+        let sealed = seal_chunk::<A>(&keyring, class, &plain);
+        let mut fields = Form::Chunk.facts(suite);
+        fields.insert("t".into(), hex::encode(sealed.chunk.t));
+        fields.insert("plain-len".into(), plain.len().to_string());
+        fields.insert("plain".into(), hex::encode(plain));
+        fields.insert("address".into(), sealed.chunk.address.to_string());
+        if class != 0 {
+            fields.insert("dedup-secret".into(), hex::encode(keyring.root().dedup_secret(class).as_bytes()));
+        }
+        made.push(valid(Form::Chunk, name, suite, note, fields, sealed.bytes));
     }
-    let sealed = dedup_chunk::<A>(&keyring, 1, &noise(65_536));
-    put("chunk-dedup-65536-noise.t", &sealed.chunk.t);
-    put("chunk-dedup-65536-noise.first-96", &sealed.bytes[..96]);
-    put("chunk-dedup-65536-noise.last-16", &sealed.bytes[sealed.bytes.len() - 16..]);
-    put("chunk-dedup-65536-noise.address", &sealed.chunk.address.0);
-    let context = Context::Manifest { version: VERSION, page: 1, pages: 3, salt: SALT };
-    put("manifest-page-1-of-3.plain", b"not yet a manifest");
-    let page = keyring.seal_manifest_page_as::<A>(&data_key(), context, b"not yet a manifest");
-    put("manifest-page-1-of-3.stored", &page.unwrap());
-    put("data-key", data_key().secret().as_bytes());
-    put("data-key-commit", &derive::data_key_commitment(data_key().secret()).0);
-    let context = Context::Wrap { version: VERSION, epoch: 1, wrap_no: 0, salt: SALT };
-    put("wrap.stored", &keyring.wrap_as::<A>(&data_key(), context).unwrap());
-    put("summary.plain", &marker().encode());
-    put("summary.stored", &keyring.seal_summary_as::<A>(VERSION, SALT, &marker()).unwrap());
-    put("local.plain", b"upload state");
-    put("local.stored", &keyring.seal_local_as::<A>("upload", &SALT, b"upload state").unwrap());
-    put("key-file.stored", &keyfile::seal_as::<A>(&keyring, PASSPHRASE, QUICK, &SALT).unwrap());
-    out
+    made
 }
 
-fn open_vectors<A: Aead>(suite: Suite, text: &str) {
-    let keyring = keyring(suite);
-    let lines: BTreeMap<&str, Vec<u8>> =
-        text.lines().map(|line| line.split_once(" = ").unwrap()).map(|(k, v)| (k, hex::decode(v).unwrap())).collect();
-    let get = |name: &str| lines[name].as_slice();
-    for name in ["chunk-empty", "chunk-short", "chunk-padded", "chunk-noise-stays-uncompressed"] {
-        let field = |field: &str| get(&format!("{name}.{field}"));
-        let chunk = shosoin_protocol::manifest::ChunkRef {
-            address: shosoin_protocol::Address(field("address").try_into().unwrap()),
-            t: field("t").try_into().unwrap(),
-            plain_len: field("plain").len().try_into().unwrap(),
-        };
-        let mut opened = Vec::new();
-        assert_eq!(keyring.open_payload::<A>(&chunk, field("stored"), &mut opened).unwrap().coded, field("plain"));
-        assert_eq!(keyring.open_chunk(&chunk, field("stored")).unwrap(), field("plain"));
+fn valid(
+    form: Form,
+    name: &str,
+    suite: Suite,
+    note: &str,
+    fields: std::collections::BTreeMap<String, String>,
+    body: Vec<u8>,
+) -> Vector {
+    Vector {
+        name: format!("{}/valid-{name}-suite-{}", form.structure(), suite.code()),
+        notes: vec![note.to_owned()],
+        structure: form.structure().to_owned(),
+        expect: "ok".into(),
+        fields,
+        body,
     }
-    let commit = shosoin_protocol::Digest(get("data-key-commit").try_into().unwrap());
-    let key = keyring.unwrap_as::<A>(VERSION, get("wrap.stored"), &commit).unwrap();
-    assert_eq!(key.secret().as_bytes().as_slice(), get("data-key"));
-    let page = keyring.open_manifest_page_as::<A>(&key, (VERSION, 1, 3), get("manifest-page-1-of-3.stored"));
-    assert_eq!(page.unwrap(), get("manifest-page-1-of-3.plain"));
-    let summary = keyring.open_summary_as::<A>(VERSION, get("summary.stored")).unwrap();
-    assert_eq!(summary.encode(), get("summary.plain"));
-    assert_eq!(keyring.open_local_as::<A>("upload", get("local.stored")).unwrap(), get("local.plain"));
-    let reopened = keyfile::open_as::<A>(get("key-file.stored"), PASSPHRASE).unwrap();
-    assert_eq!(reopened.enrolment(), keyring.enrolment());
-    assert_eq!(reopened.name_token("scans", "2026/a.dcm").0.as_slice(), get("name-token"));
+}
+
+fn all<A: Aead>() -> Vec<Vector> {
+    let valid = Suite::ALL.into_iter().flat_map(valid_forms::<A>);
+    valid.chain(wrong_forms::<A>(Suite::Default)).collect()
+}
+
+/// With `SHOSOIN_NEW_VECTORS=1` it writes the files that are not there yet; one that is there is never changed.
+#[test]
+fn both_implementations_still_make_the_committed_bytes_and_no_file_is_left_over() {
+    let made = all::<AwsLc>();
+    if std::env::var_os("SHOSOIN_NEW_VECTORS").is_some() {
+        for vector in &made {
+            let path = folder().join(&vector.name).with_extension("txt");
+            if !path.exists() {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, vector.render()).unwrap();
+            }
+        }
+    }
+    assert_eq!(made, all::<PureRust>());
+    let committed = committed();
+    for vector in &made {
+        assert_eq!(committed.iter().find(|kept| kept.name == vector.name), Some(vector), "{}", vector.name);
+    }
+    for kept in &committed {
+        assert!(made.iter().any(|vector| vector.name == kept.name), "{} is made by nothing", kept.name);
+    }
 }
 
 #[test]
-fn sealing_gives_the_golden_bytes_with_both_implementations_and_both_open_them() {
-    for suite in Suite::ALL {
-        let text = write_vectors::<AwsLc>(suite);
-        compare_with_golden(&format!("suite-{}.txt", suite.code()), &text);
-        assert!(text == write_vectors::<PureRust>(suite));
-        open_vectors::<AwsLc>(suite, &text);
-        open_vectors::<PureRust>(suite, &text);
+fn every_committed_form_gets_exactly_what_its_file_states_with_both_implementations() {
+    for vector in committed() {
+        for opened in [open::<AwsLc>(&vector), open::<PureRust>(&vector)] {
+            match opened {
+                Ok(plain) => {
+                    assert_eq!(vector.expect, "ok", "{}", vector.name);
+                    assert_eq!(hex::encode(plain), vector.field("plain"), "{}", vector.name);
+                }
+                Err(error) => assert_eq!(state(&error), vector.expect, "{}", vector.name),
+            }
+        }
     }
+}
+
+#[test]
+fn both_suites_refuse_the_same_wrong_forms_for_the_same_reasons() {
+    let expectations = |suite| -> Vec<(String, String)> {
+        let variant = |expect: &str| expect.split(':').next().unwrap().to_owned();
+        wrong_forms::<AwsLc>(suite).iter().map(|vector| (vector.name.clone(), variant(&vector.expect))).collect()
+    };
+    let (one, two) = (expectations(Suite::Default), expectations(Suite::Cryptrec));
+    assert!(one.len() >= 40, "only {}", one.len());
+    assert_eq!(one, two);
 }
