@@ -13,7 +13,7 @@
 //! While a segment is open its table grows in memory; [`SEGMENT_RECORDS_MAX`] and the smallest stripe bound it.
 
 use crate::layout::{BLOCK_BYTES, align_up};
-use crate::record::{FRAME_LEN, Frame};
+use crate::record::{FRAME_LEN, FRAME_LEN_U32, Frame};
 use crate::segment::Identity;
 use crate::stripe::{self, CHAIN_START, STRIPE_PAYLOAD_BYTES_MAX, expect};
 use crate::tier::Walked;
@@ -131,7 +131,7 @@ impl Table {
             frames.into_iter().filter(move |_| !skipped).map(move |bytes| {
                 let Frame { kind, len, address } = Frame::decode(bytes)?;
                 let location = Location { segment, stripe_at: here, payload_len: row.payload_len, at, len };
-                at += FRAME_LEN as u32 + len;
+                at += FRAME_LEN_U32 + len;
                 Ok(Walked { kind, address, location })
             })
         })
@@ -383,5 +383,148 @@ impl Footer {
     /// Where it begins in every shard.
     pub fn at(&self) -> u64 {
         self.locator.footer_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use shosoin_protocol::{Address, RecordKind};
+
+    fn frame(len: u32) -> Vec<u8> {
+        Frame { kind: RecordKind::Chunk, len, address: Address([0xaa; 32]) }.encode().to_vec()
+    }
+
+    /// A table whose stripes hold records of these lengths.
+    fn table(code: Code, stripes: &[Vec<u32>]) -> Table {
+        let mut table = Table::new(code);
+        for (no, lens) in (1..).zip(stripes) {
+            let frames: Vec<u8> = lens.iter().flat_map(|len| frame(*len)).collect();
+            let payload_len = lens.iter().map(|len| FRAME_LEN_U32 + len).sum();
+            let records = u32::try_from(lens.len()).unwrap();
+            table.push(StripeRow { payload_len, records, digest: Digest([no; 32]) }, &frames);
+        }
+        table
+    }
+
+    fn closing(suite: Suite, code: Code, footer_at: u64) -> Closing {
+        let identity = Identity { id: SegmentId([0x11; 16]), hospital: HospitalId([0x22; 16]), suite, code };
+        Closing { identity, by: ClosedBy::Recovery, at_ms: 0x0123_4567_89ab, footer_at }
+    }
+
+    fn split_footer(bytes: &[u8]) -> (&[u8], Locator) {
+        let (rows, block) = bytes.split_at(bytes.len() - BLOCK_BYTES);
+        let locator = Locator::decode(block).unwrap();
+        (&rows[..usize::try_from(locator.table_len).unwrap()], locator)
+    }
+
+    #[test]
+    fn a_footer_has_these_bytes() {
+        let code = Code::parse("1+1").unwrap();
+        let table = table(code, &[vec![5, 0], vec![9000]]);
+        let bytes = Footer::new(&table, closing(Suite::Cryptrec, code, 0x6000)).for_shard(1);
+        let frame = |len: &str| format!("01000000 {len} {}", "aa".repeat(32));
+        let rows = [
+            "55000000 02000000".to_owned() + &"01".repeat(32),
+            "50230000 01000000".to_owned() + &"02".repeat(32),
+            frame("05000000") + &frame("00000000") + &frame("28230000"),
+        ];
+        let rows = rows.concat().replace(' ', "");
+        let locator = [
+            "73687366 01 02 01 01 01 02 000000000000".to_owned() + &"11".repeat(16) + &"22".repeat(16),
+            "ab89674523010000 0060000000000000 c800000000000000 02000000 03000000".into(),
+            "a523000000000000 0040000000000000".to_owned() + &"02".repeat(32),
+            GOLDEN_TABLE_DIGEST.to_owned() + &"00".repeat(3904) + GOLDEN_LOCATOR_DIGEST,
+        ];
+        let golden = rows.clone() + &"00".repeat(BLOCK_BYTES - rows.len() / 2) + &locator.concat().replace(' ', "");
+        assert_eq!(hex::encode(&*bytes), golden);
+        let (rows, locator) = split_footer(&bytes);
+        assert_eq!(Table::decode(rows, &locator).unwrap(), table);
+        assert_eq!(locator.file_len(), 0x6000 + bytes.len() as u64);
+    }
+
+    const GOLDEN_TABLE_DIGEST: &str = "T";
+    const GOLDEN_LOCATOR_DIGEST: &str = "L";
+
+    #[test]
+    fn a_locator_with_any_one_byte_changed_is_refused() {
+        let code = Code::parse("4+2").unwrap();
+        let bytes = Footer::new(&table(code, &[vec![5]]), closing(Suite::Default, code, 0x6000)).for_shard(0);
+        let good = &bytes[bytes.len() - BLOCK_BYTES..];
+        for at in 0..BLOCK_BYTES {
+            let mut bad = good.to_vec();
+            bad[at] ^= 0x10;
+            assert!(Locator::decode(&bad).is_err(), "byte {at}");
+        }
+        assert!(Locator::decode(&good[1..]).is_err() && Locator::decode(&[good, &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn a_table_that_is_whole_and_wrong_is_refused() {
+        let code = Code::parse("4+2").unwrap();
+        let good = table(code, &[vec![5, 6], vec![7]]);
+        let decode = |rows: &[u8], change: &dyn Fn(&mut Locator)| {
+            let (_, mut locator) =
+                split_footer(&Footer::new(&good, closing(Suite::Default, code, 0x6000)).for_shard(0));
+            change(&mut locator);
+            locator.table_digest = locator.suite.digest(&[rows]);
+            Table::decode(rows, &locator)
+        };
+        let rows = good.encode();
+        assert_eq!(decode(&rows, &|_| {}).unwrap(), good);
+        let with = |at: usize, byte: u8| {
+            let mut rows = rows.clone();
+            rows[at] = byte;
+            decode(&rows, &|_| {})
+        };
+        assert!(with(0, 1).is_err(), "frames that do not fill the payload");
+        assert!(with(4, 3).is_err(), "frames of another stripe");
+        assert!(with(80, 9).is_err(), "unknown kind");
+        assert!(with(84, 6).is_err(), "length that does not fit");
+        assert!(decode(&rows[..rows.len() - 1], &|_| {}).is_err(), "truncated");
+        assert!(decode(&[rows.as_slice(), &[0]].concat(), &|_| {}).is_err(), "trailing");
+        assert!(decode(&rows, &|locator| locator.end += 4096).is_err(), "another end");
+        assert!(decode(&rows, &|locator| locator.payload_bytes += 1).is_err(), "another payload");
+        assert!(decode(&rows, &|locator| locator.chain = CHAIN_START).is_err(), "another chain");
+        let (_, locator) = split_footer(&Footer::new(&good, closing(Suite::Default, code, 0x6000)).for_shard(0));
+        let mut flipped = rows.clone();
+        flipped[100] ^= 1;
+        assert!(matches!(Table::decode(&flipped, &locator), Err(Error::Mismatch { what: "table digest", .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_table_reads_back_and_walks_in_order(
+            stripes in prop::collection::vec(prop::collection::vec(0u32..3000, 1..6), 0..20),
+            code in prop::sample::select(Code::ALLOWED.to_vec()),
+            suite in prop::sample::select(Suite::ALL.to_vec()),
+            from in 0usize..20,
+        ) {
+            let table = table(code, &stripes);
+            let footer_at = align_up(table.end() + 1);
+            let bytes = Footer::new(&table, closing(suite, code, footer_at)).for_shard(1);
+            let (rows, locator) = split_footer(&bytes);
+            prop_assert_eq!(&Table::decode(rows, &locator).unwrap(), &table);
+            prop_assert_eq!(locator.file_len(), footer_at + bytes.len() as u64);
+
+            let mut expected = Vec::new();
+            let (mut stripe_at, mut from_stripe_at) = (0, 0);
+            for (no, lens) in stripes.iter().enumerate() {
+                let payload_len = lens.iter().map(|len| FRAME_LEN_U32 + len).sum();
+                if no < from {
+                    from_stripe_at = stripe_at + stripe::slot_len(payload_len, code);
+                } else {
+                    let mut at = 0;
+                    for len in lens {
+                        expected.push(Location { segment: SegmentId([1; 16]), stripe_at, payload_len, at, len: *len });
+                        at += FRAME_LEN_U32 + len;
+                    }
+                }
+                stripe_at += stripe::slot_len(payload_len, code);
+            }
+            let walked = table.walk(SegmentId([1; 16]), from_stripe_at).map(|walked| walked.unwrap().location);
+            prop_assert_eq!(walked.collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! - Memory between the end of the payload and the end of the last data unit is zero, whatever the buffer held before.
 
 use crate::buffer::AlignedBuf;
-use crate::record::{FRAME_LEN, Frame, Record};
+use crate::record::{FRAME_LEN, FRAME_LEN_U32, Frame, Record};
 use crate::stripe::{HEADER_LEN, STRIPE_PAYLOAD_BYTES_MAX, StripeHeader, slot_len};
 use crate::{Erasure, Error, Result};
 use parking_lot::Mutex;
@@ -150,7 +150,7 @@ fn frame(records: &[Record]) -> (Vec<u8>, Vec<u32>, u32) {
         let len = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX); // `split` refused longer ones
         frames.extend_from_slice(&Frame { kind: record.kind, len, address: record.address }.encode());
         starts.push(at);
-        at += FRAME_LEN as u32 + len;
+        at += FRAME_LEN_U32 + len;
     }
     (frames, starts, at)
 }
@@ -272,7 +272,7 @@ mod tests {
             let mut fill = 0u8;
             let records: Vec<Record> = lens.into_iter().map(|len| {
                 fill = fill.wrapping_add(37);
-                record(suite, (0..len).map(|at| fill.wrapping_add(at as u8) | 1).collect())
+                record(suite, (0..len).map(|at| fill.wrapping_add((at % 251).try_into().unwrap()) | 1).collect())
             }).collect();
             let (erasure, pool) = (Erasure::new(code).unwrap(), Pool::default());
             let mut dirty = pool.take(BUFFER_BYTES_MIN);

@@ -14,6 +14,8 @@ use shosoin_protocol::{Address, RecordKind, SegmentId};
 
 /// Bytes of a frame before the record's own bytes.
 pub const FRAME_LEN: usize = 40;
+/// [`FRAME_LEN`] as offsets in a payload have it.
+pub(crate) const FRAME_LEN_U32: u32 = 40;
 
 /// One opaque record, ready to be stored.
 #[derive(Debug, Clone)]
@@ -132,5 +134,57 @@ impl Location {
     /// Where the record ends inside the payload.
     pub(crate) fn end(&self) -> u64 {
         u64::from(self.at) + FRAME_LEN as u64 + u64::from(self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_frame_has_these_bytes() {
+        let frame = Frame { kind: RecordKind::Entry, len: 0x0001_0203, address: Address([0xab; 32]) };
+        let golden = "06000000030201 00".replace(' ', "") + &"ab".repeat(32);
+        assert_eq!(hex::encode(frame.encode()), golden);
+        assert_eq!(Frame::decode(&frame.encode()).unwrap(), frame);
+        assert_eq!((FRAME_LEN, FRAME_LEN_U32), (golden.len() / 2, 40));
+    }
+
+    #[test]
+    fn frames_that_are_wrong_in_one_way_are_refused() {
+        let good = Frame { kind: RecordKind::Chunk, len: 5, address: Address([1; 32]) }.encode();
+        let with = |at: usize, byte: u8| {
+            let mut bytes = good;
+            bytes[at] = byte;
+            Frame::decode(&bytes)
+        };
+        assert!(with(0, 0).is_err() && with(0, 8).is_err(), "no such kind");
+        assert!(with(1, 1).is_err(), "flags of a later version");
+        assert!(with(2, 1).is_err() && with(3, 1).is_err(), "reserved bytes");
+        assert!(with(7, 0x7f).is_err(), "longer than any record");
+        assert!(Frame::decode(&good[..39]).is_err(), "truncated");
+        assert!(Frame::decode(&[good.as_slice(), &[0]].concat()).is_err(), "trailing");
+    }
+
+    proptest! {
+        #[test]
+        fn a_location_reads_back_and_never_points_out_of_its_stripe(
+            segment: [u8; 16], stripe_at: u64, payload_len: u32, at: u32, len: u32,
+        ) {
+            let location = Location { segment: SegmentId(segment), stripe_at, payload_len, at, len };
+            let inside = u64::from(at) + 40 + u64::from(len) <= u64::from(payload_len);
+            match Location::decode(&location.encode()) {
+                Ok(read) => prop_assert!(inside && read == location),
+                Err(_) => prop_assert!(!inside),
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_location_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(location) = Location::decode(&bytes) {
+                prop_assert_eq!(location.encode().to_vec(), bytes);
+            }
+        }
     }
 }

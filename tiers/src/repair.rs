@@ -22,10 +22,14 @@ pub struct RepairItem {
     pub stripe_at: Option<u64>,
 }
 
+/// What is to be rebuilt: segment, shard, and offset of the unit if it is only one.
+type Target = (SegmentId, u8, Option<u64>);
+
 /// The queue.
 #[derive(Debug, Default)]
 pub struct RepairQueue {
-    waiting: Mutex<HashMap<(SegmentId, u8, Option<u64>), u8>>,
+    /// redundancy left, by target
+    waiting: Mutex<HashMap<Target, u8>>,
 }
 
 impl RepairQueue {

@@ -194,3 +194,115 @@ pub(crate) fn expect(what: &'static str, found: &Digest, bytes: &[u8]) -> Result
         false => Err(Error::Mismatch { what, expected: hex::encode(bytes), found: found.to_string() }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header(suite: Suite, code: Code) -> StripeHeader {
+        StripeHeader {
+            suite,
+            code,
+            segment: SegmentId([0x11; 16]),
+            hospital: HospitalId([0x22; 16]),
+            stripe_no: 3,
+            at: 0x5000,
+            payload_len: 10_000,
+            records: 2,
+            written_ms: 0x0123_4567_89ab,
+            previous: Digest([0x33; 32]),
+            units: (0..code.shards()).map(|no| Digest([0x40 + u8::try_from(no).unwrap(); 32])).collect(),
+        }
+    }
+
+    fn bytes(stripe: &StripeHeader, shard: u8) -> Vec<u8> {
+        let mut slot = vec![0xff; HEADER_LEN];
+        let (common, digest) = stripe.encode();
+        stripe.write_unit_header(&common, digest, shard, &mut slot);
+        slot
+    }
+
+    #[test]
+    fn a_unit_header_has_these_bytes() {
+        for (suite, stripe_digest, header_digest) in GOLDEN_DIGESTS {
+            let code = Code::parse("4+2").unwrap();
+            let found = bytes(&header(suite, code), 5);
+            let units: String = (0x40..0x46u8).map(|byte| hex::encode([byte; 32])).collect();
+            let golden = [
+                format!("73687375 01 0{} 04 02 000c0000 00000000", suite.code()),
+                "11".repeat(16) + &"22".repeat(16),
+                "0300000000000000 0050000000000000 10270000 02000000 ab89674523010000".into(),
+                "33".repeat(32) + &units + &"00".repeat(8 * 32) + &"00".repeat(368),
+                stripe_digest.into(),
+                "05".to_owned() + &"00".repeat(31),
+                header_digest.into(),
+            ];
+            assert_eq!(hex::encode(&found), golden.concat().replace(' ', ""));
+            let digest = suite.digest(&[&found[..928]]);
+            let expected = UnitHeader { stripe: header(suite, code), shard: 5, digest };
+            assert_eq!(UnitHeader::decode(&found).unwrap(), expected);
+        }
+    }
+
+    const GOLDEN_DIGESTS: [(Suite, &str, &str); 2] = [(Suite::Default, "S1", "H1"), (Suite::Cryptrec, "S2", "H2")];
+
+    #[test]
+    fn a_header_with_any_one_byte_changed_is_refused() {
+        for suite in Suite::ALL {
+            let good = bytes(&header(suite, Code::parse("10+4").unwrap()), 13);
+            for at in 0..HEADER_LEN {
+                let mut bad = good.clone();
+                bad[at] ^= 1;
+                assert!(UnitHeader::decode(&bad).is_err(), "byte {at}");
+            }
+            assert!(UnitHeader::decode(&good[..HEADER_LEN - 1]).is_err());
+        }
+    }
+
+    /// A header with good digests that says what `change` makes of it.
+    fn forged(change: impl FnOnce(&mut [u8])) -> shosoin_protocol::Result<UnitHeader> {
+        let suite = Suite::Default;
+        let mut bytes = bytes(&header(suite, Code::parse("4+2").unwrap()), 0);
+        change(&mut bytes);
+        let digest = suite.digest(&[&bytes[..STRIPE_DIGEST_AT]]);
+        bytes[STRIPE_DIGEST_AT..][..32].copy_from_slice(&digest.0);
+        let digest = suite.digest(&[&bytes[..HEADER_DIGEST_AT]]);
+        bytes[HEADER_DIGEST_AT..].copy_from_slice(&digest.0);
+        UnitHeader::decode(&bytes)
+    }
+
+    #[test]
+    fn headers_that_are_whole_and_wrong_are_refused() {
+        assert!(forged(|_| {}).is_ok());
+        assert!(matches!(forged(|bytes| bytes[4] = 2), Err(Error::Version { found: 2, .. })), "newer");
+        assert!(matches!(forged(|bytes| bytes[0] = b'x'), Err(Error::Magic { .. })), "not a header");
+        assert!(matches!(forged(|bytes| bytes[5] = 3), Err(Error::Suite { .. })), "unknown suite");
+        assert!(forged(|bytes| bytes[6] = 5).is_err(), "no such code");
+        assert!(forged(|bytes| bytes[8] = 1).is_err(), "unit length that does not follow");
+        assert!(forged(|bytes| bytes[12] = 1).is_err(), "reserved");
+        assert!(forged(|bytes| bytes[56] = 1).is_err(), "offset inside a block");
+        assert!(forged(|bytes| bytes[67] = 0x10).is_err(), "payload over its limit");
+        assert!(forged(|bytes| bytes[112 + 6 * 32] = 1).is_err(), "digest of a unit there is not");
+        assert!(forged(|bytes| bytes[600] = 1).is_err(), "reserved");
+        assert!(forged(|bytes| bytes[960] = 6).is_err(), "shard there is not");
+        assert!(forged(|bytes| bytes[961] = 1).is_err(), "reserved");
+    }
+
+    proptest! {
+        #[test]
+        fn slots_are_whole_blocks_with_room_for_the_payload_and_not_a_block_more(
+            payload_len in 0u32..=33_554_432, code in prop::sample::select(Code::ALLOWED.to_vec()),
+        ) {
+            let (slot, unit, k) = (slot_len(payload_len, code), unit_len(payload_len, code), code.k() as u64);
+            prop_assert!(slot.is_multiple_of(4096) && slot == unit + 1024);
+            prop_assert!(unit * k >= payload_len.into());
+            prop_assert!(slot == 4096 || (unit - 4096) * k < payload_len.into());
+        }
+
+        #[test]
+        fn any_bytes_are_a_header_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..1100)) {
+            prop_assert!(UnitHeader::decode(&bytes).is_err());
+        }
+    }
+}

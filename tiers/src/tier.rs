@@ -153,7 +153,7 @@ pub struct Tier {
     mounts: Vec<Arc<Mount>>,
     segments: RwLock<BTreeMap<SegmentId, Arc<Segment>>>,
     /// the open segment of each hospital and suite, least recently used first to be closed
-    writers: Mutex<LruCache<(HospitalId, Suite), Arc<Mutex<Slot>>>>,
+    writers: Mutex<LruCache<(HospitalId, Suite), SharedSlot>>,
     erasure: Arc<Erasure>,
     access: Access,
     pool: Pool,
@@ -161,6 +161,8 @@ pub struct Tier {
     records: AtomicU64,
     syncs: AtomicU64,
 }
+
+type SharedSlot = Arc<Mutex<Slot>>;
 
 /// Where the open segment of one hospital is, if there is one.
 #[derive(Default)]
@@ -276,7 +278,7 @@ impl Tier {
     }
 
     /// The slot of one hospital; one that has to make room for it is closed.
-    fn slot(&self, hospital: HospitalId, suite: Suite) -> Arc<Mutex<Slot>> {
+    fn slot(&self, hospital: HospitalId, suite: Suite) -> SharedSlot {
         let mut writers = self.writers.lock();
         if let Some(slot) = writers.get(&(hospital, suite)) {
             return slot.clone();
