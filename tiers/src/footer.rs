@@ -444,8 +444,8 @@ mod tests {
         assert_eq!(locator.file_len(), 0x6000 + bytes.len() as u64);
     }
 
-    const GOLDEN_TABLE_DIGEST: &str = "T";
-    const GOLDEN_LOCATOR_DIGEST: &str = "L";
+    const GOLDEN_TABLE_DIGEST: &str = "55862670a206dc83083bdc3e6c46fec834e9c35d6fe18d8d3681a5bbea87bc6f";
+    const GOLDEN_LOCATOR_DIGEST: &str = "24cd67f6e67aede5c74086996d304896e72c564142ca851a590fdb01f7b347d6";
 
     #[test]
     fn a_locator_with_any_one_byte_changed_is_refused() {

@@ -245,7 +245,18 @@ mod tests {
         }
     }
 
-    const GOLDEN_DIGESTS: [(Suite, &str, &str); 2] = [(Suite::Default, "S1", "H1"), (Suite::Cryptrec, "S2", "H2")];
+    const GOLDEN_DIGESTS: [(Suite, &str, &str); 2] = [
+        (
+            Suite::Default,
+            "c295c42f02deb8d36de59a0ee190e76384471e4215684c9290e769f31b2c7e2a",
+            "b506e972c5cc769c82975c5e00bd2b4f7c3a9c9223438cdf157a4594fa69c1b0",
+        ),
+        (
+            Suite::Cryptrec,
+            "2bf29705da9a323f9a507b52e6ce826f5015b772e4a58abbbee419107a420ab3",
+            "c0a1df4c17c7b13d027a4f023cb760c885beb269629cac60785c26da7e7a4703",
+        ),
+    ];
 
     #[test]
     fn a_header_with_any_one_byte_changed_is_refused() {
