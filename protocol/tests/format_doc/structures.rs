@@ -1,0 +1,475 @@
+//! One value of each structure, encoded by the real code, and the bytes that each field should be.
+//!
+//! Fields hold values that differ, so a field at another's place shows.
+
+use bytes::Bytes;
+use shosoin_protocol::api::{
+    DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
+    VersionReply, encode_addresses,
+};
+use shosoin_protocol::codec::Writer;
+use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
+use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
+use shosoin_protocol::manifest::*;
+use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
+use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
+use shosoin_protocol::sign::{Domain, SigningKey};
+use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VersionId};
+
+/// A structure: all of its bytes, which part of them a table is about, and what that part consists of.
+pub struct Structure {
+    /// bytes of the whole
+    pub encoded: Vec<u8>,
+    /// where the first field is
+    pub begins_at: usize,
+    /// where the last field ends
+    pub ends_at: usize,
+    /// names and bytes of the fields
+    pub fields: Vec<(&'static str, Vec<u8>)>,
+}
+
+type Fields = Vec<(&'static str, Vec<u8>)>;
+
+fn whole(encoded: Vec<u8>, fields: Fields) -> Structure {
+    let ends_at = encoded.len();
+    Structure { encoded, begins_at: 0, ends_at, fields }
+}
+
+fn part(encoded: Vec<u8>, begins_at: usize, ends_at: usize, fields: Fields) -> Structure {
+    Structure { encoded, begins_at, ends_at, fields }
+}
+
+/// Every structure this crate encodes, by the title of its table.
+pub fn all() -> Vec<(&'static str, Structure)> {
+    let mut all = envelopes();
+    all.extend(facts_and_manifests());
+    all.extend(summaries());
+    all.extend(entries());
+    all.extend(receipts());
+    all.extend(messages());
+    all
+}
+
+fn var(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.var(bytes);
+    out.finish()
+}
+
+fn counted(count: u32, pieces: &[&[u8]]) -> Vec<u8> {
+    [&count.to_le_bytes(), pieces.concat().as_slice()].concat()
+}
+
+fn u32(value: u32) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+fn u64(value: u64) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+const VERSION: VersionId = VersionId([0xa1; 16]);
+const HOSPITAL: HospitalId = HospitalId([0xa2; 16]);
+const LOG: LogId = LogId([0xa3; 16]);
+const TIME: u64 = 0x0102_0304_0506_0708;
+
+fn envelopes() -> Vec<(&'static str, Structure)> {
+    let aad = |context: Context| write_aad(Suite::Cryptrec, 0, HOSPITAL, &context, &[0xcc; 32], 0x0a0b);
+    let chunk = write_aad(Suite::Cryptrec, 7, HOSPITAL, &Context::Chunk, &[0xcc; 32], 0x0a0b);
+    let header = vec![
+        ("magic", b"shsn".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![2]),
+        ("type", vec![1]),
+        ("class", vec![7]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("sealed length", u32(0x0a0b)),
+        ("reserved", vec![0; 4]),
+    ];
+    let page = Context::Manifest { version: VERSION, page: 3, pages: 9, salt: [0xb1; 32] };
+    let wrap = Context::Wrap { version: VERSION, epoch: 4, wrap_no: 5, salt: [0xb2; 32] };
+    let summary = Context::Summary { version: VERSION, salt: [0xb3; 32] };
+    let between = |context: Context, fields| part(aad(context), HEADER_LEN, HEADER_LEN + context.len(), fields);
+    let version = ("version", VERSION.0.to_vec());
+    vec![
+        ("Envelope header", part(chunk, 0, HEADER_LEN, header)),
+        (
+            "Context of a manifest page",
+            between(page, vec![version.clone(), ("page", u32(3)), ("pages", u32(9)), ("salt", vec![0xb1; 32])]),
+        ),
+        (
+            "Context of a wrap",
+            between(wrap, vec![version.clone(), ("epoch", u32(4)), ("wrap number", u32(5)), ("salt", vec![0xb2; 32])]),
+        ),
+        ("Context of a summary", between(summary, vec![version, ("salt", vec![0xb3; 32])])),
+    ]
+}
+
+fn chunk() -> ChunkRef {
+    ChunkRef { address: Address([0xd1; 32]), t: [0xd2; 32], plain_len: 77 }
+}
+
+fn encoded_chunk() -> Vec<u8> {
+    [vec![0xd1; 32], vec![0xd2; 32], u32(77)].concat()
+}
+
+fn pairs(name: &str, value: &str) -> (Pairs, Vec<u8>) {
+    (vec![(name.to_owned(), value.to_owned())], counted(1, &[&var(name.as_bytes()), &var(value.as_bytes())]))
+}
+
+fn checksum(algorithm: ChecksumAlgorithm, fill: u8) -> (Checksum, Vec<u8>) {
+    let value = vec![fill; algorithm.value_len()];
+    let encoded = [vec![algorithm as u8, 1], value.clone()].concat();
+    (Checksum { algorithm, full_object: true, value }, encoded)
+}
+
+fn encoded_part() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("number", vec![9, 0]),
+        ("size", u64(77)),
+        ("MD5", vec![0xe1; 16]),
+        ("plain digest", vec![0xe2; 32]),
+        ("checksum", checksum(ChecksumAlgorithm::Sha1, 0xe3).1),
+    ]
+}
+
+fn flat(fields: &[(&'static str, Vec<u8>)]) -> Vec<u8> {
+    fields.iter().flat_map(|(_, bytes)| bytes.clone()).collect()
+}
+
+fn facts() -> (ObjectFacts, Fields) {
+    let (headers, headers_encoded) = pairs("content-type", "application/dicom");
+    let (metadata, metadata_encoded) = pairs("modality", "CT");
+    let (tags, tags_encoded) = pairs("study", "1");
+    let (of_object, of_object_encoded) = checksum(ChecksumAlgorithm::Crc64Nvme, 0xe4);
+    let facts = ObjectFacts {
+        bucket: "bucket".to_owned(),
+        name: "a name".to_owned(),
+        size_bytes: 77,
+        modified_ms: TIME,
+        null_version: false,
+        multipart: true,
+        headers,
+        metadata,
+        tags,
+        checksum: Some(of_object),
+        parts: vec![PartFact {
+            number: 9,
+            size_bytes: 77,
+            md5: [0xe1; 16],
+            plain_digest: Digest([0xe2; 32]),
+            checksum: Some(checksum(ChecksumAlgorithm::Sha1, 0xe3).0),
+        }],
+    };
+    let fields = vec![
+        ("bucket", var(b"bucket")),
+        ("name", var(b"a name")),
+        ("size", u64(77)),
+        ("modified", u64(TIME)),
+        ("flags", vec![2]),
+        ("headers", headers_encoded),
+        ("user metadata", metadata_encoded),
+        ("tags", tags_encoded),
+        ("checksum", of_object_encoded),
+        ("parts", counted(1, &[&flat(&encoded_part())])),
+    ];
+    (facts, fields)
+}
+
+fn facts_and_manifests() -> Vec<(&'static str, Structure)> {
+    let (facts, fields) = facts();
+    let mut out = Writer::new();
+    facts.write(&mut out);
+    let encoded = out.finish();
+    let parts_at = encoded.len() - flat(&encoded_part()).len();
+    let checksum_fields = vec![("algorithm", vec![4]), ("full object", vec![1]), ("value", vec![0xe3; 20])];
+    let tail = |count: usize| encoded[encoded.len() - count..].to_vec();
+    let root = ManifestRoot { facts: facts.clone(), inline: vec![chunk()], pages: Vec::new(), chunk_count: 1 };
+    let paged = ManifestRoot { facts, inline: Vec::new(), pages: vec![Address([0xd3; 32])], chunk_count: 300 };
+    let chunks = counted(1, &[&encoded_chunk()]);
+    let root_fields = |count, inline, pages| {
+        vec![("facts", encoded.clone()), ("chunk count", u32(count)), ("inline", inline), ("pages", pages)]
+    };
+    let paged_fields = root_fields(300, u32(0), counted(1, &[&[0xd3; 32]]));
+    assert_eq!(paged.encode(), flat(&paged_fields));
+    let list = AddressList::new(vec![Address([2; 32]), Address([1; 32])]);
+    let chunk_fields = vec![("address", vec![0xd1; 32]), ("t", vec![0xd2; 32]), ("plain length", u32(77))];
+    vec![
+        ("Chunk reference", whole(encode_page(&[chunk()])[4..].to_vec(), chunk_fields)),
+        ("Checksum", whole(tail(22), checksum_fields)),
+        ("Part", whole(encoded[parts_at..].to_vec(), encoded_part())),
+        ("Object facts", whole(encoded.clone(), fields)),
+        ("Manifest root", whole(root.encode(), root_fields(1, chunks.clone(), u32(0)))),
+        ("Manifest page", whole(encode_page(&[chunk()]), vec![("chunks", chunks)])),
+        ("Address list", whole(list.encode(), vec![("addresses", counted(2, &[&[1; 32], &[2; 32]]))])),
+    ]
+}
+
+fn policy() -> (DepositPolicy, Fields) {
+    let retention = Retention::Term { term_days: 1827, start_ms: Some(TIME) };
+    let record_type = RecordType::from_number(13).expect("a type of the table");
+    let fields = vec![
+        ("record type", vec![13, 0]),
+        ("label", vec![2]),
+        ("retention kind", vec![2]),
+        ("term", u32(1827)),
+        ("start", u64(TIME)),
+    ];
+    (DepositPolicy { record_type, label: Label::Restricted, retention }, fields)
+}
+
+fn summaries() -> Vec<(&'static str, Structure)> {
+    let (facts, fields) = facts();
+    let (policy, policy_fields) = policy();
+    let [bucket, name] = ["bucket", "a name"].map(str::to_owned);
+    let place = [("bucket", var(b"bucket")), ("name", var(b"a name"))];
+    let (tags, tags_encoded) = pairs("study", "1");
+    let state = BucketFacts {
+        bucket: bucket.clone(),
+        created_ms: TIME,
+        deleted: true,
+        versioning: Versioning::Suspended,
+        chunk_plain_bytes: 1 << 20,
+        dedup_class: 5,
+        codec: 1,
+        policy,
+    };
+    let bucket_fields = vec![
+        ("kind", vec![3]),
+        place[0].clone(),
+        ("created", u64(TIME)),
+        ("deleted", vec![1]),
+        ("versioning", vec![2]),
+        ("chunk size", u32(1 << 20)),
+        ("dedup class", vec![5]),
+        ("codec", vec![1]),
+        ("policy", flat(&policy_fields)),
+    ];
+    let of_name = |kind: u8, rest: Fields| [vec![("kind", vec![kind])], place.to_vec(), rest].concat();
+    let marker = Summary::Marker { bucket: bucket.clone(), name: name.clone(), modified_ms: TIME, null_version: true };
+    let tagged = Summary::Tags { bucket: bucket.clone(), name: name.clone(), version: VERSION, tags };
+    let withdrawn = Summary::Withdrawn { bucket, name, version: VERSION };
+    let version = ("version", VERSION.0.to_vec());
+    let mut out = Writer::new();
+    policy.write(&mut out);
+    vec![
+        (
+            "Summary of an object",
+            whole(Summary::Object(facts).encode(), vec![("kind", vec![1]), ("facts", flat(&fields))]),
+        ),
+        (
+            "Summary of a marker",
+            whole(marker.encode(), of_name(2, vec![("modified", u64(TIME)), ("null version", vec![1])])),
+        ),
+        ("Summary of a bucket", whole(Summary::Bucket(state).encode(), bucket_fields)),
+        ("Summary of tags", whole(tagged.encode(), of_name(4, vec![version.clone(), ("tags", tags_encoded)]))),
+        ("Summary of a withdrawal", whole(withdrawn.encode(), of_name(5, vec![version]))),
+        ("Deposit policy", whole(out.finish(), policy_fields)),
+    ]
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(Suite::Default, &[seed; 32].into()).expect("a constant that is a scalar")
+}
+
+fn public(seed: u8) -> Vec<u8> {
+    let mut out = Writer::new();
+    key(seed).public().write(&mut out);
+    out.finish()
+}
+
+fn statement(body: Body) -> Statement {
+    Statement {
+        suite: Suite::Default,
+        log: LOG,
+        hospital: HOSPITAL,
+        device: DeviceId([0xa4; 16]),
+        device_seq: 11,
+        prev: Digest([0xa5; 32]),
+        seen: Seen { size: 12, root: Digest([0xa6; 32]) },
+        claimed_ms: TIME,
+        body,
+    }
+}
+
+fn deposit() -> (Entry, Fields) {
+    let (policy, policy_fields) = policy();
+    let expected = VersionId([0xb0; 16]);
+    let deposit = Deposit {
+        version: VERSION,
+        expected: Expected::Version(expected),
+        name_token: NameToken([0xb1; 32]),
+        manifest: Address([0xb2; 32]),
+        address_root: Digest([0xb3; 32]),
+        address_list: Address([0xb4; 32]),
+        address_count: 13,
+        stored_bytes: 14,
+        dek_commit: Digest([0xb5; 32]),
+        wrap: Address([0xb6; 32]),
+        summary: Address([0xb7; 32]),
+        policy,
+    };
+    let fields = vec![
+        ("version", VERSION.0.to_vec()),
+        ("expected kind", vec![2]),
+        ("expected version", expected.0.to_vec()),
+        ("name token", vec![0xb1; 32]),
+        ("manifest", vec![0xb2; 32]),
+        ("address root", vec![0xb3; 32]),
+        ("address list", vec![0xb4; 32]),
+        ("address count", u32(13)),
+        ("stored bytes", u64(14)),
+        ("dek commit", vec![0xb5; 32]),
+        ("wrap", vec![0xb6; 32]),
+        ("summary", vec![0xb7; 32]),
+        ("policy", flat(&policy_fields)),
+    ];
+    (Entry::sign(statement(Body::Deposit(Box::new(deposit))), &key(1)), fields)
+}
+
+fn entries() -> Vec<(&'static str, Structure)> {
+    let (deposit, deposit_fields) = deposit();
+    let change = NameChange {
+        version: VERSION,
+        expected: Expected::Absent,
+        name_token: NameToken([0xb1; 32]),
+        summary: Address([0xb7; 32]),
+    };
+    let marker = Entry::sign(statement(Body::Marker(change)), &key(1));
+    let device = DeviceChange::certify(LOG, true, key(2).public(), &key(1));
+    let device_fields = vec![("change", vec![1]), ("key", public(2)), ("certificate", device.certificate.0.to_vec())];
+    let device = Entry::sign(statement(Body::Device(device)), &key(1));
+    let header = vec![
+        ("magic", b"shse".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("kind", vec![1]),
+        ("reserved", vec![0]),
+        ("log", LOG.0.to_vec()),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("device", vec![0xa4; 16]),
+        ("device sequence", u64(11)),
+        ("previous", vec![0xa5; 32]),
+        ("seen size", u64(12)),
+        ("seen root", vec![0xa6; 32]),
+        ("claimed time", u64(TIME)),
+    ];
+    let marker_fields = vec![
+        ("version", VERSION.0.to_vec()),
+        ("expected kind", vec![1]),
+        ("expected version", vec![0; 16]),
+        ("name token", vec![0xb1; 32]),
+        ("summary", vec![0xb7; 32]),
+    ];
+    let body = |entry: &Entry, fields| part(entry.bytes().to_vec(), 144, entry.bytes().len() - 64, fields);
+    let placed = PlacedEntry { index: 15, accepted_ms: TIME, entry: deposit.clone() };
+    let placed_fields = vec![("leaf index", u64(15)), ("accepted", u64(TIME)), ("entry", deposit.bytes().to_vec())];
+    vec![
+        ("Entry header", part(deposit.bytes().to_vec(), 0, 144, header)),
+        ("Body of a deposit", body(&deposit, deposit_fields)),
+        ("Body of a marker or policy entry", body(&marker, marker_fields)),
+        ("Body of a device entry", body(&device, device_fields)),
+        ("Placed entry", whole(placed.encode(), placed_fields)),
+    ]
+}
+
+fn inclusion() -> (Inclusion, Fields) {
+    let checkpoint = "a checkpoint\n".to_owned();
+    let fields = vec![
+        ("leaf index", u64(15)),
+        ("accepted", u64(TIME)),
+        ("proof", counted(1, &[&[0xc1; 32]])),
+        ("checkpoint", var(checkpoint.as_bytes())),
+    ];
+    (Inclusion { index: 15, accepted_ms: TIME, proof: vec![Digest([0xc1; 32])], checkpoint }, fields)
+}
+
+fn receipt() -> Receipt {
+    let durable = Durable { level: 2, sites: 3, k: 4, m: 5 };
+    Receipt::sign(Digest([0xc2; 32]), inclusion().0, durable, &key(3))
+}
+
+fn receipts() -> Vec<(&'static str, Structure)> {
+    let (inclusion, inclusion_fields) = inclusion();
+    let mut out = Writer::new();
+    inclusion.write(&mut out);
+    let receipt = receipt();
+    let fields = vec![
+        ("magic", b"shsr".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("level", vec![2]),
+        ("sites", vec![3]),
+        ("k", vec![4]),
+        ("m", vec![5]),
+        ("reserved", vec![0; 2]),
+        ("leaf", vec![0xc2; 32]),
+        ("inclusion", flat(&inclusion_fields)),
+        ("signature", receipt.signature.0.to_vec()),
+    ];
+    let enrolment = Enrolment {
+        suite: Suite::Default,
+        hospital: HOSPITAL,
+        hospital_key: key(1).public(),
+        device_key: key(2).public(),
+        tls_pin: [0xc3; 32],
+    };
+    let enrolment = enrolment.sign(&key(1));
+    let enrolment_fields = vec![
+        ("magic", b"shsh".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("reserved", vec![0; 2]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("hospital key", public(1)),
+        ("device key", public(2)),
+        ("TLS pin", vec![0xc3; 32]),
+        ("signature", enrolment[enrolment.len() - 64..].to_vec()),
+    ];
+    let signature = key(1).sign(Domain::Entry, b"message").0.to_vec();
+    vec![
+        ("Public key", whole(public(1), vec![("suite", vec![1]), ("key", key(1).public().as_bytes().to_vec())])),
+        ("Signature", whole(signature.clone(), vec![("signature", signature)])),
+        ("Inclusion", whole(out.finish(), inclusion_fields)),
+        ("Receipt", whole(receipt.encode(), fields)),
+        ("Enrolment", whole(enrolment, enrolment_fields)),
+    ]
+}
+
+fn messages() -> Vec<(&'static str, Structure)> {
+    let addresses = [Address([2; 32]), Address([1; 32])];
+    let query = vec![("addresses", counted(2, &[&[2; 32], &[1; 32]]))];
+    let record = InlineRecord { kind: RecordKind::Wrap, bytes: Bytes::from_static(b"bytes") };
+    let request = DepositRequest { entry: Bytes::from_static(b"entry"), records: vec![record] };
+    let request_fields = vec![("entry", var(b"entry")), ("records", counted(1, &[&[4], &var(b"bytes")]))];
+    let batch = DepositBatch { deposits: vec![request.clone()] };
+    let batch_fields = vec![("deposits", counted(1, &[&var(&flat(&request_fields))]))];
+    let [kind, code, message] = ["refused", "a-code", "a message"].map(str::to_owned);
+    let problem = [vec![1], var(b"refused"), var(b"a-code"), var(b"a message")].concat();
+    let replies = DepositReplies { replies: vec![Err(Problem { kind, code, message }), Ok(receipt())] };
+    let answered = [vec![0], var(&receipt().encode())].concat();
+    let replies_fields = vec![("replies", counted(2, &[&problem, &answered]))];
+    let device = DeviceReply { next_seq: 16, prev: Digest([0xc4; 32]) };
+    let device_fields = vec![("next sequence", u64(16)), ("previous", vec![0xc4; 32])];
+    let (inclusion, inclusion_fields) = inclusion();
+    let [entry, wrap, manifest] = [&b"entry"[..], b"wrap", b"manifest"].map(Bytes::from_static);
+    let version = VersionReply { entry, inclusion, wrap, manifest };
+    let version_fields = vec![
+        ("entry", var(b"entry")),
+        ("inclusion", flat(&inclusion_fields)),
+        ("wrap", var(b"wrap")),
+        ("manifest", var(b"manifest")),
+    ];
+    let placed = PlacedEntry { index: 15, accepted_ms: TIME, entry: deposit().0 };
+    let item = [var(&placed.encode()), var(b"summary")].concat();
+    let page = LogPage { items: vec![LogItem { placed, summary: Bytes::from_static(b"summary") }] };
+    vec![
+        ("Address query", whole(encode_addresses(&addresses), query)),
+        ("Deposit request", whole(request.encode(), request_fields)),
+        ("Deposit batch", whole(batch.encode(), batch_fields)),
+        ("Deposit replies", whole(replies.encode(), replies_fields)),
+        ("Device reply", whole(device.encode(), device_fields)),
+        ("Version reply", whole(version.encode(), version_fields)),
+        ("Log page", whole(page.encode(), vec![("items", counted(1, &[&item]))])),
+    ]
+}

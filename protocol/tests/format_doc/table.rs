@@ -1,0 +1,54 @@
+//! The tables of `docs/format.md`, read from the page itself.
+
+/// One row of a byte table.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// offset in bytes, where it is fixed
+    pub offset: Option<usize>,
+    /// length in bytes, where it is fixed
+    pub bytes: Option<usize>,
+    /// name of the field
+    pub name: String,
+}
+
+/// A byte table and the heading it stands under.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// text of the heading
+    pub title: String,
+    /// its rows
+    pub rows: Vec<Row>,
+}
+
+/// The page.
+pub fn page() -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/format.md");
+    std::fs::read_to_string(path).expect("docs/format.md is there")
+}
+
+/// Cells of a table line; `\|` is a bar inside a cell.
+pub fn cells(line: &str) -> Vec<String> {
+    let line = line.trim().trim_start_matches('|').trim_end_matches('|').replace("\\|", "\u{1}");
+    line.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect()
+}
+
+/// Every table whose first columns are offset, bytes and name.
+pub fn byte_tables(page: &str) -> Vec<Table> {
+    let (mut tables, mut title, mut inside): (Vec<Table>, _, _) = (Vec::new(), "", false);
+    for line in page.lines() {
+        if let Some(heading) = line.strip_prefix("### ").or(line.strip_prefix("## ")) {
+            title = heading;
+        }
+        if line.starts_with("| offset | bytes | name |") {
+            tables.push(Table { title: title.to_owned(), rows: Vec::new() });
+            inside = true;
+        } else if !line.starts_with('|') {
+            inside = false;
+        } else if inside && !line.starts_with("|---") {
+            let cells = cells(line);
+            let row = Row { offset: cells[0].parse().ok(), bytes: cells[1].parse().ok(), name: cells[2].clone() };
+            tables.last_mut().expect("rows follow a header").rows.push(row);
+        }
+    }
+    tables
+}
