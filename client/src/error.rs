@@ -3,6 +3,7 @@
 use shosoin_protocol::api::{Problem, code};
 use shosoin_protocol::{ErrorKind, VersionId};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A failure of the client, of its local state, or of the vault it talks to.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +166,9 @@ pub enum Error {
     /// A row of the local view does not decode; delete the view and it is rebuilt from the vault.
     #[error("a row of the local view of names is damaged")]
     ViewDamaged(#[source] shosoin_protocol::Error),
+    /// A failure that several callers share.
+    #[error(transparent)]
+    Shared(Arc<Error>),
     /// The client was closed while this waited.
     #[error("the client is closing")]
     Closing,
@@ -201,13 +205,30 @@ impl Error {
             }
             Error::Keyring { source, .. } => source.kind(),
             Error::State { .. } | Error::View(_) | Error::Randomness { .. } => ErrorKind::Unavailable,
+            Error::Shared(error) => error.kind(),
             Error::Lost { .. } => ErrorKind::Bug,
+        }
+    }
+
+    /// What several callers share, or this.
+    pub fn root(&self) -> &Error {
+        match self {
+            Error::Shared(error) => error.root(),
+            error => error,
         }
     }
 
     /// Whether the vault refused with this code of [`shosoin_protocol::api::code`].
     pub fn is_problem(&self, wanted: &str) -> bool {
-        matches!(self, Error::Vault(problem) if problem.code == wanted)
+        matches!(self.root(), Error::Vault(problem) if problem.code == wanted)
+    }
+
+    /// One failure for one of several callers.
+    pub(crate) fn share(error: &Arc<Error>) -> Error {
+        match error.as_ref() {
+            Error::Vault(problem) => Error::Vault(problem.clone()),
+            _ => Error::Shared(error.clone()),
+        }
     }
 
     /// Whether the vault says it has no such record, version or name.

@@ -1,6 +1,7 @@
 //! The key-holding client: chunk, seal, upload, fetch, verify, local view of names.
 
 mod assemble;
+mod audit;
 mod budget;
 mod chunker;
 pub mod client;
@@ -8,7 +9,10 @@ mod clock;
 pub mod error;
 pub mod fetch;
 mod hashing;
+mod head;
 pub mod http;
+mod lane;
+mod ledger;
 pub mod object;
 pub mod options;
 pub mod part;

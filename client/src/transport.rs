@@ -51,6 +51,6 @@ pub trait Transport: Send + Sync + 'static {
 impl Error {
     /// Whether no answer came: the request may or may not have had its effect.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Error::Unreachable { .. })
+        matches!(self.root(), Error::Unreachable { .. })
     }
 }

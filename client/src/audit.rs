@@ -1,0 +1,144 @@
+//! Checking a page of the ledger entry by entry, before anything of it is applied: who signed, in which order, and
+//! whether the sealed summary is the one the entry names and says what the entry says.
+
+use crate::ledger::Identity;
+use crate::view::row::Chain;
+use crate::view::{Placed, View};
+use crate::{Error, Result};
+use shosoin_protocol::DeviceId;
+use shosoin_protocol::api::{LogItem, LogPage};
+use shosoin_protocol::entry::{Body, Entry};
+use shosoin_protocol::manifest::Summary;
+use shosoin_protocol::sign::PublicKey;
+use std::collections::HashMap;
+
+/// What is asked of the vault when a page is read.
+const OPERATION: &str = "entries of the ledger";
+
+/// Checks every entry of a page and opens its summary. CPU work, spread over the identity's threads.
+pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec<Placed>> {
+    let mut devices = Devices { identity, view, known: HashMap::new() };
+    let mut keys = Vec::with_capacity(page.items.len());
+    for item in &page.items {
+        keys.push(devices.check(&item.placed.entry)?);
+    }
+    let work: Vec<(LogItem, PublicKey)> = page.items.into_iter().zip(keys).collect();
+    let share = work.len().div_ceil(identity.threads.max(1)).max(1);
+    let mut work = work.into_iter();
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        loop {
+            let items: Vec<_> = work.by_ref().take(share).collect();
+            if items.is_empty() {
+                break;
+            }
+            let check = move || items.into_iter().map(|(item, key)| check_item(identity, item, &key)).collect();
+            threads.push(scope.spawn(check));
+        }
+        let mut placed = Vec::new();
+        for thread in threads {
+            let items: Result<Vec<Placed>> = thread.join().unwrap_or(Err(Error::Lost { task: "checking entries" }));
+            placed.extend(items?);
+        }
+        Ok(placed)
+    })
+}
+
+/// A device as the page has it so far.
+struct Device {
+    key: PublicKey,
+    enrolled: bool,
+    chain: Chain,
+}
+
+struct Devices<'a> {
+    identity: &'a Identity,
+    view: &'a View,
+    known: HashMap<DeviceId, Device>,
+}
+
+impl Devices<'_> {
+    /// Checks log, order and standing of an entry; gives the key that must have signed it.
+    fn check(&mut self, entry: &Entry) -> Result<PublicKey> {
+        let answer = |source| Error::Answer { operation: OPERATION, source };
+        let statement = entry.statement();
+        entry.expect(self.identity.log, self.identity.keyring.hospital()).map_err(answer)?;
+        if let Body::Device(change) = entry.body() {
+            let hospital_key = self.identity.keyring.hospital_key().public();
+            change.verify(self.identity.log, &hospital_key).map_err(answer)?;
+            self.device(change.key.device_id(), Some(&change.key))?;
+        }
+        let device = self.device(statement.device, None)?;
+        let next = Chain { next_seq: statement.device_seq, prev: statement.prev };
+        if !device.enrolled || device.chain != next {
+            let (seq, device) = (statement.device_seq, statement.device);
+            let why = format!("entry {seq} of device {device} is not the next one of an enrolled device");
+            return Err(Error::Contradiction { operation: OPERATION, why });
+        }
+        device.chain = Chain { next_seq: statement.device_seq + 1, prev: entry.leaf_hash() };
+        if let Body::Device(change) = entry.body() {
+            self.device(change.key.device_id(), None)?.enrolled = change.enrol;
+        }
+        Ok(self.device(statement.device, None)?.key.clone())
+    }
+
+    /// A device the ledger knows, this device itself, or one that is being certified with `new`.
+    fn device(&mut self, id: DeviceId, new: Option<&PublicKey>) -> Result<&mut Device> {
+        if !self.known.contains_key(&id) {
+            let own = Some(self.identity.keyring.device_key().public()).filter(|key| key.device_id() == id);
+            let device = match self.view.device(id)? {
+                Some(row) => Device { key: row.key, enrolled: row.enrolled, chain: row.chain },
+                None => {
+                    let key = new.cloned().or(own).ok_or_else(|| Error::Contradiction {
+                        operation: OPERATION,
+                        why: format!("device {id} was never enrolled"),
+                    })?;
+                    Device { key, enrolled: true, chain: Chain::START }
+                }
+            };
+            self.known.insert(id, device);
+        }
+        self.known.get_mut(&id).ok_or(Error::Lost { task: "a device" })
+    }
+}
+
+fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Placed> {
+    let answer = |source| Error::Answer { operation: OPERATION, source };
+    let (index, entry) = (item.placed.index, item.placed.entry);
+    entry.verify(key).map_err(answer)?;
+    let summary = match (entry.body().name_change(), entry.body().summary()) {
+        (Some((version, _, _)), Some(address)) => {
+            identity.keyring.suite().verify(&address, &item.summary).map_err(answer)?;
+            let opened = identity.keyring.open_summary(version, &item.summary);
+            let summary = opened.map_err(|source| Error::Keyring { what: "summary", source })?;
+            check_summary(identity, &entry, &summary, index)?;
+            Some(summary)
+        }
+        _ => None,
+    };
+    Ok(Placed { index, accepted_ms: item.placed.accepted_ms, entry, summary })
+}
+
+/// Refuses a summary that does not belong to its entry: of another kind, or about another name.
+fn check_summary(identity: &Identity, entry: &Entry, summary: &Summary, index: u64) -> Result<()> {
+    let token = match summary {
+        Summary::Object(facts) => identity.keyring.name_token(&facts.bucket, &facts.name),
+        Summary::Bucket(facts) => identity.keyring.bucket_token(&facts.bucket),
+        Summary::Marker { bucket, name, .. }
+        | Summary::Tags { bucket, name, .. }
+        | Summary::Withdrawn { bucket, name, .. } => identity.keyring.name_token(bucket, name),
+    };
+    let kinds_fit = match (entry.body(), summary) {
+        (Body::Deposit(_), Summary::Object(_)) | (Body::Marker(_), Summary::Marker { .. }) => true,
+        (Body::Policy(_), summary) => !matches!(summary, Summary::Object(_) | Summary::Marker { .. }),
+        _ => false,
+    };
+    let tokens_fit = entry.body().name_change().is_some_and(|(_, _, named)| named == token);
+    match kinds_fit && tokens_fit {
+        true => Ok(()),
+        false => {
+            let why = format!("the summary of entry {index} is about something else than the entry");
+            Err(Error::Contradiction { operation: OPERATION, why })
+        }
+    }
+}

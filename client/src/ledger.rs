@@ -1,0 +1,354 @@
+//! Following the hospital's ledger: from one verified head to the next, entry by entry, into the view.
+//!
+//! Invariants
+//! - No head is believed that does not continue the one remembered. A smaller or forked one is refused with both.
+//! - No entry is applied before its page was proved to be in a signed head: the leaves of the page, hashed onto those
+//!   applied before, give the root of that head, or a root that is proved to be a prefix of it.
+//! - Entries of devices are believed only with the device's signature, in the order of its chain, and while enrolled.
+//!
+//! Not here: making entries (`lane`), what entries do to names (`view`).
+
+use crate::head::HeadKeeper;
+use crate::retry::repeat;
+use crate::task::blocking;
+use crate::view::row::{Chain, PositionRow};
+use crate::view::{Placed, View};
+use crate::{Error, Result, Transport, audit};
+use parking_lot::RwLock;
+use shosoin_keyring::Keyring;
+use shosoin_protocol::api::LogPage;
+use shosoin_protocol::checkpoint::Checkpoint;
+use shosoin_protocol::entry::Seen;
+use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
+use shosoin_protocol::merkle::{self, Frontier};
+use shosoin_protocol::receipt::Receipt;
+use shosoin_protocol::sign::PublicKey;
+use shosoin_protocol::{Digest, LogId, VaultId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Own entries whose place is kept in memory: more than are ever under way at once.
+const OWN_ENTRIES_KEPT: usize = 2 * DEPOSIT_BATCH_MAX;
+
+/// A ledger head whose signature was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// what it says
+    pub checkpoint: Checkpoint,
+    /// its signed text
+    pub text: String,
+}
+
+impl Head {
+    fn size(&self) -> u64 {
+        self.checkpoint.size
+    }
+}
+
+/// What identifies the ledger and checks its entries.
+#[derive(Clone)]
+pub struct Identity {
+    /// secrets that open summaries
+    pub keyring: Arc<Keyring>,
+    /// the vault
+    pub vault: VaultId,
+    /// its key, pinned
+    pub vault_key: PublicKey,
+    /// the ledger
+    pub log: LogId,
+    /// threads that verify a page
+    pub threads: usize,
+}
+
+/// The ledger as far as it is verified and applied.
+pub struct Ledger {
+    identity: Identity,
+    transport: Arc<dyn Transport>,
+    view: Arc<View>,
+    /// whoever holds this may apply entries
+    position: Mutex<PositionRow>,
+    head: RwLock<Option<Head>>,
+    keeper: HeadKeeper,
+    /// newest entries of this device: sequence, leaf hash, leaf index
+    own: parking_lot::Mutex<VecDeque<(u64, Digest, u64)>>,
+}
+
+impl Ledger {
+    /// Goes on from where the view stands, but demands of the vault what `keeper` remembers.
+    pub fn new(
+        identity: Identity,
+        transport: Arc<dyn Transport>,
+        view: Arc<View>,
+        position: PositionRow,
+        keeper: HeadKeeper,
+    ) -> Result<Self> {
+        let mut newest: Option<Head> = None;
+        for text in [&keeper.remembered().checkpoint, &position.checkpoint] {
+            if !text.is_empty() {
+                let head = verified(&identity, text)?;
+                if newest.as_ref().is_none_or(|newest| newest.size() < head.size()) {
+                    newest = Some(head);
+                }
+            }
+        }
+        let (position, head, own) = (Mutex::new(position), RwLock::new(newest), Default::default());
+        Ok(Ledger { identity, transport, view, position, head, keeper, own })
+    }
+
+    /// Whose ledger this is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The newest head that was verified.
+    pub fn head(&self) -> Option<Head> {
+        self.head.read().clone()
+    }
+
+    /// Leaves of the newest verified head: what any later answer must cover.
+    pub fn size(&self) -> u64 {
+        self.head.read().as_ref().map_or(0, Head::size)
+    }
+
+    /// Where this device's chain stands, and the head it has seen, as its next entry must say.
+    pub async fn standing(&self) -> Result<(Chain, Seen)> {
+        let position = self.position.lock().await;
+        let seen = Seen { size: position.frontier.size(), root: position.frontier.root() };
+        Ok((self.view.chain(self.identity.keyring.device_id())?, seen))
+    }
+
+    /// Leaf index of a recent entry of this device, if the ledger holds exactly this one.
+    pub fn own_entry(&self, device_seq: u64, leaf: &Digest) -> Option<u64> {
+        let own = self.own.lock();
+        own.iter().find(|(seq, known, _)| *seq == device_seq && known == leaf).map(|(_, _, index)| *index)
+    }
+
+    /// Catches up with the vault's newest head.
+    pub async fn refresh(self: &Arc<Self>) -> Result<()> {
+        let at_least = self.size();
+        let text = repeat(|| self.transport.checkpoint()).await?;
+        self.confirm(&text, at_least).await.map(|_| ())
+    }
+
+    /// Believes a signed head if it continues or precedes the one remembered, and has at least `at_least` leaves.
+    /// If it is newer, everything up to it is applied.
+    pub async fn confirm(self: &Arc<Self>, text: &str, at_least: u64) -> Result<Checkpoint> {
+        let known = self.head.read().as_ref().filter(|head| head.text == text).map(|head| head.checkpoint.clone());
+        if let Some(checkpoint) = known {
+            return Ok(checkpoint);
+        }
+        let offered = self.verify_head(text).await?;
+        if offered.size() < at_least {
+            return Err(self.refused("went back", &offered));
+        }
+        let (checkpoint, ledger) = (offered.checkpoint.clone(), self.clone());
+        // A caller who goes away must not stop an advance half-way.
+        let advance = tokio::spawn(async move {
+            let mut position = ledger.position.lock().await;
+            ledger.advance(&mut position, offered, Vec::new()).await
+        });
+        advance.await.unwrap_or(Err(Error::Lost { task: "following the ledger" }))?;
+        Ok(checkpoint)
+    }
+
+    /// Verifies receipts for entries of this device and applies the entries.
+    pub async fn accept(&self, accepted: Vec<(Placed, Receipt)>) -> Result<()> {
+        let identity = self.identity.clone();
+        let accepted = blocking("verifying receipts", move || verify_receipts(&identity, accepted)).await?;
+        let mut position = self.position.lock().await;
+        for (head, entries) in accepted {
+            self.advance(&mut position, head, entries).await?;
+        }
+        Ok(())
+    }
+
+    /// Saves the newest head; it is there for good on return.
+    pub async fn save(&self) -> Result<()> {
+        self.keeper.save().await
+    }
+
+    async fn verify_head(&self, text: &str) -> Result<Head> {
+        let (identity, text) = (self.identity.clone(), text.to_owned());
+        blocking("verifying a ledger head", move || verified(&identity, &text)).await
+    }
+
+    /// Goes from `position` to `offered`. `own` are entries that are known to lie between the two.
+    async fn advance(&self, position: &mut PositionRow, offered: Head, own: Vec<Placed>) -> Result<()> {
+        let remembered = self.head();
+        if let Some(remembered) = &remembered {
+            if position.frontier.size() != remembered.size() || offered.size() <= remembered.size() {
+                self.prove(remembered, &offered).await?;
+            }
+        }
+        if offered.size() <= position.frontier.size() {
+            return Ok(());
+        }
+        match covers(&own, position.frontier.size(), offered.size()) {
+            true => self.apply(position, own, &offered, true).await?,
+            false => self.follow(position, &offered).await?,
+        }
+        if remembered.is_none_or(|remembered| remembered.size() < offered.size()) {
+            let chain = self.view.chain(self.identity.keyring.device_id())?;
+            self.keeper.remember(&offered.text, chain);
+            *self.head.write() = Some(offered);
+        }
+        Ok(())
+    }
+
+    /// Refuses two heads of which the smaller is not a prefix of the larger.
+    async fn prove(&self, remembered: &Head, offered: &Head) -> Result<()> {
+        let (old, new) = if offered.size() < remembered.size() { (offered, remembered) } else { (remembered, offered) };
+        let trivial = old.size() == new.size() || old.size() == 0;
+        let proof = match trivial {
+            true => Vec::new(),
+            false => repeat(|| self.transport.consistency(old.size(), new.size())).await?,
+        };
+        let (old, new) = (&old.checkpoint, &new.checkpoint);
+        merkle::verify_consistency((old.size, &old.root), (new.size, &new.root), &proof)
+            .map_err(|_| self.refused("forked", offered))
+    }
+
+    fn refused(&self, why: &'static str, offered: &Head) -> Error {
+        let remembered = self.head.read().as_ref().map(|head| head.text.clone()).unwrap_or_default();
+        Error::Head { why, remembered, offered: offered.text.clone() }
+    }
+
+    /// Reads, checks and applies the pages between `position` and `offered`.
+    async fn follow(&self, position: &mut PositionRow, offered: &Head) -> Result<()> {
+        while position.frontier.size() < offered.size() {
+            let (from, end) = (position.frontier.size(), offered.size());
+            let count = u32::try_from((end - from).min(LOG_PAGE_ENTRIES_MAX as u64)).unwrap_or(u32::MAX);
+            let page = repeat(|| self.transport.log_entries(from, count)).await?;
+            let (identity, view) = (self.identity.clone(), self.view.clone());
+            let entries = blocking("checking a page of the ledger", move || {
+                check_shape(&page, from, end)?;
+                audit::check_page(&identity, &view, page)
+            })
+            .await?;
+            let whole = from + entries.len() as u64 == end;
+            if !whole {
+                self.prove_page(position, &entries, offered).await?;
+            }
+            self.apply(position, entries, offered, whole).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a page whose leaves, after those applied before, are not a prefix of `offered`.
+    async fn prove_page(&self, position: &PositionRow, entries: &[Placed], offered: &Head) -> Result<()> {
+        let frontier = extend(&position.frontier, entries);
+        let (size, root) = (frontier.size(), frontier.root());
+        let proof = repeat(|| self.transport.consistency(size, offered.size())).await?;
+        let new = (offered.size(), &offered.checkpoint.root);
+        match merkle::verify_consistency((size, &root), new, &proof) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.blame(offered).await),
+        }
+    }
+
+    /// Applies proved entries; with `whole`, refuses them unless they end in the root of `offered`.
+    async fn apply(&self, position: &mut PositionRow, entries: Vec<Placed>, offered: &Head, whole: bool) -> Result<()> {
+        if whole && extend(&position.frontier, &entries).root() != offered.checkpoint.root {
+            return Err(self.blame(offered).await);
+        }
+        let device = self.identity.keyring.device_id();
+        let own = entries.iter().filter(|placed| placed.entry.statement().device == device);
+        let own: Vec<_> = own.map(|p| (p.entry.statement().device_seq, p.entry.leaf_hash(), p.index)).collect();
+        let (view, mut next) = (self.view.clone(), position.clone());
+        next.checkpoint.clone_from(&offered.text);
+        let outcome = blocking("applying entries", move || {
+            for placed in entries {
+                next.frontier.push(placed.entry.leaf_hash(), |_, _| {});
+                view.apply(placed, &next)?;
+            }
+            Ok(())
+        })
+        .await;
+        *position = self.view.position()?.ok_or(Error::Lost { task: "the position of the view" })?;
+        outcome?;
+        self.remember_own(own);
+        Ok(())
+    }
+
+    fn remember_own(&self, entries: Vec<(u64, Digest, u64)>) {
+        let mut own = self.own.lock();
+        own.extend(entries);
+        let surplus = own.len().saturating_sub(OWN_ENTRIES_KEPT);
+        own.drain(..surplus);
+    }
+
+    /// Says whose fault it is that entries do not lead to `offered`: the head's, if it does not continue the one
+    /// remembered, or else that of the entries shown.
+    async fn blame(&self, offered: &Head) -> Error {
+        if let Some(remembered) = self.head() {
+            if let Err(error) = self.prove(&remembered, offered).await {
+                return error;
+            }
+        }
+        let why = format!("its entries do not lead to the head of {} leaves that it signed", offered.size());
+        Error::Contradiction { operation: "entries of the ledger", why }
+    }
+}
+
+/// A signed text as a head of this ledger.
+fn verified(identity: &Identity, text: &str) -> Result<Head> {
+    let answer = |source| Error::Answer { operation: "the ledger head", source };
+    let checkpoint = Checkpoint::verify(text, &identity.vault_key).map_err(answer)?;
+    if checkpoint.vault != identity.vault || checkpoint.hospital != identity.keyring.hospital() {
+        let (vault, hospital) = (identity.vault, identity.keyring.hospital());
+        return Err(Error::WrongVault {
+            what: "origin of the ledger head",
+            expected: format!("{vault}/{hospital}"),
+            found: format!("{}/{}", checkpoint.vault, checkpoint.hospital),
+        });
+    }
+    Ok(Head { checkpoint, text: text.to_owned() })
+}
+
+/// Entries by the head their receipt proves them under, in ascending order of both.
+fn verify_receipts(identity: &Identity, accepted: Vec<(Placed, Receipt)>) -> Result<Vec<(Head, Vec<Placed>)>> {
+    let mut heads: Vec<(Head, Vec<Placed>)> = Vec::new();
+    for (placed, receipt) in accepted {
+        let answer = |source| Error::Answer { operation: "a deposit", source };
+        let checkpoint = receipt.verify(&placed.entry.leaf_hash(), &identity.vault_key).map_err(answer)?;
+        if placed.index != receipt.inclusion.index {
+            let why = "the receipt is for another place".to_owned();
+            return Err(Error::Contradiction { operation: "a deposit", why });
+        }
+        match heads.iter_mut().find(|(head, _)| head.text == receipt.inclusion.checkpoint) {
+            Some((_, entries)) => entries.push(placed),
+            None => {
+                debug_assert_eq!(checkpoint.hospital, identity.keyring.hospital());
+                heads.push((verified(identity, &receipt.inclusion.checkpoint)?, vec![placed]));
+            }
+        }
+    }
+    heads.sort_by_key(|(head, _)| head.size());
+    Ok(heads)
+}
+
+/// Whether `entries` are all leaves from `from` up to `end`.
+fn covers(entries: &[Placed], from: u64, end: u64) -> bool {
+    entries.len() as u64 == end - from && (from..).zip(entries).all(|(index, placed)| placed.index == index)
+}
+
+fn check_shape(page: &LogPage, from: u64, end: u64) -> Result<()> {
+    let count = page.items.len() as u64;
+    let in_order = (from..).zip(&page.items).all(|(index, item)| item.placed.index == index);
+    match count > 0 && from + count <= end && in_order {
+        true => Ok(()),
+        false => {
+            let why = format!("a page of {count} entries does not begin at {from} or end by {end}");
+            Err(Error::Contradiction { operation: "entries of the ledger", why })
+        }
+    }
+}
+
+fn extend(frontier: &Frontier, entries: &[Placed]) -> Frontier {
+    let mut frontier = frontier.clone();
+    for placed in entries {
+        frontier.push(placed.entry.leaf_hash(), |_, _| {});
+    }
+    frontier
+}
