@@ -66,5 +66,9 @@ pub fn table_on(files: &ShardFiles, shard: usize) -> Result<Table, Defect> {
     let len = usize::try_from(locator.table_len).unwrap_or(usize::MAX);
     let mut bytes = AlignedBuf::default();
     files.read(shard, locator.footer_at, len.next_multiple_of(BLOCK_BYTES), &mut bytes)?;
-    Table::decode(&bytes[..len], &locator).map_err(|error| Defect::FooterDamaged { why: error.to_string() })
+    let (table, padding) = bytes.split_at(len);
+    match padding.iter().all(|byte| *byte == 0) {
+        true => Table::decode(table, &locator).map_err(|error| Defect::FooterDamaged { why: error.to_string() }),
+        false => Err(Defect::FooterDamaged { why: "its padding must be zero".into() }),
+    }
 }

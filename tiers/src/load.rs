@@ -46,7 +46,16 @@ impl ShardFiles {
 
     /// Where the longest present shard ends.
     pub fn longest(&self) -> u64 {
-        self.files.iter().flatten().filter_map(|file| file.len().ok()).max().unwrap_or(0)
+        self.lens().max().unwrap_or(0)
+    }
+
+    /// Where the shortest present shard ends.
+    pub fn shortest(&self) -> u64 {
+        self.lens().min().unwrap_or(0)
+    }
+
+    fn lens(&self) -> impl Iterator<Item = u64> + '_ {
+        self.files.iter().flatten().filter_map(|file| file.len().ok())
     }
 
     /// The header at `at` on every shard that has a believable one there.

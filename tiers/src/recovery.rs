@@ -54,12 +54,13 @@ fn first_locator(found: &Found) -> Option<Locator> {
     found.files().find_map(|(shard, file)| closed::locator(&*file.ok()?, found.id, found.hospital, shard).ok())
 }
 
-/// A closed segment. Shards that are missing or do not end where they should are reported; nothing more is read.
+/// A closed segment. Shards that are missing or do not end where they should are reported, unless nothing is in it;
+/// nothing more is read.
 fn open_closed(access: &Access, found: &Found, locator: &Locator, findings: &mut Vec<Finding>) -> Segment {
     let identity = locator.identity();
     let shards = found.shards(identity.code);
     let mut lost = Vec::new();
-    for (shard, mount) in shards.iter().enumerate() {
+    for (shard, mount) in shards.iter().enumerate().filter(|_| locator.stripes > 0) {
         let defect = match identity.open_shard(&shards, shard) {
             None => Some(Defect::ShardMissing),
             Some(Err(error)) => Some(crate::load::unreadable(&error)),
@@ -107,13 +108,14 @@ fn identify(found: &Found) -> Option<Identity> {
     })
 }
 
-/// A segment without a single good first header: its writer stopped before the first stripe was whole, unless so much is
-/// missing or so much is there that this cannot be.
+/// A segment without a single good first header. A committed stripe is on every shard, so where one is shorter than a
+/// header, or nearly all are there, its writer stopped before the first stripe was whole, and nothing is in it.
 fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding>) -> Segment {
     let identity = Identity { id: found.id, hospital: found.hospital, suite: Suite::Default, code };
     let shards = found.shards(code);
     let files = ShardFiles::open(identity, &shards);
-    if files.present() + code.m() < code.shards() || files.longest() > torn_bytes_max(code) {
+    let began = files.shortest() < BLOCK_BYTES as u64 || files.present() + code.m() >= code.shards();
+    if !began || files.longest() > torn_bytes_max(code) {
         let defect = Defect::SegmentUnreadable { present: 0, needed: small(code.k()) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
         return Segment::unreadable(identity, shards);
