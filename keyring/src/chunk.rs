@@ -1,7 +1,7 @@
 //! Chunks: pieces of an object, sealed under a secret made from themselves or at random.
 //!
 //! ```text
-//! payload = codec:u8 | plain_len:u32 | coded_len:u32 | coded bytes | zeros up to the padded length of the coded bytes
+//! payload = coded bytes | zeros up to their padded length | codec:u8 | plain_len:u32 | coded_len:u32
 //! stored  = header | commitment | AES-256-GCM(payload) | tag
 //! ```
 //!
@@ -9,21 +9,22 @@
 //! - A chunk is given out only after its stored bytes, from which the address was taken *before*, were opened again
 //!   with keys derived afresh and gave back the plain text. A bit that flips on the way is met here, or by the vault
 //!   when it compares address and bytes.
-//! - One copy of the plain text, into the buffer that is uploaded; sealing happens in place.
+//! - The plain text is not copied: it is sealed from where it is into the buffer that is uploaded, and what opens is
+//!   handed on without its trailer. That is why codec and lengths stand at the end of the payload.
 
 use crate::content_key;
 use crate::seal::{self, Aead, AwsLc, Frame};
 use crate::secret::SecretKey;
 use crate::{Error, Keyring, Result, padding};
 use bytes::Bytes;
-use shosoin_protocol::codec::Reader;
+use shosoin_protocol::codec::Writer;
 use shosoin_protocol::envelope::{Context, EnvelopeType};
 use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_MAX;
 use shosoin_protocol::manifest::ChunkRef;
 
 const WHAT: &str = "chunk";
-/// Codec and the two lengths.
-const PAYLOAD_HEADER_LEN: usize = 9;
+/// Codec and the two lengths, at the end of a payload.
+const TRAILER_LEN: usize = 9;
 /// Bytes from the middle of a chunk that decide whether compressing all of it is worth a try.
 const PROBE_BYTES: usize = 64 * 1024;
 
@@ -71,9 +72,9 @@ impl Keyring {
     /// In `class` 0, and below 64 KiB, the chunk's secret is random; otherwise equal chunks of one class meet.
     pub fn seal_chunk(&self, class: u8, codec: Codec, plain: &[u8], scratch: &mut Scratch) -> Result<SealedChunk> {
         let class = content_key::effective_class(class, plain.len());
-        self.seal_chunk_as::<AwsLc>(class, codec, plain, scratch, |payload| match class {
+        self.seal_chunk_as::<AwsLc>(class, codec, plain, scratch, |content, tail| match class {
             0 => SecretKey::random(),
-            _ => Ok(content_key::from_content(self.root(), class, payload)),
+            _ => Ok(content_key::from_content(self.root(), class, content, tail)),
         })
     }
 
@@ -84,8 +85,9 @@ impl Keyring {
         let payload = self.open_payload::<AwsLc>(chunk, stored, &mut opened)?;
         match payload.codec {
             Codec::None => {
-                let end = PAYLOAD_HEADER_LEN + payload.coded.len();
-                Ok(Bytes::from(opened).slice(PAYLOAD_HEADER_LEN..end))
+                let len = payload.coded.len();
+                opened.truncate(len);
+                Ok(Bytes::from(opened))
             }
             Codec::Zstd => payload.decompress().map(Bytes::from),
         }
@@ -98,7 +100,7 @@ impl Keyring {
         codec: Codec,
         plain: &[u8],
         scratch: &mut Scratch,
-        secret: impl FnOnce(&[u8]) -> Result<SecretKey>,
+        secret: impl FnOnce(&[u8], &[u8]) -> Result<SecretKey>,
     ) -> Result<SealedChunk> {
         let plain_len = plain_len(plain)?;
         let frame = Frame { suite: self.suite(), class, hospital: self.hospital(), context: Context::Chunk };
@@ -106,9 +108,9 @@ impl Keyring {
             true => (Codec::Zstd, scratch.coded.as_slice()),
             false => (Codec::None, plain),
         };
-        let buffer = write_payload(&frame, codec, plain_len, coded)?;
-        let secret = secret(frame.payload(&buffer))?;
-        let bytes = frame.seal::<A>(&secret, buffer)?;
+        let tail = payload_tail(codec, plain_len, coded.len())?;
+        let secret = secret(coded, &tail)?;
+        let bytes = frame.seal::<A>(WHAT, &secret, coded, &tail)?;
         let chunk = ChunkRef { address: self.suite().address(&bytes), t: *secret.as_bytes(), plain_len };
         self.compare(&chunk, &bytes, plain, &mut scratch.opened)?;
         Ok(SealedChunk { chunk, bytes })
@@ -145,18 +147,12 @@ fn plain_len(plain: &[u8]) -> Result<u32> {
     }
 }
 
-/// The buffer of `frame` with the payload in its place: the one copy of the plain text.
-fn write_payload(frame: &Frame, codec: Codec, plain_len: u32, coded: &[u8]) -> Result<Vec<u8>> {
-    let coded_len = u32::try_from(coded.len()).map_err(|_| Error::Bug { what: "coded length" })?;
-    let payload_len = PAYLOAD_HEADER_LEN + padding::padded_len(coded.len());
-    let mut buffer = frame.buffer(WHAT, payload_len)?;
-    let end = buffer.len() + payload_len;
-    buffer.push(codec as u8);
-    buffer.extend_from_slice(&plain_len.to_le_bytes());
-    buffer.extend_from_slice(&coded_len.to_le_bytes());
-    buffer.extend_from_slice(coded);
-    buffer.resize(end, 0);
-    Ok(buffer)
+/// What follows the coded bytes inside a payload: padding, codec, lengths.
+fn payload_tail(codec: Codec, plain_len: u32, coded_len: usize) -> Result<Vec<u8>> {
+    let field = u32::try_from(coded_len).map_err(|_| Error::Bug { what: "coded length" })?;
+    let mut trailer = Writer::with_capacity(TRAILER_LEN);
+    trailer.u8(codec as u8).u32(plain_len).u32(field);
+    Ok(padding::tail(coded_len, &trailer.finish()))
 }
 
 /// A payload that was opened and has the one form it can have.
@@ -169,12 +165,13 @@ pub(crate) struct Payload<'a> {
 impl<'a> Payload<'a> {
     /// Reads what was opened; `plain_len` is what the manifest says.
     fn read(opened: &'a [u8], expected_plain_len: u32) -> Result<Self> {
-        let form = || Error::form("chunk payload");
-        let mut reader = Reader::new(opened, "chunk payload");
-        let codec = Codec::try_from(reader.u8("codec").map_err(form())?)?;
-        let plain_len = reader.u32("plain length").map_err(form())?;
-        let coded_len = reader.u32("coded length").map_err(form())?;
-        let coded = padding::content(WHAT, reader.rest(), coded_len)?;
+        let Some((padded, trailer)) = opened.split_last_chunk::<TRAILER_LEN>() else {
+            return Err(Error::Content { what: WHAT, why: "it is shorter than its codec and lengths" });
+        };
+        let [codec, p0, p1, p2, p3, c0, c1, c2, c3] = *trailer;
+        let codec = Codec::try_from(codec)?;
+        let (plain_len, coded_len) = (u32::from_le_bytes([p0, p1, p2, p3]), u32::from_le_bytes([c0, c1, c2, c3]));
+        let coded = padding::content(WHAT, padded, coded_len)?;
         if plain_len != expected_plain_len || plain_len > CHUNK_PLAIN_BYTES_MAX {
             return Err(Error::Content { what: WHAT, why: "its plain length is not the one in the manifest" });
         }

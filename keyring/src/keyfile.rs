@@ -99,14 +99,10 @@ pub(crate) fn seal_as<A: Aead>(
     }
     let params = params.check()?;
     let secret = params.stretch(passphrase, salt)?;
-    let body = encode_body(keyring.secrets());
-    // The capacity is exact, so that sealing in place never leaves a copy of the body behind in a smaller buffer.
-    let mut out = Writer::with_capacity(AAD_LEN + body.len() + TAG_LEN + Digest::LEN);
-    out.put(&MAGIC).u8(VERSION).u8(keyring.suite().code()).zeros(2).put(&keyring.hospital().0);
-    out.u32(params.memory_kib).u32(params.passes).u32(params.lanes).put(salt);
-    out.put(&derive::commitment(&secret)).put(&body);
-    let mut file = out.finish();
-    seal::seal_tail::<A>(&secret, AAD_LEN, &mut file)?;
+    let mut aad = Writer::with_capacity(AAD_LEN);
+    aad.put(&MAGIC).u8(VERSION).u8(keyring.suite().code()).zeros(2).put(&keyring.hospital().0);
+    aad.u32(params.memory_kib).u32(params.passes).u32(params.lanes).put(salt).put(&derive::commitment(&secret));
+    let mut file = seal::seal_after::<A>(&secret, &aad.finish(), &encode_body(keyring.secrets()), &[])?;
     let digest = sha256(&[&file]);
     file.extend_from_slice(&digest.0);
     Ok(file)
@@ -118,7 +114,7 @@ pub(crate) fn open_as<A: Aead>(bytes: &[u8], passphrase: &[u8]) -> Result<Keyrin
     let secret = params.stretch(passphrase, &raw.salt)?;
     seal::check_commitment("key file", &secret, &raw.commit).map_err(|_| Error::WrongPassphrase)?;
     let mut body = Zeroizing::new(Vec::new());
-    seal::open_tail::<A>("key file", &secret, raw.aad, raw.sealed, &mut body)
+    seal::open_after::<A>("key file", &secret, raw.aad, raw.sealed, &mut body)
         .map_err(|_| Error::DamagedKeyFile { why: "its sealed part does not verify" })?;
     decode_body(raw.suite, raw.hospital, &body)
 }

@@ -7,6 +7,7 @@ use crate::tls::TlsIdentity;
 use crate::{Error, Result, padding};
 use shosoin_protocol::api::Enrolment;
 use shosoin_protocol::envelope::{Context, Envelope, EnvelopeType};
+use shosoin_protocol::limits::RECORD_BYTES_MAX;
 use shosoin_protocol::sign::SigningKey;
 use shosoin_protocol::{DeviceId, HospitalId, NameToken, Suite};
 use zeroize::Zeroizing;
@@ -146,7 +147,7 @@ impl Keyring {
         }
     }
 
-    /// Seals `plain` behind its length and with padding. `secret` as [`seal::seal_tail`] demands.
+    /// Seals `plain | zeros | length:u32`. `secret` as [`seal::seal_after`] demands.
     pub(crate) fn seal_padded<A: Aead>(
         &self,
         what: &'static str,
@@ -154,10 +155,10 @@ impl Keyring {
         secret: &SecretKey,
         plain: &[u8],
     ) -> Result<Vec<u8>> {
+        let too_long = |_| Error::TooLong { what, found: plain.len(), limit: RECORD_BYTES_MAX };
+        let len = u32::try_from(plain.len()).map_err(too_long)?;
         let frame = Frame { suite: self.suite(), class: 0, hospital: self.hospital(), context };
-        let mut buffer = frame.buffer(what, padding::payload_len(plain.len()))?;
-        padding::put(&mut buffer, plain)?;
-        frame.seal::<A>(secret, buffer)
+        frame.seal::<A>(what, secret, plain, &padding::tail(plain.len(), &len.to_le_bytes()))
     }
 
     /// Opens what [`seal_padded`](Self::seal_padded) sealed.
@@ -169,7 +170,12 @@ impl Keyring {
     ) -> Result<Vec<u8>> {
         let mut opened = Vec::new();
         seal::open::<A>(what, envelope, secret, &mut opened)?;
-        padding::strip(what, &opened).map(<[u8]>::to_vec)
+        let Some((padded, len)) = opened.split_last_chunk() else {
+            return Err(Error::Content { what, why: "it is shorter than its length field" });
+        };
+        let len = padding::content(what, padded, u32::from_le_bytes(*len))?.len();
+        opened.truncate(len);
+        Ok(opened)
     }
 }
 

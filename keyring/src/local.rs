@@ -10,7 +10,6 @@ use crate::seal::{self, Aead, AwsLc};
 use crate::secret;
 use crate::{Error, Keyring, Result, derive};
 use shosoin_protocol::codec::{Reader, Writer};
-use shosoin_protocol::envelope::TAG_LEN;
 use shosoin_protocol::{HospitalId, Suite};
 
 const WHAT: &str = "local file";
@@ -32,12 +31,10 @@ impl Keyring {
 
     pub(crate) fn seal_local_as<A: Aead>(&self, label: &str, salt: &[u8; 32], bytes: &[u8]) -> Result<Vec<u8>> {
         let secret = derive::local_file(self.local_key(), salt, label);
-        let mut out = Writer::with_capacity(AAD_LEN + bytes.len() + TAG_LEN);
-        out.put(&MAGIC).u8(VERSION).u8(self.suite().code()).zeros(2).put(&self.hospital().0);
-        out.put(salt).put(&derive::commitment(&secret)).put(bytes);
-        let mut buffer = out.finish();
-        seal::seal_tail::<A>(&secret, AAD_LEN, &mut buffer)?;
-        Ok(buffer)
+        let mut aad = Writer::with_capacity(AAD_LEN);
+        aad.put(&MAGIC).u8(VERSION).u8(self.suite().code()).zeros(2).put(&self.hospital().0);
+        aad.put(salt).put(&derive::commitment(&secret));
+        seal::seal_after::<A>(&secret, &aad.finish(), bytes, &[])
     }
 
     pub(crate) fn open_local_as<A: Aead>(&self, label: &str, bytes: &[u8]) -> Result<Vec<u8>> {
@@ -48,7 +45,7 @@ impl Keyring {
         let secret = derive::local_file(self.local_key(), &raw.salt, label);
         seal::check_commitment(WHAT, &secret, &raw.commit)?;
         let mut opened = Vec::new();
-        seal::open_tail::<A>(WHAT, &secret, &bytes[..AAD_LEN], raw.sealed, &mut opened)?;
+        seal::open_after::<A>(WHAT, &secret, &bytes[..AAD_LEN], raw.sealed, &mut opened)?;
         Ok(opened)
     }
 }

@@ -23,27 +23,13 @@ pub(crate) fn padded_len(len: usize) -> usize {
     len.next_multiple_of(1 << zero_bits)
 }
 
-/// Length of the payload that holds `len` bytes behind their length.
-pub(crate) fn payload_len(len: usize) -> usize {
-    4 + padded_len(len)
-}
-
-/// Appends `len:u32 | bytes | zeros`. The caller has checked that `bytes` is within a limit far below 4 GiB.
-pub(crate) fn put(payload: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
-    let len = u32::try_from(bytes.len()).map_err(|_| Error::Bug { what: "length before padding" })?;
-    let end = payload.len() + payload_len(bytes.len());
-    payload.extend_from_slice(&len.to_le_bytes());
-    payload.extend_from_slice(bytes);
-    payload.resize(end, 0);
-    Ok(())
-}
-
-/// The bytes that [`put`] was given.
-pub(crate) fn strip<'a>(what: &'static str, payload: &'a [u8]) -> Result<&'a [u8]> {
-    let Some((len, padded)) = payload.split_first_chunk() else {
-        return Err(Error::Content { what, why: "it is shorter than its length field" });
-    };
-    content(what, padded, u32::from_le_bytes(*len))
+/// What follows `len` bytes of content inside a payload: zeros up to the padded length, then `trailer`.
+pub(crate) fn tail(len: usize, trailer: &[u8]) -> Vec<u8> {
+    let zeros = padded_len(len) - len;
+    let mut tail = Vec::with_capacity(zeros + trailer.len());
+    tail.resize(zeros, 0);
+    tail.extend_from_slice(trailer);
+    tail
 }
 
 /// The first `len` of `padded`; refuses a padded length that is not the one for `len`, and padding that is not zero.
@@ -84,19 +70,16 @@ mod tests {
 
     #[test]
     fn padding_that_is_not_zero_or_not_of_the_right_length_is_refused() {
-        let mut payload = Vec::new();
-        put(&mut payload, &[7; 300]).unwrap();
-        assert_eq!(strip("test", &payload).unwrap(), [7; 300]);
-        let mut longer = payload.clone();
-        longer.push(0);
-        assert!(strip("test", &longer).is_err());
-        assert!(strip("test", &payload[..payload.len() - 1]).is_err());
-        assert!(strip("test", &payload[..3]).is_err());
-        let mut shorter = payload.clone();
-        shorter[..4].copy_from_slice(&200u32.to_le_bytes());
-        assert!(strip("test", &shorter).is_err());
-        *payload.last_mut().unwrap() = 1;
-        assert!(strip("test", &payload).is_err());
+        let mut padded = [&[7; 300][..], &tail(300, &[])].concat();
+        assert_eq!(content("test", &padded, 300).unwrap(), [7; 300]);
+        assert!(content("test", &padded[..padded.len() - 1], 300).is_err());
+        assert!(content("test", &padded, 200).is_err());
+        assert!(content("test", &padded, u32::MAX).is_err());
+        padded.push(0);
+        assert!(content("test", &padded, 300).is_err());
+        padded.pop();
+        *padded.last_mut().unwrap() = 1;
+        assert!(content("test", &padded, 300).is_err());
     }
 
     proptest! {
@@ -110,10 +93,9 @@ mod tests {
 
         #[test]
         fn what_is_padded_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
-            let mut payload = Vec::new();
-            put(&mut payload, &bytes).unwrap();
-            prop_assert_eq!(payload.len(), payload_len(bytes.len()));
-            prop_assert_eq!(strip("test", &payload).unwrap(), &bytes[..]);
+            let padded = [&bytes[..], &tail(bytes.len(), &[])].concat();
+            prop_assert_eq!(padded.len(), padded_len(bytes.len()));
+            prop_assert_eq!(content("test", &padded, bytes.len().try_into().unwrap()).unwrap(), &bytes[..]);
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Invariants
 //! - The nonce is always zero. That is right only because no envelope secret ever seals two payloads: it is a PRF of
-//!   the payload, or it is derived with 32 fresh random bytes. Callers of [`seal_tail`] must keep to this.
+//!   the payload, or it is derived with 32 fresh random bytes. Callers of [`seal_after`] must keep to this.
 //! - Everything before the sealed bytes is authenticated with them.
 //!
 //! Source: SP 800-38D; Albertini et al., "How to Abuse and Fix Authenticated Encryption Without Key Commitment", 2022.
@@ -21,8 +21,9 @@ use subtle::ConstantTimeEq;
 
 /// AES-256-GCM with a zero nonce. Two implementations exist so that every vector is checked with both.
 pub(crate) trait Aead {
-    /// Encrypts in place and gives the tag. `key` must never have sealed anything else.
-    fn seal(key: &SecretKey, aad: &[u8], in_out: &mut [u8]) -> Result<[u8; TAG_LEN]>;
+    /// Encrypts `content`, then `tail`, into `out`, which has room for both and the tag. `key` must never have sealed
+    /// anything else.
+    fn seal(key: &SecretKey, aad: &[u8], content: &[u8], tail: &[u8], out: &mut [u8]) -> Result<()>;
 
     /// Decrypts `sealed`, ciphertext and tag, into `out`, which is as long as the ciphertext; `false` if the tag does
     /// not verify, and then `out` means nothing.
@@ -44,11 +45,12 @@ impl AwsLc {
 }
 
 impl Aead for AwsLc {
-    fn seal(key: &SecretKey, aad: &[u8], in_out: &mut [u8]) -> Result<[u8; TAG_LEN]> {
+    fn seal(key: &SecretKey, aad: &[u8], content: &[u8], tail: &[u8], out: &mut [u8]) -> Result<()> {
         let aad = aws_lc_rs::aead::Aad::from(aad);
-        let tag = Self::key(key)?.seal_in_place_separate_tag(Self::nonce(), aad, in_out);
-        let tag = tag.ok().and_then(|tag| tag.as_ref().try_into().ok());
-        tag.ok_or(Error::Bug { what: "sealing" })
+        let (sealed_content, sealed_tail) = out.split_at_mut(content.len());
+        let key = Self::key(key)?;
+        let sealed = key.seal_out_of_place_scatter(Self::nonce(), aad, content, sealed_content, tail, sealed_tail);
+        sealed.map_err(|_| Error::Bug { what: "sealing" })
     }
 
     fn open(key: &SecretKey, aad: &[u8], sealed: &[u8], out: &mut [u8]) -> Result<bool> {
@@ -67,33 +69,23 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// A buffer with room for the whole envelope. The caller appends exactly `payload_len` bytes to it.
-    pub(crate) fn buffer(&self, what: &'static str, payload_len: usize) -> Result<Vec<u8>> {
-        let aad_len = self.context.aad_len();
-        let found = aad_len + payload_len + TAG_LEN;
+    /// Seals `content | tail` as one payload into a fresh envelope. `secret` as [`seal_after`] demands.
+    pub(crate) fn seal<A: Aead>(
+        &self,
+        what: &'static str,
+        secret: &SecretKey,
+        content: &[u8],
+        tail: &[u8],
+    ) -> Result<Vec<u8>> {
+        let sealed_len = content.len() + tail.len() + TAG_LEN;
+        let found = self.context.aad_len() + sealed_len;
         if found > RECORD_BYTES_MAX {
             return Err(Error::TooLong { what, found, limit: RECORD_BYTES_MAX });
         }
-        let mut buffer = Vec::with_capacity(found);
-        buffer.resize(aad_len, 0);
-        Ok(buffer)
-    }
-
-    /// The payload in a buffer made by [`buffer`](Self::buffer).
-    pub(crate) fn payload<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
-        &buffer[self.context.aad_len()..]
-    }
-
-    /// Writes the header into the buffer and seals the payload where it is. `secret` as [`seal_tail`] demands.
-    pub(crate) fn seal<A: Aead>(&self, secret: &SecretKey, mut buffer: Vec<u8>) -> Result<Vec<u8>> {
-        let aad_len = self.context.aad_len();
-        let sealed_len = buffer.len() - aad_len + TAG_LEN;
         let sealed_len = u32::try_from(sealed_len).map_err(|_| Error::Bug { what: "sealed length" })?;
         let commit = derive::commitment(secret);
         let aad = envelope::write_aad(self.suite, self.class, self.hospital, &self.context, &commit, sealed_len);
-        buffer[..aad_len].copy_from_slice(&aad);
-        seal_tail::<A>(secret, aad_len, &mut buffer)?;
-        Ok(buffer)
+        seal_after::<A>(secret, &aad, content, tail)
     }
 }
 
@@ -105,7 +97,7 @@ pub(crate) fn open<A: Aead>(
     out: &mut Vec<u8>,
 ) -> Result<()> {
     check_commitment(what, secret, &envelope.commit)?;
-    open_tail::<A>(what, secret, envelope.aad, envelope.sealed, out)
+    open_after::<A>(what, secret, envelope.aad, envelope.sealed, out)
 }
 
 /// Refuses a secret that is not the one committed to.
@@ -116,18 +108,19 @@ pub(crate) fn check_commitment(what: &'static str, secret: &SecretKey, commit: &
     }
 }
 
-/// Seals `buffer[aad_len..]` in place, with `buffer[..aad_len]` authenticated, and appends the tag.
+/// Seals `content | tail` as one payload: gives `aad | ciphertext | tag`. The content is read once and not copied.
 ///
 /// `secret` must seal this payload and never another one: see the head of this file.
-pub(crate) fn seal_tail<A: Aead>(secret: &SecretKey, aad_len: usize, buffer: &mut Vec<u8>) -> Result<()> {
-    let (aad, payload) = buffer.split_at_mut(aad_len);
-    let tag = A::seal(&derive::sealing_key(secret), aad, payload)?;
-    buffer.extend_from_slice(&tag);
-    Ok(())
+pub(crate) fn seal_after<A: Aead>(secret: &SecretKey, aad: &[u8], content: &[u8], tail: &[u8]) -> Result<Vec<u8>> {
+    let mut out = vec![0; aad.len() + content.len() + tail.len() + TAG_LEN];
+    let (head, sealed) = out.split_at_mut(aad.len());
+    head.copy_from_slice(aad);
+    A::seal(&derive::sealing_key(secret), aad, content, tail, sealed)?;
+    Ok(out)
 }
 
 /// Opens `sealed` into `out`. The caller has checked the commitment.
-pub(crate) fn open_tail<A: Aead>(
+pub(crate) fn open_after<A: Aead>(
     what: &'static str,
     secret: &SecretKey,
     aad: &[u8],
@@ -150,11 +143,14 @@ pub(crate) struct PureRust;
 
 #[cfg(test)]
 impl Aead for PureRust {
-    fn seal(key: &SecretKey, aad: &[u8], in_out: &mut [u8]) -> Result<[u8; TAG_LEN]> {
+    fn seal(key: &SecretKey, aad: &[u8], content: &[u8], tail: &[u8], out: &mut [u8]) -> Result<()> {
         use aes_gcm::{AeadInOut, KeyInit};
+        let mut payload = [content, tail].concat();
         let cipher = aes_gcm::Aes256Gcm::new(key.as_bytes().into());
-        let tag = cipher.encrypt_inout_detached(&[0; 12].into(), aad, in_out.into());
-        Ok(tag.map_err(|_| Error::Bug { what: "sealing" })?.into())
+        let tag = cipher.encrypt_inout_detached(&[0; 12].into(), aad, payload.as_mut_slice().into());
+        payload.extend_from_slice(&tag.map_err(|_| Error::Bug { what: "sealing" })?);
+        out.copy_from_slice(&payload);
+        Ok(())
     }
 
     fn open(key: &SecretKey, aad: &[u8], sealed: &[u8], out: &mut [u8]) -> Result<bool> {
@@ -173,16 +169,16 @@ mod tests {
     /// SP 800-38D test case 14 of the GCM specification: zero key, zero nonce, 16 zero bytes.
     fn known_answer<A: Aead>() {
         let key = SecretKey::new([0; 32]);
-        let mut bytes = [0; 16];
-        let tag = A::seal(&key, &[], &mut bytes).unwrap();
-        assert_eq!(hex::encode(bytes), "cea7403d4d606b6e074ec5d3baf39d18");
-        assert_eq!(hex::encode(tag), "d0d1c8a799996bf0265b98b5d48ab919");
-        let sealed = [&bytes[..], &tag].concat();
-        let mut out = [1; 16];
-        assert!(A::open(&key, &[], &sealed, &mut out).unwrap());
-        assert_eq!(out, [0; 16]);
-        assert!(!A::open(&key, b"x", &sealed, &mut out).unwrap());
-        assert!(!A::open(&key, &[], &sealed[..15], &mut []).unwrap());
+        for split in [0, 7, 16] {
+            let mut sealed = [0; 32];
+            A::seal(&key, &[], &[0; 16][..split], &[0; 16][split..], &mut sealed).unwrap();
+            assert_eq!(hex::encode(sealed), "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919");
+            let mut out = [1; 16];
+            assert!(A::open(&key, &[], &sealed, &mut out).unwrap());
+            assert_eq!(out, [0; 16]);
+            assert!(!A::open(&key, b"x", &sealed, &mut out).unwrap());
+            assert!(!A::open(&key, &[], &sealed[..15], &mut []).unwrap());
+        }
     }
 
     #[test]

@@ -58,9 +58,7 @@ impl Keyring {
         };
         let secret = derive::wrap(&self.root().key_encryption_key(epoch), &salt, version, epoch, wrap_no);
         let frame = Frame { suite: self.suite(), class: 0, hospital: self.hospital(), context };
-        let mut buffer = frame.buffer(WHAT, key.0.as_bytes().len())?;
-        buffer.extend_from_slice(key.0.as_bytes());
-        frame.seal::<A>(&secret, buffer)
+        frame.seal::<A>(WHAT, &secret, key.0.as_bytes(), &[])
     }
 
     pub(crate) fn unwrap_as<A: Aead>(&self, version: VersionId, wrap: &[u8], dek_commit: &Digest) -> Result<DataKey> {

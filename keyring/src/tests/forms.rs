@@ -104,9 +104,9 @@ impl Form {
 
 /// Seals a chunk under the fixed secret, or in a class under the secret from its content, whatever its size.
 pub(super) fn seal_chunk<A: Aead>(keyring: &Keyring, class: u8, plain: &[u8]) -> crate::SealedChunk {
-    let secret = |payload: &[u8]| match class {
+    let secret = |content: &[u8], tail: &[u8]| match class {
         0 => Ok(SecretKey::new(T)),
-        _ => Ok(content_key::from_content(keyring.root(), class, payload)),
+        _ => Ok(content_key::from_content(keyring.root(), class, content, tail)),
     };
     keyring.seal_chunk_as::<A>(class, Codec::None, plain, &mut Scratch::default(), secret).unwrap()
 }
@@ -119,9 +119,7 @@ pub(super) fn seal_payload<A: Aead>(
     payload: &[u8],
 ) -> Vec<u8> {
     let frame = Frame { suite: keyring.suite(), class: 0, hospital: keyring.hospital(), context };
-    let mut buffer = frame.buffer("test", payload.len()).unwrap();
-    buffer.extend_from_slice(payload);
-    frame.seal::<A>(secret, buffer).unwrap()
+    frame.seal::<A>("test", secret, payload, &[]).unwrap()
 }
 
 /// Opens a vector with its fields alone; gives what was inside.

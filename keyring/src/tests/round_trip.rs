@@ -87,7 +87,7 @@ fn a_summary_that_could_not_be_read_back_is_not_sealed() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
-/// A machine that flips a bit of the plain text between the copy and the cipher.
+/// A machine that flips a bit of the plain text on its way into the cipher.
 struct FlipsBefore;
 /// A machine that flips a bit of the ciphertext after the tag was made.
 struct FlipsAfter;
@@ -95,9 +95,10 @@ struct FlipsAfter;
 struct WrongKey;
 
 impl Aead for FlipsBefore {
-    fn seal(key: &SecretKey, aad: &[u8], in_out: &mut [u8]) -> crate::Result<[u8; TAG_LEN]> {
-        in_out[100] ^= 0x10;
-        AwsLc::seal(key, aad, in_out)
+    fn seal(key: &SecretKey, aad: &[u8], content: &[u8], tail: &[u8], out: &mut [u8]) -> crate::Result<()> {
+        let mut content = content.to_vec();
+        content[100] ^= 0x10;
+        AwsLc::seal(key, aad, &content, tail, out)
     }
 
     fn open(key: &SecretKey, aad: &[u8], sealed: &[u8], out: &mut [u8]) -> crate::Result<bool> {
@@ -106,10 +107,10 @@ impl Aead for FlipsBefore {
 }
 
 impl Aead for FlipsAfter {
-    fn seal(key: &SecretKey, aad: &[u8], in_out: &mut [u8]) -> crate::Result<[u8; TAG_LEN]> {
-        let tag = AwsLc::seal(key, aad, in_out);
-        in_out[100] ^= 0x10;
-        tag
+    fn seal(key: &SecretKey, aad: &[u8], content: &[u8], tail: &[u8], out: &mut [u8]) -> crate::Result<()> {
+        AwsLc::seal(key, aad, content, tail, out)?;
+        out[100] ^= 0x10;
+        Ok(())
     }
 
     fn open(key: &SecretKey, aad: &[u8], sealed: &[u8], out: &mut [u8]) -> crate::Result<bool> {
@@ -118,10 +119,10 @@ impl Aead for FlipsAfter {
 }
 
 impl Aead for WrongKey {
-    fn seal(key: &SecretKey, aad: &[u8], in_out: &mut [u8]) -> crate::Result<[u8; TAG_LEN]> {
+    fn seal(key: &SecretKey, aad: &[u8], content: &[u8], tail: &[u8], out: &mut [u8]) -> crate::Result<()> {
         let mut wrong = *key.as_bytes();
         wrong[0] ^= 1;
-        AwsLc::seal(&SecretKey::new(wrong), aad, in_out)
+        AwsLc::seal(&SecretKey::new(wrong), aad, content, tail, out)
     }
 
     fn open(key: &SecretKey, aad: &[u8], sealed: &[u8], out: &mut [u8]) -> crate::Result<bool> {
@@ -132,7 +133,7 @@ impl Aead for WrongKey {
 #[test]
 fn a_flipped_bit_while_sealing_is_met_before_the_chunk_is_given_out() {
     fn seal_on<A: Aead>() -> Error {
-        let secret = |_: &[u8]| SecretKey::random();
+        let secret = |_: &[u8], _: &[u8]| SecretKey::random();
         let mut scratch = Scratch::default();
         refused(keyring(Suite::Default).seal_chunk_as::<A>(0, Codec::None, &noise(4096), &mut scratch, secret))
     }

@@ -103,16 +103,16 @@ fn common<A: Aead>(keyring: &Keyring, form: Form) -> Vec<Case> {
 /// A chunk payload that says what it is told to say.
 fn payload(codec: u8, plain_len: usize, coded_len: usize, coded: &[u8], padded_len: usize) -> Vec<u8> {
     let len = |len: usize| u32::try_from(len).unwrap().to_le_bytes();
-    let mut out = [&[codec][..], &len(plain_len), &len(coded_len), coded].concat();
-    out.resize(9 + padded_len, 0);
-    out
+    let mut out = coded.to_vec();
+    out.resize(padded_len, 0);
+    [&out[..], &[codec], &len(plain_len), &len(coded_len)].concat()
 }
 
 /// Lies inside a chunk.
 fn chunks<A: Aead>(keyring: &Keyring) -> Vec<Case> {
     let (len, huge) = (PLAIN.len(), u32::MAX as usize);
     let good = payload(0, len, len, PLAIN, 256);
-    let padding = |at: usize| changed(&good, |payload| payload[9 + at] = 1);
+    let padding = |at: usize| changed(&good, |payload| payload[at] = 1);
     // Frames of zstd: the plain text, one byte less of it, 100,000 zeros.
     let frame = |text: &str| hex::decode(text).unwrap();
     let whole = frame("28b52ffd20108100006f6e652073686f7274207265636f7264");
@@ -187,13 +187,10 @@ fn summaries_and_local_files<A: Aead>(keyring: &Keyring) -> Vec<Case> {
     let secret = |version| derive::summary(keyring.view_key(), &SALT, version);
     let context = Context::Summary { version: VERSION, salt: SALT };
     let summary = |secret, payload: &[u8]| seal_payload::<A>(keyring, context, &secret, payload);
-    let padded = |plain: &[u8]| {
-        let mut out = Vec::new();
-        padding::put(&mut out, plain).unwrap();
-        out
-    };
+    let len = |plain: &[u8]| u32::try_from(plain.len()).unwrap().to_le_bytes();
+    let padded = |plain: &[u8]| [plain, &padding::tail(plain.len(), &len(plain))].concat();
     let plain = marker().encode();
-    let unpadded = [&u32::try_from(plain.len()).unwrap().to_le_bytes()[..], &plain].concat();
+    let unpadded = [&plain[..], &len(&plain)].concat();
     let other_version = keyring.seal_summary_as::<A>(OTHER_VERSION, SALT, &marker()).unwrap();
     let moved = summary(secret(OTHER_VERSION), &padded(&plain));
     let (none, unpadded) = (summary(secret(VERSION), &padded(&[9])), summary(secret(VERSION), &unpadded));
