@@ -46,6 +46,7 @@ pub use finding::{Defect, Finding, Place, Severity};
 pub use media::{Media, MediaFile};
 pub use record::{FRAME_LEN, Frame, Location, Record};
 pub use repair::RepairItem;
+pub use segment::Identity;
 pub use tier::{
     Committed, SegmentInfo, SegmentState, Tier, TierCounters, TierOptions, VolumeState, VolumeStatus, Walked,
 };

@@ -2,6 +2,7 @@
 //!
 //! Fields hold values that differ, so a field at another's place shows.
 
+use super::table::Structure;
 use bytes::Bytes;
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
@@ -15,18 +16,6 @@ use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
 use shosoin_protocol::sign::{Domain, SigningKey};
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VersionId};
-
-/// A structure: all of its bytes, which part of them a table is about, and what that part consists of.
-pub struct Structure {
-    /// bytes of the whole
-    pub encoded: Vec<u8>,
-    /// where the first field is
-    pub begins_at: usize,
-    /// where the last field ends
-    pub ends_at: usize,
-    /// names and bytes of the fields
-    pub fields: Vec<(&'static str, Vec<u8>)>,
-}
 
 type Fields = Vec<(&'static str, Vec<u8>)>;
 

@@ -1,4 +1,6 @@
-//! The tables of `docs/format.md`, read from the page itself.
+//! The tables of `docs/format.md`, read from the page itself, and how bytes are held against them.
+//!
+//! Shared by every crate whose structures are on the page (as a module by path), so it depends on nothing but `hex`.
 
 /// One row of a byte table.
 #[derive(Debug, Clone)]
@@ -51,4 +53,33 @@ pub fn byte_tables(page: &str) -> Vec<Table> {
         }
     }
     tables
+}
+
+/// A structure: all of its bytes, which part of them a table is about, and what that part consists of.
+pub struct Structure {
+    /// bytes of the whole
+    pub encoded: Vec<u8>,
+    /// where the first field is
+    pub begins_at: usize,
+    /// where the last field ends
+    pub ends_at: usize,
+    /// names and bytes of the fields
+    pub fields: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// Walks rows and fields together; every number on the page must be the true one.
+pub fn compare(table: &Table, structure: &Structure) {
+    let title = &table.title;
+    let names: Vec<&str> = table.rows.iter().map(|row| row.name.as_str()).collect();
+    let fields: Vec<&str> = structure.fields.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, fields, "{title}: fields");
+    let mut at = structure.begins_at;
+    for (row, (name, bytes)) in table.rows.iter().zip(&structure.fields) {
+        assert!(row.offset.is_none_or(|offset| offset == at), "{title}: {name} is at {at}");
+        assert!(row.bytes.is_none_or(|count| count == bytes.len()), "{title}: {name} has {} bytes", bytes.len());
+        let found = &structure.encoded[at..at + bytes.len()];
+        assert_eq!(hex::encode(found), hex::encode(bytes), "{title}: {name} at {at}");
+        at += bytes.len();
+    }
+    assert_eq!(at, structure.ends_at, "{title}: bytes that no row tells of");
 }

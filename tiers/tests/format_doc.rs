@@ -1,0 +1,144 @@
+//! What `docs/format.md` says of segments, against the bytes that the real encoders make.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../../protocol/tests/format_doc/table.rs"]
+mod table;
+
+use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, Suite};
+use shosoin_tiers::footer::{ClosedBy, Closing, Footer, StripeRow, Table};
+use shosoin_tiers::stripe::{HEADER_LEN, StripeHeader};
+use shosoin_tiers::{Code, Frame, Identity};
+use table::{Structure, byte_tables, compare, page};
+
+const SEGMENT: SegmentId = SegmentId([0x11; 16]);
+const HOSPITAL: HospitalId = HospitalId([0x22; 16]);
+const TIME: u64 = 0x0102_0304_0506_0708;
+
+fn u32(value: u32) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+fn u64(value: u64) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+fn code() -> Code {
+    Code::parse("4+2").expect("an allowed code")
+}
+
+fn unit_header() -> Structure {
+    let units: Vec<Digest> = (0x40..0x46).map(|fill| Digest([fill; 32])).collect();
+    let mut digests = units.iter().flat_map(|digest| digest.0).collect::<Vec<u8>>();
+    digests.resize(448, 0);
+    let stripe = StripeHeader {
+        suite: Suite::Cryptrec,
+        code: code(),
+        segment: SEGMENT,
+        hospital: HOSPITAL,
+        stripe_no: 3,
+        at: 0x5000,
+        payload_len: 10_000,
+        records: 2,
+        written_ms: TIME,
+        previous: Digest([0x33; 32]),
+        units,
+    };
+    let (common, digest) = stripe.encode();
+    let mut encoded = vec![0xff; HEADER_LEN];
+    stripe.write_unit_header(&common, digest, 5, &mut encoded);
+    let fields = vec![
+        ("magic", b"shsu".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![2]),
+        ("k", vec![4]),
+        ("m", vec![2]),
+        ("unit length", u32(3072)),
+        ("reserved", vec![0; 4]),
+        ("segment", SEGMENT.0.to_vec()),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("stripe number", u64(3)),
+        ("offset", u64(0x5000)),
+        ("payload length", u32(10_000)),
+        ("records", u32(2)),
+        ("written", u64(TIME)),
+        ("previous", vec![0x33; 32]),
+        ("unit digests", digests),
+        ("reserved", vec![0; 368]),
+        ("stripe digest", Suite::Cryptrec.digest(&[&encoded[..928]]).0.to_vec()),
+        ("shard", vec![5]),
+        ("reserved", vec![0; 31]),
+        ("header digest", Suite::Cryptrec.digest(&[&encoded[..992]]).0.to_vec()),
+    ];
+    Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
+}
+
+fn record() -> Structure {
+    let frame = Frame { kind: RecordKind::Wrap, len: 5, address: Address([0xaa; 32]) };
+    let encoded = [&frame.encode()[..], b"bytes"].concat();
+    let fields = vec![
+        ("kind", vec![4]),
+        ("flags", vec![0]),
+        ("reserved", vec![0; 2]),
+        ("length", u32(5)),
+        ("address", vec![0xaa; 32]),
+        ("bytes", b"bytes".to_vec()),
+    ];
+    Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
+}
+
+/// Shard 5 of a segment of one stripe of one record.
+fn footer() -> Vec<u8> {
+    let frame = Frame { kind: RecordKind::Wrap, len: 5, address: Address([0xaa; 32]) };
+    let mut table = Table::new(code());
+    table.push(StripeRow { payload_len: 45, records: 1, digest: Digest([0x44; 32]) }, &frame.encode());
+    let identity = Identity { id: SEGMENT, hospital: HOSPITAL, suite: Suite::Default, code: code() };
+    let closing = Closing { identity, by: ClosedBy::Recovery, at_ms: TIME, footer_at: 0x9000 };
+    Footer::new(&table, closing).for_shard(5).to_vec()
+}
+
+fn stripe_row() -> Structure {
+    let fields = vec![("payload length", u32(45)), ("records", u32(1)), ("stripe digest", vec![0x44; 32])];
+    Structure { begins_at: 0, ends_at: 40, encoded: footer(), fields }
+}
+
+fn locator() -> Structure {
+    let encoded = footer();
+    let at = encoded.len() - 4096;
+    let digest = |bytes: &[u8]| Suite::Default.digest(&[bytes]).0.to_vec();
+    let fields = vec![
+        ("magic", b"shsf".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("k", vec![4]),
+        ("m", vec![2]),
+        ("shard", vec![5]),
+        ("closed by", vec![2]),
+        ("reserved", vec![0; 6]),
+        ("segment", SEGMENT.0.to_vec()),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("closed", u64(TIME)),
+        ("footer offset", u64(0x9000)),
+        ("table length", u64(80)),
+        ("stripes", u32(1)),
+        ("records", u32(1)),
+        ("payload bytes", u64(45)),
+        ("end", u64(4096)),
+        ("chain", vec![0x44; 32]),
+        ("table digest", digest(&encoded[..80])),
+        ("reserved", vec![0; 3904]),
+        ("locator digest", digest(&encoded[at..at + 4064])),
+    ];
+    Structure { begins_at: 0, ends_at: 4096, encoded: encoded[at..].to_vec(), fields }
+}
+
+#[test]
+fn every_table_about_segments_says_what_the_encoders_write() {
+    let tables = byte_tables(&page());
+    let structures =
+        [("Unit header", unit_header()), ("Record", record()), ("Stripe row", stripe_row()), ("Locator", locator())];
+    for (title, structure) in structures {
+        let table = tables.iter().find(|table| table.title == title);
+        compare(table.expect("the page has the table"), &structure);
+    }
+}
