@@ -11,7 +11,7 @@ use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{AddressList, ChunkRef, ManifestRoot, ObjectFacts, PartFact, Summary, encode_page};
 use shosoin_protocol::policy::DepositPolicy;
 use shosoin_protocol::{Address, RecordKind, VersionId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Records of one deposit that travel inside it, in bytes, chunks included; what is more is sent ahead.
 const INLINE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -119,6 +119,7 @@ struct Load {
     bytes: usize,
     records: Vec<InlineRecord>,
     ahead: Vec<(Address, Bytes)>,
+    addresses: HashSet<Address>,
 }
 
 impl Load {
@@ -128,6 +129,9 @@ impl Load {
     }
 
     fn carry_or_send(&mut self, kind: RecordKind, address: Address, bytes: Bytes) {
+        if !self.addresses.insert(address) {
+            return;
+        }
         match self.bytes + bytes.len() <= INLINE_BYTES_MAX && self.records.len() < DEPOSIT_RECORDS_MAX {
             true => self.carry(kind, bytes),
             false => self.ahead.push((address, bytes)),
@@ -181,6 +185,10 @@ fn seal_manifest(
 
 /// Sealed bytes of the chunks, each address once.
 fn unique_bytes(pieces: &[SealedPiece]) -> u64 {
-    let lengths: HashMap<Address, u32> = pieces.iter().map(|piece| (piece.chunk.address, piece.stored_len)).collect();
-    lengths.into_values().map(u64::from).sum()
+    let mut by_address: HashMap<Address, u64> = HashMap::new();
+    for piece in pieces {
+        let known = by_address.entry(piece.chunk.address).or_default();
+        *known = piece.stored_bytes.max(*known);
+    }
+    by_address.into_values().sum()
 }

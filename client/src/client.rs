@@ -1,119 +1,260 @@
-//! The front type.
-#![allow(unused_variables, clippy::unused_async)]
-use crate::*;
+//! The front type: opening, the ledger head, and everything that is asked of the local view.
+//! Writing is in `bucket` and `change`, reading in `fetch`, proving in `verify`.
+
+use crate::budget::Budget;
+use crate::head::{HeadKeeper, Remembered};
+use crate::lane::{Intent, Lane};
+use crate::ledger::{Identity, Ledger};
+use crate::open::{CACHED_MANIFESTS, Opened};
+use crate::sealer::{Recipe, Sealer};
+use crate::task::blocking;
+use crate::upload::Intake;
+use crate::uploader::Uploader;
+use crate::view::View;
+use crate::view::row::Chain;
+use crate::{
+    ClientOptions, Error, ListPage, ListQuery, ObjectWriter, OpenObject, Result, Transport, VersionsPage,
+    VersionsQuery, ViewRow,
+};
+use lru::LruCache;
+use parking_lot::Mutex;
 use shosoin_keyring::Keyring;
-use shosoin_protocol::VersionId;
+use shosoin_protocol::api::Hello;
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::manifest::{BucketFacts, Pairs};
+use shosoin_protocol::codec::Reader;
+use shosoin_protocol::entry::{Body, DeviceChange};
+use shosoin_protocol::manifest::BucketFacts;
 use shosoin_protocol::policy::Label;
+use shosoin_protocol::sign::PublicKey;
+use shosoin_protocol::{LogId, VaultId, VersionId};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use tokio::sync::{RwLock, Semaphore};
 
 /// The key-holding client of one hospital at one vault. Clones share it.
 #[derive(Clone)]
-pub struct Client {}
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What clones share.
+pub(crate) struct Inner {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) view: Arc<View>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) lane: Lane,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) read_ahead: Arc<Semaphore>,
+    pub(crate) manifests: Mutex<LruCache<VersionId, Arc<Opened>>>,
+    /// held shared by changes inside buckets, alone by changes of buckets: so a bucket that ends is empty
+    pub(crate) buckets: RwLock<()>,
+}
 
 impl Client {
-    /// Verifies the remembered head, enrols its device in the ledger if it is new, and catches the view of names up.
+    /// Verifies the vault and the remembered head, catches the view of names up, and enrols this device in the ledger
+    /// if it is new. With an empty state folder this reads the whole ledger.
     pub async fn open(options: ClientOptions, keyring: Keyring, transport: Arc<dyn Transport>) -> Result<Client> {
-        unimplemented!()
+        let keyring = Arc::new(keyring);
+        std::fs::create_dir_all(&options.state_dir)
+            .map_err(|source| Error::State { path: options.state_dir.clone(), source })?;
+        let hello = transport.hello().await?;
+        let head_path = options.state_dir.join("head");
+        let remembered = pin(&hello, &options, &keyring, Remembered::load(&head_path)?)?;
+        let identity = Identity {
+            log: LogId::of(remembered.vault, keyring.hospital()),
+            vault: remembered.vault,
+            vault_key: remembered.vault_key.clone(),
+            keyring: keyring.clone(),
+            threads: options.threads,
+        };
+        let (view_dir, log) = (options.state_dir.join("view"), identity.log);
+        let (view, position) = blocking("opening the view", move || View::open(&view_dir, log)).await?;
+        let view = Arc::new(view);
+        let chain = remembered.chain;
+        let keeper = HeadKeeper::new(head_path, remembered);
+        let ledger = Arc::new(Ledger::new(identity, transport.clone(), view.clone(), position, keeper)?);
+        ledger.refresh().await?;
+        let client = Client::assemble(&options, keyring, transport, view, ledger);
+        client.check_chain(chain).await?;
+        client.inner.ledger.save().await?;
+        Ok(client)
     }
+
+    fn assemble(
+        options: &ClientOptions,
+        keyring: Arc<Keyring>,
+        transport: Arc<dyn Transport>,
+        view: Arc<View>,
+        ledger: Arc<Ledger>,
+    ) -> Client {
+        let budget = Arc::new(Budget::new(options.upload_memory_bytes));
+        let intake = Intake {
+            sealer: Sealer::new(keyring.clone(), budget.clone(), options.threads),
+            uploader: Uploader::new(transport.clone()),
+            suite: keyring.suite(),
+            budget,
+        };
+        let lane = Lane::new(ledger.clone(), transport.clone());
+        let manifests = LruCache::new(NonZeroUsize::new(CACHED_MANIFESTS).unwrap_or(NonZeroUsize::MIN));
+        Client {
+            inner: Arc::new(Inner {
+                keyring,
+                transport,
+                view,
+                ledger,
+                lane,
+                intake: Arc::new(intake),
+                read_ahead: Arc::new(Semaphore::new(options.read_ahead_bytes)),
+                manifests: Mutex::new(manifests),
+                buckets: RwLock::new(()),
+            }),
+        }
+    }
+
+    /// Refuses a ledger that lost entries of this device; makes the first entry if there is none.
+    async fn check_chain(&self, remembered: Chain) -> Result<()> {
+        let (chain, _) = self.inner.ledger.standing().await?;
+        if chain.next_seq < remembered.next_seq {
+            let why = format!("it has {} entries of this device, not {}", chain.next_seq, remembered.next_seq);
+            return Err(Error::Contradiction { operation: "the chain of this device", why });
+        }
+        if chain.next_seq > 0 {
+            return Ok(());
+        }
+        let keyring = &self.inner.keyring;
+        let (log, key) = (self.inner.ledger.identity().log, keyring.device_key().public());
+        let body = Body::Device(DeviceChange::certify(log, true, key, keyring.hospital_key()));
+        self.inner.lane.submit(Intent { body, summary: None, records: Vec::new() }).await.map(|_| ())
+    }
+
     /// The hospital's secrets.
     pub fn keyring(&self) -> &Keyring {
-        unimplemented!()
+        &self.inner.keyring
     }
-    /// The transport.
-    pub fn transport(&self) -> &dyn Transport {
-        unimplemented!()
+
+    /// How the vault is reached.
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.inner.transport
     }
-    /// Catches the view up with the vault's newest head.
+
+    /// Catches the view up with the vault's newest head: what other devices did shows from now on.
     pub async fn refresh(&self) -> Result<()> {
-        unimplemented!()
+        self.inner.ledger.refresh().await
     }
+
     /// The newest ledger head that was verified.
     pub fn head(&self) -> Option<Checkpoint> {
-        unimplemented!()
-    }
-    /// Waits for deposits under way, saves the head, and closes the view.
-    pub async fn close(&self) -> Result<()> {
-        unimplemented!()
+        self.inner.ledger.head().map(|head| head.checkpoint)
     }
 
-    /// Makes a bucket.
-    pub async fn create_bucket(&self, facts: BucketFacts) -> Result<()> {
-        unimplemented!()
+    /// The newest ledger head that was verified, as the vault signed it.
+    pub fn head_text(&self) -> Option<String> {
+        self.inner.ledger.head().map(|head| head.text)
     }
-    /// Changes a bucket: versioning, policy, sealing of future chunks.
-    pub async fn update_bucket(&self, facts: BucketFacts) -> Result<()> {
-        unimplemented!()
+
+    /// Bytes of uploads under way that count against the memory budget.
+    pub fn upload_bytes_in_use(&self) -> usize {
+        self.inner.intake.budget.in_use()
     }
-    /// Ends a bucket that is empty.
-    pub async fn delete_bucket(&self, bucket: &str) -> Result<()> {
-        unimplemented!()
+
+    /// Takes no more deposits, waits for those under way, and saves the head.
+    pub async fn close(&self) -> Result<()> {
+        self.inner.lane.close().await;
+        self.inner.ledger.save().await
     }
+
     /// A bucket, unless there is none.
     pub fn bucket(&self, bucket: &str) -> Result<Option<BucketFacts>> {
-        unimplemented!()
-    }
-    /// Every bucket, by name.
-    pub fn buckets(&self) -> Result<Vec<BucketFacts>> {
-        unimplemented!()
+        let row = self.inner.view.bucket(bucket)?;
+        Ok(row.map(|row| row.facts).filter(|facts| !facts.deleted))
     }
 
-    /// A writer of content for an object or part in `bucket` under `label`.
-    pub fn writer(&self, bucket: &BucketFacts, label: Label) -> ObjectWriter {
-        unimplemented!()
-    }
-    /// Deposits a version; durable, in the ledger and in the view on return.
-    pub async fn put_object(&self, object: NewObject, parts: Vec<Part>, condition: Condition) -> Result<Stored> {
-        unimplemented!()
-    }
-    /// Puts a delete marker on a name (S3 delete without a version).
-    pub async fn delete(&self, bucket: &str, name: &str, condition: Condition) -> Result<Deleted> {
-        unimplemented!()
-    }
-    /// Withdraws one version from view (S3 delete with a version). The record itself stays in the vault.
-    pub async fn withdraw(&self, bucket: &str, name: &str, version: VersionId) -> Result<Withdrawn> {
-        unimplemented!()
-    }
-    /// Replaces the tags of a version; `None` means the newest.
-    pub async fn set_tags(
-        &self,
-        bucket: &str,
-        name: &str,
-        version: Option<VersionId>,
-        tags: Pairs,
-    ) -> Result<VersionId> {
-        unimplemented!()
+    /// Every bucket, by name.
+    pub fn buckets(&self) -> Result<Vec<BucketFacts>> {
+        self.inner.view.buckets()
     }
 
     /// One version as the local view has it, a delete marker included; `None` for the version means the newest.
     pub fn lookup(&self, bucket: &str, name: &str, version: Option<VersionId>) -> Result<Option<ViewRow>> {
-        unimplemented!()
+        self.inner.view.lookup(bucket, name, version)
     }
+
     /// The version of a name that S3 calls `null`.
     pub fn lookup_null(&self, bucket: &str, name: &str) -> Result<Option<ViewRow>> {
-        unimplemented!()
+        self.inner.view.lookup_null(bucket, name)
     }
-    /// A page of current objects.
+
+    /// A page of current objects. Reads the view's files: call it where that may take milliseconds.
     pub fn list(&self, query: &ListQuery) -> Result<ListPage> {
-        unimplemented!()
+        self.inner.view.list(query)
     }
-    /// A page of versions and delete markers.
+
+    /// A page of versions and delete markers. Reads the view's files: call it where that may take milliseconds.
     pub fn list_versions(&self, query: &VersionsQuery) -> Result<VersionsPage> {
-        unimplemented!()
+        self.inner.view.list_versions(query)
     }
+
+    /// A writer of content for an object or part in `bucket` under `label`.
+    pub fn writer(&self, bucket: &BucketFacts, label: Label) -> Result<ObjectWriter> {
+        let recipe = Recipe::new(bucket, label)?;
+        Ok(ObjectWriter::new(self.inner.intake.clone(), recipe, bucket.chunk_plain_bytes))
+    }
+
     /// Opens a version for reading; `None` means the newest.
     pub async fn open_object(&self, bucket: &str, name: &str, version: Option<VersionId>) -> Result<OpenObject> {
-        unimplemented!()
+        let row = self.object_row(bucket, name, version)?;
+        Ok(OpenObject { opened: self.inner.open(&row).await?, inner: self.inner.clone() })
     }
-    /// Proves a version: entry, place in the ledger, consistency, addresses, and on demand its content.
-    pub async fn verify(
-        &self,
-        bucket: &str,
-        name: &str,
-        version: Option<VersionId>,
-        options: VerifyOptions,
-    ) -> Result<Proof> {
-        unimplemented!()
+
+    /// The row of a version that has content.
+    pub(crate) fn object_row(&self, bucket: &str, name: &str, version: Option<VersionId>) -> Result<ViewRow> {
+        self.existing(bucket)?;
+        match (self.lookup(bucket, name, version)?, version) {
+            (Some(row), _) if row.object().is_some() => Ok(row),
+            (Some(row), Some(_)) => Err(Error::IsMarker { version: row.version }),
+            (None, Some(version)) => Err(Error::NoSuchVersion { bucket: bucket.to_owned(), version }),
+            (_, None) => Err(Error::NoSuchName { bucket: bucket.to_owned() }),
+        }
     }
+
+    /// A bucket that must be there.
+    pub(crate) fn existing(&self, bucket: &str) -> Result<BucketFacts> {
+        self.bucket(bucket)?.ok_or_else(|| Error::NoSuchBucket { bucket: bucket.to_owned() })
+    }
+}
+
+/// Refuses a peer that is not the vault that was pinned, or that knows the caller as another hospital.
+fn pin(
+    hello: &Hello,
+    options: &ClientOptions,
+    keyring: &Keyring,
+    remembered: Option<Remembered>,
+) -> Result<Remembered> {
+    let wrong = |what, expected: String, found: &str| match expected == found {
+        true => Ok(()),
+        false => Err(Error::WrongVault { what, expected, found: found.to_owned() }),
+    };
+    wrong("hospital", keyring.hospital().to_string(), &hello.hospital)?;
+    let key = parse_key(&hello.vault_key).map_err(|source| Error::Answer { operation: "hello", source })?;
+    let vault: VaultId = hello.vault.parse().map_err(|source| Error::Answer { operation: "hello", source })?;
+    if let Some(pinned) = &options.vault_key {
+        wrong("key", pinned.fingerprint(), &key.fingerprint())?;
+    }
+    match remembered {
+        Some(remembered) => {
+            wrong("key", remembered.vault_key.fingerprint(), &key.fingerprint())?;
+            wrong("id", remembered.vault.to_string(), &hello.vault)?;
+            Ok(remembered)
+        }
+        None => Ok(Remembered { vault, vault_key: key, checkpoint: String::new(), chain: Chain::START }),
+    }
+}
+
+fn parse_key(text: &str) -> shosoin_protocol::Result<PublicKey> {
+    let bad = |_| shosoin_protocol::Error::Invalid { what: "vault key", why: "it must be hex" };
+    let bytes = hex::decode(text).map_err(bad)?;
+    let mut reader = Reader::new(&bytes, "vault key");
+    let key = PublicKey::read(&mut reader)?;
+    reader.finish().map(|()| key)
 }

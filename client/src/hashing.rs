@@ -3,7 +3,9 @@
 //! MD5 is the slowest step of an S3 put, and it cannot be split. So each writer has one queue of chunks and at most one
 //! blocking task at a time that works it off in order; between chunks no thread waits.
 
+use crate::Result;
 use crate::budget::Reserved;
+use crate::task::blocking;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use parking_lot::Mutex;
@@ -38,6 +40,15 @@ impl Digests {
     pub fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.digest.update(bytes);
+    }
+
+    /// Adds bytes on a blocking thread.
+    pub async fn add(mut self, bytes: Bytes) -> Result<Self> {
+        blocking("hashing", move || {
+            self.update(&bytes);
+            Ok(self)
+        })
+        .await
     }
 
     /// MD5 and digest of everything added.

@@ -2,10 +2,13 @@
 
 mod assemble;
 mod audit;
+mod bucket;
 mod budget;
+mod change;
 mod chunker;
 pub mod client;
 mod clock;
+mod copy;
 pub mod error;
 pub mod fetch;
 mod hashing;
@@ -14,6 +17,7 @@ pub mod http;
 mod lane;
 mod ledger;
 pub mod object;
+mod open;
 pub mod options;
 pub mod part;
 mod retry;
@@ -35,9 +39,9 @@ pub use part::PartContent;
 pub use shosoin_keyring::Keyring;
 pub use transport::Transport;
 pub use upload::ObjectWriter;
-pub use verify::{Proof, VerifyOptions};
+pub use verify::{PartProof, Proof, VerifyOptions};
 pub use view::list::{ListPage, ListQuery, ListedObject, ListedVersion, VersionsPage, VersionsQuery};
-pub use view::row::{RowContent, ViewRow};
+pub use view::row::{ListedChecksum, RowContent, ViewRow};
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

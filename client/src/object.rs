@@ -1,9 +1,11 @@
 //! Objects as they are asked for and answered: what to store, on which condition, and what came of it.
 
 use crate::part::PartContent;
+use crate::{Error, Result};
 use shosoin_protocol::VersionId;
+use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{Checksum, ObjectFacts, Pairs};
-use shosoin_protocol::policy::DepositPolicy;
+use shosoin_protocol::policy::{DepositPolicy, Label};
 use shosoin_protocol::receipt::Receipt;
 
 /// Everything about a new version but its content. Pairs are sorted by name; [`crate::Client::put_object`] sorts them.
@@ -88,4 +90,57 @@ pub struct Deleted {
 pub struct Withdrawn {
     /// the version was a delete marker
     pub was_marker: bool,
+}
+
+/// Refuses what no vault would be told; gives the object with its pairs sorted.
+pub(crate) fn check_object(mut object: NewObject, parts: &[Part], label: Label) -> Result<NewObject> {
+    check_name(&object.name)?;
+    object.headers = check_pairs(object.headers, "headers", PAIRS_MAX, HEADERS_BYTES_MAX)?;
+    object.metadata = check_pairs(object.metadata, "user metadata", PAIRS_MAX, USER_METADATA_BYTES_MAX)?;
+    object.tags = check_tags(object.tags)?;
+    if parts.is_empty() || (!object.multipart && parts.len() != 1) {
+        return Err(Error::Invalid { what: "parts", why: "a single upload has one part, a multipart at least one" });
+    }
+    let numbers_fit = parts.iter().all(|part| (1..=PARTS_MAX).contains(&usize::from(part.number)));
+    if !numbers_fit || !parts.is_sorted_by(|a, b| a.number < b.number) {
+        return Err(Error::Invalid { what: "part numbers", why: "they must ascend, from 1 to 10,000" });
+    }
+    let size = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.content.size_bytes));
+    over("object", size, OBJECT_BYTES_MAX)?;
+    if label != Label::Ordinary && parts.iter().any(|part| part.content.may_meet) {
+        return Err(Error::Invalid { what: "label", why: "its content was written under a lower one" });
+    }
+    let checksums = object.checksum.iter().chain(parts.iter().filter_map(|part| part.checksum.as_ref()));
+    match checksums.into_iter().all(|checksum| checksum.value.len() == checksum.algorithm.value_len()) {
+        true => Ok(object),
+        false => Err(Error::Invalid { what: "checksum", why: "its length is not that of its algorithm" }),
+    }
+}
+
+/// Refuses names that S3 does not have.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::Invalid { what: "name", why: "it must not be empty" });
+    }
+    over("name", name.len() as u64, NAME_BYTES_MAX as u64)
+}
+
+/// Refuses tags over the limits of S3; gives them sorted.
+pub(crate) fn check_tags(tags: Pairs) -> Result<Pairs> {
+    check_pairs(tags, "tags", TAGS_MAX, TAGS_BYTES_MAX)
+}
+
+fn check_pairs(mut pairs: Pairs, what: &'static str, count_max: usize, bytes_max: usize) -> Result<Pairs> {
+    over(what, pairs.len() as u64, count_max as u64)?;
+    let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    over(what, bytes as u64, bytes_max as u64)?;
+    pairs.sort();
+    match pairs.is_sorted_by(|a, b| a.0 < b.0) {
+        true => Ok(pairs),
+        false => Err(Error::Invalid { what, why: "a name is there twice" }),
+    }
+}
+
+fn over(what: &'static str, found: u64, limit: u64) -> Result<()> {
+    if found > limit { Err(Error::OverLimit { what, found, limit }) } else { Ok(()) }
 }

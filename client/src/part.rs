@@ -15,6 +15,8 @@ use std::sync::Arc;
 const LABEL: &str = "part content";
 /// Version of the plain form.
 const VERSION: u8 = 1;
+/// Length of one encoded chunk, in bytes.
+const PIECE_BYTES: usize = 76;
 
 /// Content that a writer sealed. What is not inline is in the vault already.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct PartContent {
     pub chunks: Vec<SealedPiece>,
     /// sealed chunks of a small content, not sent yet: they travel with the deposit
     pub inline: Vec<Bytes>,
+    /// its chunks may meet equal ones: it was sealed for dedup
+    pub may_meet: bool,
     /// memory that the inline chunks take
     pub(crate) reserved: Vec<Arc<Reserved>>,
 }
@@ -38,26 +42,43 @@ pub struct PartContent {
 pub struct SealedPiece {
     /// what the manifest says of it
     pub chunk: ChunkRef,
-    /// length of its sealed bytes
-    pub stored_len: u32,
+    /// sealed bytes that this chunk accounts for: its own, or for chunks shared with another object, those of all of
+    /// them at the first and none at the others
+    pub stored_bytes: u64,
 }
 
 impl SealedPiece {
-    /// A chunk and the length of its sealed bytes, which is far below 4 GiB.
+    /// A chunk and the length of its sealed bytes.
     pub fn new(chunk: ChunkRef, stored_len: usize) -> Self {
-        SealedPiece { chunk, stored_len: u32::try_from(stored_len).unwrap_or(u32::MAX) }
+        SealedPiece { chunk, stored_bytes: stored_len as u64 }
     }
 }
 
 impl PartContent {
+    /// Content whose chunks are all in the vault.
+    pub(crate) fn uploaded(
+        size_bytes: u64,
+        md5: [u8; 16],
+        plain_digest: Digest,
+        chunks: Vec<SealedPiece>,
+        may_meet: bool,
+    ) -> Self {
+        PartContent { size_bytes, md5, plain_digest, chunks, inline: Vec::new(), may_meet, reserved: Vec::new() }
+    }
+
     /// Sealed bytes for a local file.
     pub fn encode(&self, keyring: &Keyring) -> Result<Vec<u8>> {
         let inline_bytes: usize = self.inline.iter().map(Bytes::len).sum();
-        let mut out = Writer::with_capacity(128 + self.chunks.len() * 72 + inline_bytes);
-        out.u8(VERSION).u64(self.size_bytes).put(&self.md5).put(&self.plain_digest.0).count(self.chunks.len());
+        let mut out = Writer::with_capacity(128 + self.chunks.len() * PIECE_BYTES + inline_bytes);
+        out.u8(VERSION)
+            .u8(u8::from(self.may_meet))
+            .u64(self.size_bytes)
+            .put(&self.md5)
+            .put(&self.plain_digest.0)
+            .count(self.chunks.len());
         for piece in &self.chunks {
             piece.chunk.address.write(&mut out);
-            out.put(&piece.chunk.t).u32(piece.chunk.plain_len).u32(piece.stored_len);
+            out.put(&piece.chunk.t).u32(piece.chunk.plain_len).u64(piece.stored_bytes);
         }
         out.count(self.inline.len());
         for bytes in &self.inline {
@@ -78,15 +99,16 @@ impl PartContent {
             VERSION => {}
             found => return Err(shosoin_protocol::Error::Version { what: LABEL, found, known: VERSION }),
         }
+        let may_meet = reader.u8("dedup")? != 0;
         let (size_bytes, md5) = (reader.u64("part size")?, reader.array("part MD5")?);
         let plain_digest = Digest::read(&mut reader)?;
         let count = reader.count(OBJECT_CHUNKS_MAX, "chunks of a part")?;
-        let mut chunks = Vec::with_capacity(count.min(reader.left() / 72));
+        let mut chunks = Vec::with_capacity(count.min(reader.left() / PIECE_BYTES));
         for _ in 0..count {
             let address = Address::read(&mut reader)?;
             let (t, plain_len) = (reader.array("chunk secret")?, reader.u32("plain length")?);
-            let stored_len = reader.u32("stored length")?;
-            chunks.push(SealedPiece { chunk: ChunkRef { address, t, plain_len }, stored_len });
+            let stored_bytes = reader.u64("stored bytes")?;
+            chunks.push(SealedPiece { chunk: ChunkRef { address, t, plain_len }, stored_bytes });
         }
         let count = reader.count(chunks.len(), "inline chunks of a part")?;
         let mut inline = Vec::with_capacity(count);
@@ -94,6 +116,6 @@ impl PartContent {
             inline.push(Bytes::copy_from_slice(reader.var(RECORD_BYTES_MAX, "inline chunk")?));
         }
         reader.finish()?;
-        Ok(PartContent { size_bytes, md5, plain_digest, chunks, inline, reserved: Vec::new() })
+        Ok(PartContent { size_bytes, md5, plain_digest, chunks, inline, may_meet, reserved: Vec::new() })
     }
 }

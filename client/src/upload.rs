@@ -43,7 +43,9 @@ pub struct ObjectWriter {
     recipe: Recipe,
     chunk_bytes: u32,
     chunker: Chunker,
-    reserved: Option<Reserved>,
+    /// memory for the plain text up to `reserved_to`
+    reserved: Option<Arc<Reserved>>,
+    reserved_to: u64,
     pushed_bytes: u64,
     expected_bytes: Option<u64>,
     /// whole chunks of a content that may yet stay small
@@ -62,6 +64,7 @@ impl ObjectWriter {
             chunk_bytes,
             chunker: Chunker::new(chunk_bytes),
             reserved: None,
+            reserved_to: 0,
             pushed_bytes: 0,
             expected_bytes: None,
             held: Vec::new(),
@@ -116,14 +119,7 @@ impl ObjectWriter {
         let chunks: Option<Vec<SealedPiece>> = self.pieces.into_iter().collect();
         let chunks = chunks.ok_or(Error::Lost { task: "a chunk" })?;
         let (md5, plain_digest) = self.hashes.finish().await;
-        Ok(PartContent {
-            size_bytes: self.pushed_bytes,
-            md5,
-            plain_digest,
-            chunks,
-            inline: Vec::new(),
-            reserved: Vec::new(),
-        })
+        Ok(PartContent::uploaded(self.pushed_bytes, md5, plain_digest, chunks, self.recipe.class != 0))
     }
 
     async fn finish_small(self) -> Result<PartContent> {
@@ -134,31 +130,47 @@ impl ObjectWriter {
             chunks.push(SealedPiece::new(chunk, bytes.len()));
             inline.push(Bytes::from(bytes));
         }
-        let (md5, plain_digest) = (whole.md5, whole.plain_digest);
-        Ok(PartContent { size_bytes: self.pushed_bytes, md5, plain_digest, chunks, inline, reserved })
+        let (size_bytes, may_meet) = (self.pushed_bytes, self.recipe.class != 0);
+        Ok(PartContent {
+            size_bytes,
+            md5: whole.md5,
+            plain_digest: whole.plain_digest,
+            chunks,
+            inline,
+            may_meet,
+            reserved,
+        })
     }
 
-    /// Before the first byte of a chunk, reserves all of it.
+    /// Before the first byte of a chunk, reserves all of it; before the very first byte, everything that may be held.
+    /// What is held is sent on its way first: nobody may hold memory that others need to finish while waiting for more.
     async fn reserve(&mut self, at: u64) -> Result<()> {
-        if self.reserved.is_none() {
-            let left = self.expected_bytes.map_or(u64::MAX, |expected| expected - at);
-            let chunk = left.min(self.chunk_bytes.into()) as usize;
-            self.reserved = Some(self.intake.budget.plain(chunk).await?);
-            if self.expected_bytes.is_some() {
-                self.chunker.expect(chunk);
-            }
+        if at < self.reserved_to {
+            return Ok(());
         }
+        self.dispatch_held().await?;
+        let left = self.expected_bytes.map_or(u64::MAX, |expected| expected - at);
+        let unit = if at == 0 { INLINE_PLAIN_BYTES_MAX.max(self.chunk_bytes.into()) } else { self.chunk_bytes.into() };
+        let bytes = left.min(unit);
+        self.reserved = Some(Arc::new(self.intake.budget.plain(usize::try_from(bytes).unwrap_or(usize::MAX)).await?));
+        self.reserved_to = at + bytes;
+        self.chunker.expect(usize::try_from(left).unwrap_or(usize::MAX));
         Ok(())
     }
 
     /// A chunk that ends at `end`: held while the content is small, else sent on its way with those held before it.
     async fn take(&mut self, bytes: Bytes, end: u64) -> Result<()> {
-        let reserved = self.reserved.take().ok_or(Error::Lost { task: "a reservation" })?;
-        self.held.push(PlainChunk { bytes, reserved: Arc::new(reserved) });
-        if end > INLINE_PLAIN_BYTES_MAX {
-            for chunk in std::mem::take(&mut self.held) {
-                self.dispatch(chunk).await?;
-            }
+        let reserved = self.reserved.clone().ok_or(Error::Lost { task: "a reservation" })?;
+        self.held.push(PlainChunk { bytes, reserved });
+        if end >= self.reserved_to {
+            self.reserved = None;
+        }
+        if end > INLINE_PLAIN_BYTES_MAX { self.dispatch_held().await } else { Ok(()) }
+    }
+
+    async fn dispatch_held(&mut self) -> Result<()> {
+        for chunk in std::mem::take(&mut self.held) {
+            self.dispatch(chunk).await?;
         }
         Ok(())
     }

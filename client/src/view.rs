@@ -20,7 +20,8 @@ use shosoin_protocol::entry::Entry;
 use shosoin_protocol::manifest::{BucketFacts, Summary};
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::{DeviceId, LogId, VersionId};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// Memory for rows that were read, in bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
@@ -49,26 +50,20 @@ pub struct View {
 }
 
 impl View {
-    /// Opens the view in `dir`. One that belongs to another ledger, has another format, or cannot be read is removed
-    /// and begun anew.
-    pub fn open(dir: &Path, log: LogId) -> Result<View> {
-        if let Ok(view) = View::open_files(dir) {
-            match view.position() {
-                Ok(Some(position)) if position.log == log => return Ok(view),
-                Ok(None) => return view.begin(log),
-                _ => tracing::warn!("the local view of names is of another ledger or format; it is rebuilt"),
-            }
+    /// Opens the view in `dir`, and says where it stands. One that belongs to another ledger, has another format, or
+    /// cannot be read is removed and begun anew; one that another process has open is left alone.
+    pub fn open(dir: &Path, log: LogId) -> Result<(View, PositionRow)> {
+        match View::open_files(dir).and_then(|view| Ok((view.position()?, view))) {
+            Ok((Some(position), view)) if position.log == log => return Ok((view, position)),
+            Ok((None, view)) => return view.begin(log),
+            Err(Error::View(fjall::Error::Locked)) => return Err(Error::View(fjall::Error::Locked)),
+            Ok(_) => tracing::warn!("the local view of names is of another ledger; it is rebuilt"),
+            Err(error) => tracing::warn!(%error, "the local view of names cannot be read; it is rebuilt"),
         }
-        let state = |path: &Path| {
-            let path = PathBuf::from(path);
-            move |source| Error::State { path, source }
-        };
         match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(state(dir)(error)),
-            _ => {}
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::State { path: dir.into(), source }),
+            _ => View::open_files(dir)?.begin(log),
         }
-        std::fs::create_dir_all(dir).map_err(state(dir))?;
-        View::open_files(dir)?.begin(log)
     }
 
     fn open_files(dir: &Path) -> Result<View> {
@@ -79,10 +74,10 @@ impl View {
         Ok(View { database, rows })
     }
 
-    fn begin(self, log: LogId) -> Result<View> {
+    fn begin(self, log: LogId) -> Result<(View, PositionRow)> {
         let start = PositionRow { log, frontier: Frontier::default(), checkpoint: String::new() };
         self.rows.insert(key::POSITION, start.encode()).map_err(Error::View)?;
-        Ok(self)
+        Ok((self, start))
     }
 
     /// Where the view stands; none before it was begun.

@@ -30,11 +30,6 @@ impl View {
         change.put(key::POSITION.to_vec(), position.encode());
         change.batch.commit().map_err(Error::View)
     }
-
-    /// Notes the signed head that proves where the view stands.
-    pub fn set_position(&self, position: &PositionRow) -> Result<()> {
-        self.rows.insert(key::POSITION, position.encode()).map_err(Error::View)
-    }
 }
 
 /// What all rows of one change have in common.
