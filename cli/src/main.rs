@@ -1,1 +1,57 @@
-fn main() {}
+//! `shosoin`: one binary, every role. A command parses its arguments, opens one side or both, does one thing, and
+//! prints text for people or, with `--json`, one line for programs. What can go wrong is in [`error`], and what it
+//! means to a script in [`exit`].
+//!
+//! Invariants
+//! - Answers go to stdout, everything else to stderr: a pipe sees only answers.
+//! - A passphrase or secret key comes from a file, a descriptor or a prompt, never from an argument or the environment.
+//! - The vault's folder and the hospital's are opened by one process at a time.
+
+mod args;
+mod commands;
+mod embedded;
+mod error;
+mod exit;
+mod files;
+mod hospital;
+mod lock;
+mod operator;
+mod output;
+mod passphrase;
+mod progress;
+mod session;
+mod stop;
+mod text;
+
+use args::Cli;
+use clap::Parser as _;
+use output::Output;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `SHOSOIN_LOG` says otherwise. The S3 library logs request bodies that it cannot parse, which
+/// may hold names, so it is silent.
+const LOG_FILTER: &str = "warn,s3s=off";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("SHOSOIN_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let output = Output::new(cli.json);
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli, output)));
+    match outcome {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            output.error(&error);
+            exit::code(error.kind())
+        }
+        Err(_) => exit::code(shosoin_protocol::ErrorKind::Bug),
+    }
+}
+
+fn run(cli: Cli, output: Output) -> error::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| error::Error::System { action: "start the runtime", source })?;
+    runtime.block_on(commands::run(cli.command, output))
+}

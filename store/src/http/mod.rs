@@ -9,6 +9,7 @@
 //!
 //! Not here: what the calls mean (`Vault`), their messages (`protocol::api`).
 
+pub mod admin;
 mod budget;
 mod reply;
 mod routes;

@@ -133,7 +133,8 @@ async fn consistency(State(api): State<Api>, Extension(hospital): Caller, uri: U
     Ok(reply::bytes(out.finish()))
 }
 
-fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+/// The query of a request, or why it is not one.
+pub(super) fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     match Query::try_from_uri(uri) {
         Ok(Query(query)) => Ok(query),
         Err(rejection) => Err(Refusal::new(ErrorKind::Invalid, "malformed", rejection.body_text())),

@@ -1,0 +1,147 @@
+//! `shosoin keyring`: the root of all keys, made once at the hospital and never sent anywhere.
+
+use crate::error::{Error, Result};
+use crate::files;
+use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
+use crate::output::Output;
+use crate::passphrase::PassphraseArgs;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use shosoin_keyring::Keyring;
+use shosoin_protocol::Suite;
+use std::path::PathBuf;
+
+/// Commands about the key file.
+#[derive(Debug, Subcommand)]
+pub enum KeyringCommand {
+    /// Make the secrets of a new hospital, sealed under a passphrase, and the enrolment file for the operator
+    #[command(after_help = "Example:\n  \
+        shosoin keyring init --dir ./hospital --passphrase-file ./passphrase \\\n    \
+        --vault-url https://vault.example:7443 --vault-pin 3f9a...")]
+    Init(InitArgs),
+    /// Show what others may know of the hospital: ids, fingerprint, pin
+    #[command(after_help = "Example:\n  shosoin keyring show --dir ./hospital --enrolment ./for-the-operator")]
+    Show(ShowArgs),
+}
+
+/// Which algorithms.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum SuiteArg {
+    /// BLAKE3, AES-256-GCM, Ed25519
+    #[default]
+    Default,
+    /// e-Government recommended algorithms only: SHA-256, AES-256-GCM, ECDSA P-256
+    Cryptrec,
+}
+
+impl From<SuiteArg> for Suite {
+    fn from(arg: SuiteArg) -> Self {
+        match arg {
+            SuiteArg::Default => Suite::Default,
+            SuiteArg::Cryptrec => Suite::Cryptrec,
+        }
+    }
+}
+
+/// Arguments of `keyring init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Folder of the hospital; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Algorithms, for good
+    #[arg(long, value_enum, default_value_t)]
+    suite: SuiteArg,
+    /// Where the vault is, remembered in gateway.toml
+    #[arg(long, value_name = "URL", requires = "vault_pin")]
+    vault_url: Option<String>,
+    /// SHA-256 of the vault's TLS key, in hex, remembered in gateway.toml
+    #[arg(long, value_name = "HEX", requires = "vault_url")]
+    vault_pin: Option<String>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Arguments of `keyring show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Folder of the hospital, or of a site made by `up`
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Write the enrolment to this file, which must not exist, for `shosoin hospital enrol`
+    #[arg(long, value_name = "FILE")]
+    enrolment: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Runs one of them.
+pub fn run(command: KeyringCommand, output: Output) -> Result<()> {
+    match command {
+        KeyringCommand::Init(args) => init(&args, output),
+        KeyringCommand::Show(args) => show(&args, output),
+    }
+}
+
+fn init(args: &InitArgs, output: Output) -> Result<()> {
+    let dir = HospitalDir::at(&args.dir);
+    if dir.keyring().exists() {
+        let why = "a key file is there; a hospital keeps its keys, so name another folder for another hospital";
+        return Err(Error::invalid(dir.keyring().display().to_string(), why));
+    }
+    let pin = args.vault_pin.as_deref().map(parse_pin).transpose()?.map(hex::encode);
+    let passphrase = args.passphrase.read_new()?;
+    let keyring = generate(&dir, args.suite.into())?;
+    dir.store_keyring(&keyring, &passphrase)?;
+    if args.vault_url.is_some() {
+        let config = GatewayConfig { vault_url: args.vault_url.clone(), vault_pin: pin, ..GatewayConfig::default() };
+        config.create(&dir)?;
+    }
+    describe(&dir, &keyring, output)?;
+    output.note(&format!(
+        "Give {} to the operator and compare the fingerprint with them by another way.\n\
+         Whoever loses the key file or the passphrase loses the records: keep copies of both, apart.",
+        dir.enrolment().display()
+    ));
+    Ok(())
+}
+
+fn show(args: &ShowArgs, output: Output) -> Result<()> {
+    let dir = match args.dir.join("hospital") {
+        half if half.is_dir() => HospitalDir::at(half),
+        _ => HospitalDir::at(&args.dir),
+    };
+    let keyring = dir.open_keyring(&args.passphrase)?;
+    if let Some(path) = &args.enrolment {
+        files::create(path, &keyring.enrolment())?;
+    }
+    describe(&dir, &keyring, output)
+}
+
+/// New secrets for the hospital of `dir`.
+pub fn generate(dir: &HospitalDir, suite: Suite) -> Result<Keyring> {
+    Keyring::generate(suite).map_err(Error::key_file("make", dir.keyring()))
+}
+
+fn describe(dir: &HospitalDir, keyring: &Keyring, output: Output) -> Result<()> {
+    let (hospital, device) = (keyring.hospital().to_string(), keyring.device_id().to_string());
+    let fingerprint = keyring.hospital_key().public().fingerprint();
+    let pin = hex::encode(keyring.tls_pin());
+    let suite = keyring.suite().code();
+    let answer = json!({
+        "hospital": hospital,
+        "suite": suite,
+        "fingerprint": fingerprint,
+        "device": device,
+        "tls_pin": pin,
+        "keyring": dir.keyring(),
+        "enrolment": dir.enrolment(),
+    });
+    output.answer(&answer, || {
+        format!(
+            "hospital     {hospital}\nsuite        {suite}\nfingerprint  {fingerprint}\n\
+             device       {device}\ntls pin      {pin}\nkey file     {}",
+            dir.keyring().display()
+        )
+    })
+}

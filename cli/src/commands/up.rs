@@ -1,0 +1,195 @@
+//! `shosoin up`: vault, hospital keyring and S3 gateway in one process. What is not there yet is made, what is there is
+//! opened, and the two halves talk through the same interface as over the network.
+//!
+//! `DIR/vault` is all that an operator would hold, `DIR/hospital` all that the hospital holds.
+
+use crate::commands::keyring::{SuiteArg, generate};
+use crate::commands::vault::init::parse_index;
+use crate::commands::vault::serve::AdminTask;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::hospital::HospitalDir;
+use crate::lock::Lock;
+use crate::operator;
+use crate::output::Output;
+use crate::passphrase::PassphraseArgs;
+use crate::session::Session;
+use crate::stop::Stop;
+use clap::Args;
+use serde_json::json;
+use shosoin_gateway::{GatewayOptions, NewCredentials, Role, UserStore};
+use shosoin_keyring::Keyring;
+use shosoin_store::{Code, Config, IndexKind, InitOptions, Vault, VolumeSpec};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Name of the access key that `up` makes and prints.
+const ADMIN: &str = "admin";
+/// Region that S3 clients sign for, unless another is asked for.
+pub const REGION: &str = "us-east-1";
+/// Random bytes of a passphrase that `up` makes.
+const PASSPHRASE_BYTES: usize = 32;
+
+/// Arguments of `up`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  shosoin up --dir ./site --s3 127.0.0.1:9000")]
+pub struct UpArgs {
+    /// Folder of the site; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Address the S3 gateway listens on; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    s3: SocketAddr,
+    /// Volumes of a new vault, all below the folder: a demonstration, not an archive [default: 6]
+    #[arg(long, value_name = "N")]
+    volumes: Option<usize>,
+    /// Code of a new vault: data and parity shards [default: 4+2]
+    #[arg(long, value_name = "K+M")]
+    code: Option<String>,
+    /// Database of a new vault's index: fjall or sled [default: fjall]
+    #[arg(long, value_parser = parse_index)]
+    index: Option<IndexKind>,
+    /// Algorithms of a new hospital, for good
+    #[arg(long, value_enum, default_value_t)]
+    suite: SuiteArg,
+    /// Region that S3 clients sign for
+    #[arg(long, default_value = REGION)]
+    region: String,
+    /// Domain under which buckets are host names, as in BUCKET.DOMAIN
+    #[arg(long)]
+    domain: Option<String>,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Opens both halves, serves S3, drains and closes.
+pub async fn run(args: UpArgs, output: Output) -> Result<()> {
+    let stop = Stop::listen()?;
+    let hospital = HospitalDir::at(args.dir.join("hospital"));
+    files::create_dir(hospital.root())?;
+    let lock = Lock::take(hospital.root())?;
+    let keyring = open_or_make_keyring(&hospital, &args)?;
+    let vault_dir = args.dir.join("vault");
+    let vault = open_or_make_vault(&vault_dir, &args).await?;
+    let admin = AdminTask::start(&vault, &vault_dir);
+    let session = Session::embedded(vault.clone(), keyring, hospital.root(), lock).await?;
+    let served = serve(&session, &hospital, &args, stop, output).await;
+    admin.stop().await;
+    session.finish(served).await?;
+    output.answer(&operator::closed(vault.counters()), || "closed".to_owned())
+}
+
+async fn serve(session: &Session, hospital: &HospitalDir, args: &UpArgs, stop: Stop, output: Output) -> Result<()> {
+    let keyring = session.client.keyring();
+    let credentials = admin_credentials(keyring, hospital)?;
+    let options = GatewayOptions {
+        listen: args.s3,
+        state_dir: hospital.root().to_owned(),
+        region: args.region.clone(),
+        domain: args.domain.clone(),
+    };
+    let gateway = shosoin_gateway::serve(session.client.clone(), options, stop.asked()).await;
+    let gateway = gateway.map_err(Error::gateway(format!("serve S3 on {}", args.s3)))?;
+    announce(gateway.addr, &credentials, keyring, args, output)?;
+    gateway.finished().await;
+    Ok(())
+}
+
+fn announce(
+    address: SocketAddr,
+    credentials: &NewCredentials,
+    keyring: &Keyring,
+    args: &UpArgs,
+    output: Output,
+) -> Result<()> {
+    let (endpoint, hospital) = (format!("http://{address}"), keyring.hospital().to_string());
+    let answer = json!({
+        "s3_endpoint": endpoint,
+        "access_key_id": credentials.user.access_key_id,
+        "secret_access_key": credentials.secret_access_key.expose(),
+        "region": args.region,
+        "hospital": hospital,
+        "pid": std::process::id(),
+    });
+    output.answer(&answer, || {
+        format!(
+            "s3 endpoint        {endpoint}\naccess key id      {}\nsecret access key  {}\nregion             {}\n\
+             hospital           {hospital}\nThe volumes share one device: a demonstration, not an archive. Ctrl-C stops it.",
+            credentials.user.access_key_id, credentials.secret_access_key.expose(), args.region
+        )
+    })
+}
+
+/// The keyring of the site. A new one is sealed under the passphrase the arguments give, or under a random one that is
+/// kept beside it: convenient for a demonstration, and no protection from whoever reads the folder.
+fn open_or_make_keyring(hospital: &HospitalDir, args: &UpArgs) -> Result<Keyring> {
+    if hospital.keyring().exists() {
+        return hospital.open_keyring(&args.passphrase);
+    }
+    let passphrase = match args.passphrase.is_given() {
+        true => args.passphrase.read_new()?,
+        false => make_passphrase(&hospital.passphrase())?,
+    };
+    let keyring = generate(hospital, args.suite.into())?;
+    hospital.store_keyring(&keyring, &passphrase)?;
+    Ok(keyring)
+}
+
+fn make_passphrase(path: &Path) -> Result<Zeroizing<String>> {
+    if let Some(text) = files::read(path)? {
+        return Ok(Zeroizing::new(String::from_utf8_lossy(&text).trim_end().to_owned()));
+    }
+    let mut random = Zeroizing::new([0; PASSPHRASE_BYTES]);
+    getrandom::fill(&mut *random)
+        .map_err(|error| Error::System { action: "get random numbers", source: std::io::Error::other(error) })?;
+    let passphrase = Zeroizing::new(hex::encode(*random));
+    files::create(path, passphrase.as_bytes())?;
+    Ok(passphrase)
+}
+
+async fn open_or_make_vault(dir: &Path, args: &UpArgs) -> Result<Vault> {
+    match dir.join(shosoin_store::config::FILE).exists() {
+        true => refuse_other_shape(dir, args)?,
+        false => {
+            let volumes = args.volumes.unwrap_or(6);
+            let code = args.code.as_deref().unwrap_or("4+2");
+            let options = InitOptions {
+                volumes: (1..=volumes).map(|number| VolumeSpec::at(format!("volumes/v{number:02}"))).collect(),
+                code: Code::parse(code).map_err(|error| Error::invalid("--code", error.to_string()))?,
+                demo: true,
+                index: args.index.unwrap_or_default(),
+                listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            };
+            Vault::init(dir, options).await.map_err(Error::vault(format!("make vault {}", dir.display())))?;
+        }
+    }
+    operator::open(dir).await
+}
+
+/// Volumes, code and index are decided when a vault is made; asking for others later is a mistake, not a wish.
+fn refuse_other_shape(dir: &Path, args: &UpArgs) -> Result<()> {
+    let config = Config::load(dir).map_err(Error::vault(format!("open vault {}", dir.display())))?;
+    let differs =
+        |what: &str, has: String| Err(Error::invalid(what, format!("the vault in {} has {has}", dir.display())));
+    match args {
+        UpArgs { volumes: Some(volumes), .. } if *volumes != config.volumes.len() => {
+            differs("--volumes", config.volumes.len().to_string())
+        }
+        UpArgs { code: Some(code), .. } if *code != config.code => differs("--code", config.code),
+        UpArgs { index: Some(index), .. } if *index != config.index => {
+            differs("--index", format!("{:?}", config.index))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The access key that `up` prints: the same at every start, and made anew if somebody removed it.
+fn admin_credentials(keyring: &Keyring, hospital: &HospitalDir) -> Result<NewCredentials> {
+    let users = UserStore::at(hospital.root());
+    let credentials = match users.credentials(keyring, ADMIN) {
+        Err(shosoin_gateway::Error::NoUser { .. }) => users.add(keyring, ADMIN, Role::Admin, None),
+        known => known,
+    };
+    credentials.map_err(Error::gateway("read the access key of this site"))
+}

@@ -1,0 +1,73 @@
+//! A vault in the same process as its client: the transport of `up`. Each call is one call, without a wire.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use shosoin_client::{Error, Result, Transport};
+use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
+use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, VersionId};
+use shosoin_store::Vault;
+
+/// An open vault, as one hospital sees it.
+pub struct Embedded {
+    vault: Vault,
+    hospital: HospitalId,
+}
+
+impl Embedded {
+    /// The vault as `hospital` sees it.
+    pub fn new(vault: Vault, hospital: HospitalId) -> Self {
+        Embedded { vault, hospital }
+    }
+}
+
+/// The answer as it would come over the wire.
+fn told<T>(answer: shosoin_store::Result<T>) -> Result<T> {
+    answer.map_err(|error| Error::Vault(error.problem()))
+}
+
+#[async_trait]
+impl Transport for Embedded {
+    async fn hello(&self) -> Result<Hello> {
+        told(self.vault.hello(self.hospital).await)
+    }
+
+    async fn missing(&self, addresses: &[Address]) -> Result<Vec<bool>> {
+        told(self.vault.missing(self.hospital, addresses).await)
+    }
+
+    async fn put_chunk(&self, address: Address, bytes: Bytes) -> Result<()> {
+        told(self.vault.put_chunk(self.hospital, address, bytes).await)
+    }
+
+    async fn deposit(&self, batch: &DepositBatch) -> Result<DepositReplies> {
+        told(self.vault.deposit(self.hospital, batch.clone()).await)
+    }
+
+    async fn record(&self, address: Address) -> Result<Bytes> {
+        told(self.vault.record(self.hospital, address).await)
+    }
+
+    async fn version(&self, version: VersionId) -> Result<VersionReply> {
+        told(self.vault.version(self.hospital, version).await)
+    }
+
+    async fn name(&self, token: NameToken) -> Result<VersionReply> {
+        told(self.vault.name(self.hospital, token).await)
+    }
+
+    async fn device(&self, device: DeviceId) -> Result<DeviceReply> {
+        told(self.vault.device(self.hospital, device).await)
+    }
+
+    async fn checkpoint(&self) -> Result<String> {
+        told(self.vault.checkpoint(self.hospital).await)
+    }
+
+    async fn log_entries(&self, from: u64, count: u32) -> Result<LogPage> {
+        told(self.vault.log_entries(self.hospital, from, count).await)
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Digest>> {
+        told(self.vault.consistency(self.hospital, from, to).await)
+    }
+}

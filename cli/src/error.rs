@@ -1,0 +1,257 @@
+//! Why a command failed, and what a person can do about it: what failed, on what, why, what is still safe, what next.
+
+use shosoin_protocol::ErrorKind;
+use shosoin_protocol::api::{Problem, code};
+use std::error::Error as _;
+use std::path::{Path, PathBuf};
+
+/// Result of every command.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed command. `task` says what was being done, as in "get ct-0001.dcm from bucket records".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The hospital side failed, or the vault said no to it.
+    #[error("cannot {task}")]
+    Client {
+        /// what was being done
+        task: String,
+        /// why it failed
+        #[source]
+        source: Box<shosoin_client::Error>,
+    },
+    /// The vault failed.
+    #[error("cannot {task}")]
+    Vault {
+        /// what was being done
+        task: String,
+        /// why it failed
+        #[source]
+        source: Box<shosoin_store::Error>,
+    },
+    /// The process that serves the vault said no.
+    #[error("cannot {task}: {}", problem.message)]
+    Served {
+        /// what was being done
+        task: &'static str,
+        /// what it said
+        problem: Problem,
+    },
+    /// The gateway failed.
+    #[error("cannot {task}")]
+    Gateway {
+        /// what was being done
+        task: String,
+        /// why it failed
+        #[source]
+        source: shosoin_gateway::Error,
+    },
+    /// The key file does not open, or cannot be made.
+    #[error("cannot {action} key file {}", path.display())]
+    KeyFile {
+        /// what was tried
+        action: &'static str,
+        /// which file
+        path: PathBuf,
+        /// why it failed
+        #[source]
+        source: Box<shosoin_keyring::Error>,
+    },
+    /// There is no key file there.
+    #[error("there is no key file at {}", path.display())]
+    NoKeyFile {
+        /// where it was looked for
+        path: PathBuf,
+    },
+    /// A file of ours could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// what was tried
+        action: &'static str,
+        /// which file
+        path: PathBuf,
+        /// why it failed
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system refused something that is not about a file.
+    #[error("cannot {action}")]
+    System {
+        /// what was tried
+        action: &'static str,
+        /// why it failed
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process has the folder open.
+    #[error("{} is in use by process {pid}", path.display())]
+    InUse {
+        /// which folder
+        path: PathBuf,
+        /// who has it, as far as its lock file says
+        pid: String,
+    },
+    /// An argument or a line of a configuration cannot be.
+    #[error("{what} is not valid: {why}")]
+    Invalid {
+        /// argument or field
+        what: String,
+        /// the rule it breaks, and what would be right
+        why: String,
+    },
+    /// Nobody confirmed, or confirmed something else.
+    #[error("{what} was not confirmed: {why}")]
+    NotConfirmed {
+        /// what was to be confirmed
+        what: &'static str,
+        /// what was missing or different
+        why: String,
+    },
+    /// Something that was asked about is not there.
+    #[error("{what} {name} does not exist")]
+    NotFound {
+        /// what kind of thing
+        what: &'static str,
+        /// which one
+        name: String,
+    },
+    /// The report was printed, and says that stored data is wrong or gone.
+    #[error("{count} {what}: see the report")]
+    Damage {
+        /// how many
+        count: u64,
+        /// of what
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// A failure of the hospital side during `task`.
+    pub fn client(task: impl Into<String>) -> impl FnOnce(shosoin_client::Error) -> Self {
+        move |source| Error::Client { task: task.into(), source: Box::new(source) }
+    }
+
+    /// A failure of the vault during `task`.
+    pub fn vault(task: impl Into<String>) -> impl FnOnce(shosoin_store::Error) -> Self {
+        move |source| Error::Vault { task: task.into(), source: Box::new(source) }
+    }
+
+    /// A failure of the gateway during `task`.
+    pub fn gateway(task: impl Into<String>) -> impl FnOnce(shosoin_gateway::Error) -> Self {
+        move |source| Error::Gateway { task: task.into(), source }
+    }
+
+    /// A failure to do `action` to the key file at `path`.
+    pub fn key_file(action: &'static str, path: &Path) -> impl FnOnce(shosoin_keyring::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Error::KeyFile { action, path, source: Box::new(source) }
+    }
+
+    /// A failure to do `action` to the file at `path`.
+    pub fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Error::File { action, path: path.into(), source }
+    }
+
+    /// An argument that breaks a rule.
+    pub fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Error::Invalid { what: what.into(), why: why.into() }
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Client { source, .. } => source.kind(),
+            Error::Vault { source, .. } => source.kind(),
+            Error::Served { problem, .. } => problem.kind(),
+            Error::Gateway { source, .. } => source.kind(),
+            Error::KeyFile { source, .. } => source.kind(),
+            Error::NoKeyFile { .. } | Error::NotFound { .. } => ErrorKind::NotFound,
+            Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            Error::File { .. } | Error::System { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
+            Error::Invalid { .. } => ErrorKind::Invalid,
+            Error::NotConfirmed { .. } => ErrorKind::Refused,
+            Error::Damage { .. } => ErrorKind::Damaged,
+        }
+    }
+
+    /// This error and its causes, outermost first.
+    pub fn clauses(&self) -> Vec<String> {
+        let mut clauses = vec![self.to_string()];
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            clauses.push(error.to_string());
+            cause = error.source();
+        }
+        clauses.dedup();
+        clauses
+    }
+
+    /// What is still safe, and what to do next.
+    pub fn advice(&self) -> (&'static str, &'static str) {
+        match self {
+            Error::Client { source, .. } => client_advice(source).unwrap_or_else(|| kind_advice(self.kind())),
+            Error::KeyFile { source, .. } if matches!(**source, shosoin_keyring::Error::WrongPassphrase) => (
+                "the key file is intact and nothing was changed",
+                "try the passphrase again; neither the key file nor the operator can bring it back",
+            ),
+            Error::KeyFile { source, .. } if matches!(**source, shosoin_keyring::Error::ForeignKeyFile) => NO_KEY_FILE,
+            Error::NoKeyFile { .. } => NO_KEY_FILE,
+            Error::InUse { .. } => (
+                "nothing was changed",
+                "stop that process first (SIGTERM lets it finish), or use another folder with --state",
+            ),
+            Error::Vault { source, .. } if matches!(**source, shosoin_store::Error::InUse { .. }) => {
+                ("nothing was changed", "stop the process that serves this vault first (SIGTERM lets it finish)")
+            }
+            _ => kind_advice(self.kind()),
+        }
+    }
+}
+
+/// Advice where a key file should be.
+const NO_KEY_FILE: (&str, &str) = (
+    "nothing was changed",
+    "name the hospital's folder with --dir or its key file with --keyring; `shosoin keyring init` makes a new one",
+);
+
+/// Advice for failures that have their own; the rest follow their kind.
+fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'static str)> {
+    use shosoin_client::Error::{Head, Unreachable, WrongVault};
+    match error {
+        WrongVault { .. } => Some((
+            "nothing was sent to it",
+            "ask the operator for the vault's pin over a channel you trust, and change --vault-pin only if they confirm it",
+        )),
+        Unreachable { .. } => Some((
+            "everything that was acknowledged is in the vault; what was not may or may not be",
+            "check address, port and network, and that `shosoin vault serve` runs there; then run the command again",
+        )),
+        Head { .. } => Some((
+            "the remembered head is kept, and nothing more will be read or written",
+            "keep the state folder as evidence and ask the operator: a vault restored from an old copy looks like this too",
+        )),
+        error if error.is_problem(code::UNKNOWN_HOSPITAL) => Some((
+            "nothing was changed",
+            "give the operator the file `shosoin keyring show --enrolment FILE` writes, for `shosoin hospital enrol`",
+        )),
+        error if error.is_problem(code::CLOCK_SKEW) => {
+            Some(("nothing was changed", "set this machine's clock, then run the command again"))
+        }
+        _ => None,
+    }
+}
+
+fn kind_advice(kind: ErrorKind) -> (&'static str, &'static str) {
+    match kind {
+        ErrorKind::NotFound => ("nothing was changed", "check the spelling; `shosoin ls` shows what there is"),
+        ErrorKind::Refused => ("nothing was changed", "the rule that forbids it is named above"),
+        ErrorKind::Invalid => ("nothing was changed", "correct it and run the command again; --help has an example"),
+        ErrorKind::Damaged => (
+            "every other record, and what was proved before",
+            "keep the folders as they are and run `shosoin vault check` at the operator's",
+        ),
+        ErrorKind::Unavailable => ("everything that was acknowledged", "run the command again a little later"),
+        ErrorKind::Unsupported => ("nothing was changed", "use a newer release of shosoin"),
+        ErrorKind::Bug => ("everything that was acknowledged", "please report this, with what was printed"),
+    }
+}

@@ -1,0 +1,178 @@
+//! The hospital's folder: key file, enrolment, passphrase of a demonstration, and how its vault is reached.
+
+use crate::args::SiteArgs;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::passphrase::PassphraseArgs;
+use serde::{Deserialize, Serialize};
+use shosoin_keyring::{Argon2Params, Keyring, keyfile};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Form of `gateway.toml` that this release reads.
+const FORM: u32 = 1;
+
+/// Paths of one hospital's folder.
+#[derive(Debug, Clone)]
+pub struct HospitalDir {
+    root: PathBuf,
+    keyring: PathBuf,
+}
+
+impl HospitalDir {
+    /// The folder at `root` with its usual files.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        HospitalDir { keyring: root.join("keyring"), root }
+    }
+
+    /// The folder that the arguments name: a hospital's, or the hospital's half of a site made by `up`.
+    pub fn of(args: &SiteArgs) -> Result<Self> {
+        let root = match (&args.dir, &args.keyring) {
+            (Some(dir), _) if dir.join("hospital").is_dir() => dir.join("hospital"),
+            (Some(dir), _) => dir.clone(),
+            (None, Some(keyring)) => keyring.parent().map(Path::to_owned).unwrap_or_default(),
+            (None, None) => {
+                return Err(Error::invalid("--dir", "name the hospital's folder, or its key file with --keyring"));
+            }
+        };
+        let usual = HospitalDir::at(root);
+        Ok(HospitalDir { keyring: args.keyring.clone().unwrap_or(usual.keyring), ..usual })
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The key file.
+    pub fn keyring(&self) -> &Path {
+        &self.keyring
+    }
+
+    /// The passphrase file that `up` makes, where it does.
+    pub fn passphrase(&self) -> PathBuf {
+        self.root.join("passphrase")
+    }
+
+    /// What the operator is handed.
+    pub fn enrolment(&self) -> PathBuf {
+        self.root.join("enrolment")
+    }
+
+    /// How the vault is reached.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("gateway.toml")
+    }
+
+    /// Opens the key file.
+    pub fn open_keyring(&self, passphrase: &PassphraseArgs) -> Result<Keyring> {
+        let Some(bytes) = files::read(&self.keyring)? else {
+            return Err(Error::NoKeyFile { path: self.keyring.clone() });
+        };
+        let passphrase = passphrase.read(&self.passphrase())?;
+        keyfile::open(&bytes, passphrase.as_bytes()).map_err(|source| Error::KeyFile {
+            action: "open",
+            path: self.keyring.clone(),
+            source,
+        })
+    }
+
+    /// Stores a new keyring under `passphrase`, and the enrolment for the operator beside it.
+    pub fn store_keyring(&self, keyring: &Keyring, passphrase: &str) -> Result<()> {
+        files::create_dir(&self.root)?;
+        let sealed = keyfile::seal(keyring, passphrase.as_bytes(), Argon2Params::default());
+        let bytes = sealed.map_err(Error::key_file("make", &self.keyring))?;
+        files::create(&self.keyring, &bytes)?;
+        files::create(&self.enrolment(), &keyring.enrolment())
+    }
+}
+
+/// `gateway.toml`: unknown fields are refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// form of this file
+    pub form: u32,
+    /// where the vault is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vault_url: Option<String>,
+    /// pin of the vault's TLS key, in hex
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vault_pin: Option<String>,
+    /// address the S3 gateway listens on
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// region that S3 clients sign for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// domain under which buckets are host names
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        GatewayConfig { form: FORM, vault_url: None, vault_pin: None, listen: None, region: None, domain: None }
+    }
+}
+
+impl GatewayConfig {
+    /// Reads the file of a hospital's folder; without one, nothing is set.
+    pub fn load(dir: &HospitalDir) -> Result<Self> {
+        let path = dir.config();
+        let Some(bytes) = files::read(&path)? else { return Ok(GatewayConfig::default()) };
+        let refuse = |why: String| Error::invalid(path.display().to_string(), why);
+        let text = String::from_utf8(bytes).map_err(|_| refuse("it is not text".to_owned()))?;
+        let config: GatewayConfig = toml::from_str(&text).map_err(|error| refuse(error.message().to_owned()))?;
+        match config.form {
+            FORM => Ok(config),
+            form => Err(refuse(format!("its form is {form}, this release reads form {FORM}"))),
+        }
+    }
+
+    /// Writes the file of a hospital's folder, which must not have one.
+    pub fn create(&self, dir: &HospitalDir) -> Result<()> {
+        let text = toml::to_string(self).map_err(|error| Error::invalid("gateway.toml", error.to_string()))?;
+        files::create(&dir.config(), text.as_bytes())
+    }
+}
+
+/// A pin from its 64 hex digits; spaces and colons between them are ignored, as people copy them.
+pub fn parse_pin(text: &str) -> Result<[u8; 32]> {
+    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':')).collect();
+    let mut pin = [0; 32];
+    match hex::decode_to_slice(digits, &mut pin) {
+        Ok(()) => Ok(pin),
+        Err(_) => {
+            Err(Error::invalid("pin", "it must be 64 hex digits, as `shosoin vault init` and `vault status` print it"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_read_as_people_copy_it() {
+        let pin = [0xAB; 32];
+        assert_eq!(parse_pin(&hex::encode(pin)).unwrap(), pin);
+        assert_eq!(parse_pin(&["AB"; 32].join(":")).unwrap(), pin);
+        assert!(parse_pin("abcd").is_err());
+    }
+
+    #[test]
+    fn a_configuration_with_an_unknown_field_or_a_newer_form_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = HospitalDir::at(dir.path());
+        files::create_dir(dir.root()).unwrap();
+        for text in ["form = 1\nvault_urll = \"x\"", "form = 2", "vault_url = 1"] {
+            std::fs::write(dir.config(), text).unwrap();
+            assert!(matches!(GatewayConfig::load(&dir), Err(Error::Invalid { .. })), "{text}");
+        }
+        std::fs::remove_file(dir.config()).unwrap();
+        GatewayConfig { region: Some("jp-east".to_owned()), ..GatewayConfig::default() }.create(&dir).unwrap();
+        assert_eq!(GatewayConfig::load(&dir).unwrap().region.as_deref(), Some("jp-east"));
+    }
+}

@@ -1,0 +1,90 @@
+//! An open client for one command: over the network, or over the vault of a site made by `up` in this very process.
+
+use crate::args::SiteArgs;
+use crate::embedded::Embedded;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
+use crate::lock::Lock;
+use shosoin_client::{Client, ClientOptions, HttpOptions, HttpTransport, Transport};
+use shosoin_keyring::Keyring;
+use shosoin_store::{OpenOptions, Vault};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A client, and the vault where it is in this process. Both are ours alone until [`close`](Self::close).
+pub struct Session {
+    /// the hospital's side
+    pub client: Client,
+    /// the operator's side, if it is here
+    pub vault: Option<Vault>,
+    _lock: Lock,
+}
+
+impl Session {
+    /// Opens what the arguments name.
+    pub async fn open(args: &SiteArgs) -> Result<Session> {
+        let hospital = HospitalDir::of(args)?;
+        let keyring = hospital.open_keyring(&args.passphrase)?;
+        let state = args.state.clone().unwrap_or_else(|| hospital.root().to_owned());
+        files::create_dir(&state)?;
+        let lock = Lock::take(&state)?;
+        match embedded_vault(args) {
+            Some(dir) => {
+                let vault = Vault::open(&dir, OpenOptions::default()).await;
+                let vault = vault.map_err(Error::vault(format!("open vault {}", dir.display())))?;
+                Session::embedded(vault, keyring, &state, lock).await
+            }
+            None => {
+                let transport = connect(args, &hospital, &keyring)?;
+                let client = open_client(&state, keyring, Arc::new(transport)).await?;
+                Ok(Session { client, vault: None, _lock: lock })
+            }
+        }
+    }
+
+    /// Joins a vault in this process with a hospital that it knows or now enrols.
+    pub async fn embedded(vault: Vault, keyring: Keyring, state: &Path, lock: Lock) -> Result<Session> {
+        let hospital = vault.enrol(&keyring.enrolment()).map_err(Error::vault("enrol the hospital of this site"))?;
+        let transport = Embedded::new(vault.clone(), hospital);
+        let client = open_client(state, keyring, Arc::new(transport)).await?;
+        Ok(Session { client, vault: Some(vault), _lock: lock })
+    }
+
+    /// Finishes what is under way on both sides.
+    pub async fn close(self) -> Result<()> {
+        let client = self.client.close().await.map_err(Error::client("close the hospital's state"));
+        let vault = match &self.vault {
+            Some(vault) => vault.close().await.map_err(Error::vault("close the vault")),
+            None => Ok(()),
+        };
+        client.and(vault)
+    }
+
+    /// Closes after a command, whose own failure comes first.
+    pub async fn finish<T>(self, outcome: Result<T>) -> Result<T> {
+        let closed = self.close().await;
+        let value = outcome?;
+        closed.map(|()| value)
+    }
+}
+
+/// The vault's folder, if the arguments name a site made by `up` and no other vault.
+fn embedded_vault(args: &SiteArgs) -> Option<PathBuf> {
+    let dir = args.dir.as_ref()?.join("vault");
+    (args.vault_url.is_none() && dir.is_dir()).then_some(dir)
+}
+
+fn connect(args: &SiteArgs, hospital: &HospitalDir, keyring: &Keyring) -> Result<HttpTransport> {
+    let config = GatewayConfig::load(hospital)?;
+    let missing = |what: &str| Error::invalid(what, format!("give it, or set it in {}", hospital.config().display()));
+    let url = args.vault_url.clone().or(config.vault_url).ok_or_else(|| missing("--vault-url"))?;
+    let pin = args.vault_pin.clone().or(config.vault_pin).ok_or_else(|| missing("--vault-pin"))?;
+    let options = HttpOptions::new(&url, parse_pin(&pin)?, keyring.tls_certificate_der(), keyring.tls_key_der());
+    HttpTransport::new(options).map_err(Error::client(format!("prepare to reach the vault at {url}")))
+}
+
+async fn open_client(state: &Path, keyring: Keyring, transport: Arc<dyn Transport>) -> Result<Client> {
+    let client = Client::open(ClientOptions::new(state), keyring, transport).await;
+    client.map_err(Error::client("open the hospital's side"))
+}

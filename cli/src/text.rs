@@ -1,0 +1,55 @@
+//! Numbers and times as people read them.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Bytes with a unit, as in `4.0 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut size = count as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{count} B"),
+        _ => format!("{size:.1} {}", UNITS[unit]),
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339 text, to the second.
+pub fn time(at_ms: u64) -> String {
+    let seconds = i64::try_from(at_ms / 1000).unwrap_or(i64::MAX);
+    let at = OffsetDateTime::from_unix_timestamp(seconds).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"))
+}
+
+/// Milliseconds since 1970 of a day or moment, as in `2026-04-01` or `2026-04-01T09:00:00+09:00`.
+pub fn parse_time(text: &str) -> Option<u64> {
+    let moment = match text.contains('T') {
+        true => OffsetDateTime::parse(text, &Rfc3339),
+        false => OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339),
+    };
+    u64::try_from(moment.ok()?.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    u64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_read_as_people_write_them() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(4 << 20), "4.0 MiB");
+        assert_eq!(time(1_000), "1970-01-01T00:00:01Z");
+        assert_eq!(parse_time("1970-01-02"), Some(86_400_000));
+        assert_eq!(parse_time("1970-01-01T09:00:00+09:00"), Some(0));
+        assert_eq!(parse_time("tomorrow"), None);
+    }
+}

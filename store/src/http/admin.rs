@@ -1,0 +1,84 @@
+//! Administration of an open vault over a Unix socket in its folder: whoever may open the socket may run the vault, so
+//! the file system decides, and nothing here leaves the machine.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`](crate::Status) as JSON |
+//! | `POST /v1/check?every_unit=` | | [`CheckReport`](crate::CheckReport) as JSON |
+//! | `POST /v1/hospitals` | enrolment | `{"hospital": id}` |
+
+use super::reply::{self, Reply};
+use super::routes::parse_query;
+use crate::{CheckOptions, Error, Result, Vault};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::Uri;
+use serde::Deserialize;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixListener;
+
+/// Where the socket of the vault in `dir` is.
+pub fn socket_path(dir: &Path) -> PathBuf {
+    dir.join("admin.sock")
+}
+
+/// An administration socket that listens; [`run`](Self::run) answers.
+pub struct Admin {
+    listener: UnixListener,
+    path: PathBuf,
+    router: Router,
+}
+
+impl Admin {
+    /// Listens in the folder of a vault that is open here. A socket left by a process that was killed is replaced: the
+    /// vault's lock says that nobody uses it.
+    pub fn bind(vault: &Vault, dir: &Path) -> Result<Admin> {
+        let path = socket_path(dir);
+        let failed = |source| Error::Io { action: "listen on", path: socket_path(dir), source };
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        let router = Router::new()
+            .route("/v1/status", get(status))
+            .route("/v1/check", post(check))
+            .route("/v1/hospitals", post(enrol))
+            .with_state(vault.clone());
+        Ok(Admin { listener, path, router })
+    }
+
+    /// Answers until `shutdown` is ready.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) {
+        let served = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown).await;
+        if let Err(error) = served {
+            tracing::warn!(%error, "the administration socket failed");
+        }
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn status(State(vault): State<Vault>) -> Reply {
+    Ok(reply::json(&vault.status().await?))
+}
+
+/// How deep to look.
+#[derive(Deserialize)]
+struct CheckQuery {
+    every_unit: bool,
+}
+
+async fn check(State(vault): State<Vault>, uri: Uri) -> Reply {
+    let query: CheckQuery = parse_query(&uri)?;
+    Ok(reply::json(&vault.check(CheckOptions { every_unit: query.every_unit }).await?))
+}
+
+async fn enrol(State(vault): State<Vault>, enrolment: Bytes) -> Reply {
+    let hospital = vault.enrol(&enrolment)?;
+    Ok(reply::json(&serde_json::json!({ "hospital": hospital.to_string() })))
+}
