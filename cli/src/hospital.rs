@@ -71,11 +71,7 @@ impl HospitalDir {
             return Err(Error::NoKeyFile { path: self.keyring.clone() });
         };
         let passphrase = passphrase.read(&self.passphrase())?;
-        keyfile::open(&bytes, passphrase.as_bytes()).map_err(|source| Error::KeyFile {
-            action: "open",
-            path: self.keyring.clone(),
-            source,
-        })
+        keyfile::open(&bytes, passphrase.as_bytes()).map_err(Error::key_file("open", &self.keyring))
     }
 
     /// Stores a new keyring under `passphrase`, and the enrolment for the operator beside it.
