@@ -553,14 +553,16 @@ fn read_chunks(reader: &mut Reader<'_>, limit: usize) -> Result<Vec<ChunkRef>> {
     Ok(chunks)
 }
 
-fn write_pairs(out: &mut Writer, pairs: &Pairs) {
+/// Writes names and values.
+pub fn write_pairs(out: &mut Writer, pairs: &Pairs) {
     out.count(pairs.len());
     for (name, value) in pairs {
         out.var(name.as_bytes()).var(value.as_bytes());
     }
 }
 
-fn read_pairs(reader: &mut Reader<'_>, limit: usize, limit_bytes: usize, what: &'static str) -> Result<Pairs> {
+/// Reads what [`write_pairs`] wrote: at most `limit` pairs of `limit_bytes` together, ascending, each name once.
+pub fn read_pairs(reader: &mut Reader<'_>, limit: usize, limit_bytes: usize, what: &'static str) -> Result<Pairs> {
     let count = reader.count(limit, what)?;
     let (mut pairs, mut bytes): (Pairs, usize) = (Vec::with_capacity(count), 0);
     for _ in 0..count {
