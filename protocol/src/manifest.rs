@@ -582,7 +582,8 @@ pub fn read_pairs(reader: &mut Reader<'_>, limit: usize, limit_bytes: usize, wha
     Ok(pairs)
 }
 
-fn write_checksum(out: &mut Writer, checksum: Option<&Checksum>) {
+/// Writes a checksum or its absence.
+pub fn write_checksum(out: &mut Writer, checksum: Option<&Checksum>) {
     match checksum {
         None => {
             out.u8(0);
@@ -593,7 +594,8 @@ fn write_checksum(out: &mut Writer, checksum: Option<&Checksum>) {
     }
 }
 
-fn read_checksum(reader: &mut Reader<'_>) -> Result<Option<Checksum>> {
+/// Reads what [`write_checksum`] wrote.
+pub fn read_checksum(reader: &mut Reader<'_>) -> Result<Option<Checksum>> {
     let algorithm = match reader.u8("checksum algorithm")? {
         0 => return Ok(None),
         code => ChecksumAlgorithm::from_code(code)?,
