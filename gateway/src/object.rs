@@ -1,0 +1,164 @@
+//! Objects: put, get, head.
+
+use crate::checksum::{self, Declared, answer_in, declared_in};
+use crate::conditions::{self, Conditions, Verdict};
+use crate::headers::{answer_headers, system_headers, user_metadata};
+use crate::receive::{announced, receive};
+use crate::s3::{Found, Gateway, shown_version};
+use crate::span::Span;
+use crate::unsupported::refuse_options;
+use crate::{list, policy, reply, tagging};
+use futures::TryStreamExt;
+use http_body_util::StreamBody;
+use s3s::dto::*;
+use s3s::{Body, S3Request, S3Response, S3Result};
+use shosoin_client::{NewObject, OpenObject, Part};
+use shosoin_protocol::manifest::{Checksum as KeptChecksum, ObjectFacts};
+
+/// Header by which SDKs name the algorithm of the checksum they send.
+const SDK_ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
+
+/// `PutObject`: the answer is given when the record is durable.
+pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
+    let S3Request { mut input, headers, trailing_headers, .. } = request;
+    refuse_options!(input);
+    let bucket = gateway.bucket(&input.bucket)?;
+    let declared =
+        declared(&headers, input.content_md5.as_deref(), declared_in!(input)?, input.checksum_algorithm.as_ref())?;
+    let mut new = NewObject {
+        bucket: input.bucket.clone(),
+        name: input.key.clone(),
+        headers: system_headers!(input)?,
+        metadata: user_metadata(input.metadata.take())?,
+        tags: tagging::from_header(input.tagging.as_deref())?,
+        ..NewObject::default()
+    };
+    let policy = policy::of_upload(bucket.policy, &new.metadata)?;
+    new.policy = Some(policy);
+    let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
+    let writer = gateway.client.writer(&bucket, policy.label);
+    let received = receive(writer, input.body, announced(input.content_length)?, declared.hasher()).await?;
+    declared.check(&received.content.md5, received.checksum.as_ref(), trailing_headers.as_ref())?;
+    new.checksum = received.checksum;
+    let stored = conditions::deposit(gateway, new, Part::single(received.content), condition).await?;
+    let mut output = PutObjectOutput {
+        e_tag: Some(ETag::Strong(stored.etag)),
+        version_id: shown_version(bucket.versioning, stored.version, stored.facts.null_version),
+        ..Default::default()
+    };
+    if let Some(checksum) = &stored.facts.checksum {
+        output.checksum_type = Some(checksum::type_of(true));
+        answer_in!(output, checksum.algorithm, checksum::text(checksum, 1));
+    }
+    Ok(output)
+}
+
+/// What the headers of an upload declare about its bytes.
+pub(crate) fn declared(
+    headers: &http::HeaderMap,
+    content_md5: Option<&str>,
+    header: Option<(shosoin_protocol::manifest::ChecksumAlgorithm, String)>,
+    algorithm: Option<&ChecksumAlgorithm>,
+) -> S3Result<Declared> {
+    let of_sdk = headers.get(SDK_ALGORITHM).and_then(|value| value.to_str().ok());
+    Declared::new(content_md5, header, algorithm.map(ChecksumAlgorithm::as_str).or(of_sdk))
+}
+
+/// `GetObject`: streams from the vault; no byte of a chunk comes before the chunk is verified.
+pub(crate) async fn get(gateway: &Gateway, input: GetObjectInput) -> S3Result<GetObjectOutput> {
+    let found = gateway.find_object(&input.bucket, &input.key, input.version_id.as_deref())?;
+    let conditions = Conditions {
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+        if_modified_since: input.if_modified_since,
+        if_unmodified_since: input.if_unmodified_since,
+    };
+    check_reader(&conditions, &found)?;
+    let span = Span::of(&found.facts, input.range, input.part_number)?;
+    let opened = gateway.client.open_object(&input.bucket, &input.key, Some(found.version)).await.map_err(reply::s3)?;
+    let facts = &found.facts;
+    let mut output = GetObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        body: Some(stream(&opened, &span)),
+        content_length: list::size(span.len()),
+        content_range: span.content_range(facts.size_bytes),
+        e_tag: Some(ETag::Strong(found.etag.clone())),
+        last_modified: Some(reply::timestamp(facts.modified_ms)),
+        parts_count: span.parts_count(),
+        tag_count: Some(list::count(facts.tags.len())).filter(|count| *count > 0),
+        version_id: found.version_text(),
+        ..Default::default()
+    };
+    answer_headers!(output, facts);
+    if let Some((checksum, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
+        output.checksum_type = Some(checksum::type_of(checksum.full_object));
+        answer_in!(output, checksum.algorithm, text);
+    }
+    Ok(output)
+}
+
+/// `HeadObject`: from the local view alone.
+pub(crate) fn head(gateway: &Gateway, input: HeadObjectInput) -> S3Result<S3Response<HeadObjectOutput>> {
+    let found = gateway.find_object(&input.bucket, &input.key, input.version_id.as_deref())?;
+    let conditions = Conditions {
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+        if_modified_since: input.if_modified_since,
+        if_unmodified_since: input.if_unmodified_since,
+    };
+    check_reader(&conditions, &found)?;
+    let span = Span::of(&found.facts, input.range, input.part_number)?;
+    let facts = &found.facts;
+    let mut output = HeadObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        content_length: list::size(span.len()),
+        content_range: span.content_range(facts.size_bytes),
+        e_tag: Some(ETag::Strong(found.etag.clone())),
+        last_modified: Some(reply::timestamp(facts.modified_ms)),
+        parts_count: span.parts_count(),
+        version_id: found.version_text(),
+        ..Default::default()
+    };
+    answer_headers!(output, facts);
+    if let Some((checksum, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
+        output.checksum_type = Some(checksum::type_of(checksum.full_object));
+        answer_in!(output, checksum.algorithm, text);
+    }
+    let partial = output.content_range.is_some();
+    let mut response = S3Response::new(output);
+    response.status = partial.then_some(http::StatusCode::PARTIAL_CONTENT);
+    Ok(response)
+}
+
+fn check_reader(conditions: &Conditions, found: &Found) -> S3Result<()> {
+    match conditions.judge(&found.etag, found.facts.modified_ms) {
+        Verdict::Holds => Ok(()),
+        Verdict::Failed => Err(conditions::failed()),
+        Verdict::NotModified => Err(conditions::not_modified(&found.etag, found.facts.modified_ms)),
+    }
+}
+
+fn stream(opened: &OpenObject, span: &Span) -> StreamingBlob {
+    let frames = opened.read(span.bytes()).map_ok(hyper::body::Frame::data).map_err(|error| {
+        tracing::error!(kind = error.kind().name(), %error, "a read ended early");
+        s3s::StdError::from(error)
+    });
+    StreamingBlob::from(Body::http_body_unsync(StreamBody::new(frames)))
+}
+
+/// The checksum an answer carries: of the whole object, or of the part that was asked for; none beside a range.
+fn checksum_of<'a>(
+    facts: &'a ObjectFacts,
+    span: &Span,
+    mode: Option<&ChecksumMode>,
+) -> Option<(&'a KeptChecksum, String)> {
+    if mode.map(ChecksumMode::as_str) != Some(ChecksumMode::ENABLED) {
+        return None;
+    }
+    let (checksum, parts) = match span {
+        Span::Whole { .. } => (facts.checksum.as_ref()?, facts.parts.len()),
+        Span::Part { index, .. } => (facts.parts.get(*index)?.checksum.as_ref()?, 1),
+        Span::Range { .. } => return None,
+    };
+    Some((checksum, checksum::text(checksum, parts)))
+}

@@ -1,0 +1,153 @@
+//! From our failures and times to those of S3.
+
+use crate::name::version_text;
+use http::HeaderValue;
+use s3s::dto::Timestamp;
+use s3s::{S3Error, S3ErrorCode, s3_error};
+use shosoin_client::Error;
+use shosoin_protocol::{ErrorKind, VersionId, api};
+use std::time::{Duration, UNIX_EPOCH};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+/// Date of HTTP (RFC 9110, IMF-fixdate).
+const HTTP_DATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+
+/// A failure of the client library, as S3 tells it. The cause goes to the log with its kind; the caller gets a
+/// sentence without names or paths.
+pub(crate) fn s3(error: Error) -> S3Error {
+    match &error {
+        Error::NoSuchBucket { .. } => no_such_bucket(),
+        Error::NoSuchName { .. } => no_such_key(),
+        Error::NoSuchVersion { .. } => no_such_version(),
+        Error::BucketExists { .. } => already_owned(),
+        Error::BucketNotEmpty { .. } => s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty."),
+        Error::Precondition => crate::conditions::failed(),
+        Error::OverLimit { what, .. } | Error::Invalid { what, .. } => over_limit(what, &error),
+        Error::IsMarker { .. } => s3_error!(MethodNotAllowed, "The specified version is a delete marker."),
+        _ => other(&error),
+    }
+}
+
+fn over_limit(what: &str, error: &Error) -> S3Error {
+    let code = match what {
+        "name" | "object name" => S3ErrorCode::KeyTooLongError,
+        "user metadata" => S3ErrorCode::MetadataTooLarge,
+        "object" | "part" => S3ErrorCode::EntityTooLarge,
+        _ => S3ErrorCode::InvalidArgument,
+    };
+    S3Error::with_message(code, error.to_string())
+}
+
+fn other(error: &Error) -> S3Error {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::error!(kind = error.kind().name(), %error, cause, "a request failed");
+    if error.is_problem(api::code::NO_WRITABLE_MEDIA) {
+        return s3_error!(ServiceUnavailable, "The vault cannot write to enough volumes; nothing was changed.");
+    }
+    match error.kind() {
+        ErrorKind::NotFound => no_such_key(),
+        ErrorKind::Refused => s3_error!(AccessDenied, "The vault refused; nothing was changed."),
+        ErrorKind::Invalid => s3_error!(InvalidRequest, "The vault found the request invalid; nothing was changed."),
+        ErrorKind::Damaged => s3_error!(InternalError, "The record is damaged and no good copy could be made."),
+        ErrorKind::Unavailable => s3_error!(ServiceUnavailable, "The vault cannot be reached; please try again."),
+        ErrorKind::Unsupported => s3_error!(NotImplemented, "The record is of a newer format than this release reads."),
+        ErrorKind::Bug => s3_error!(InternalError, "We encountered an internal error."),
+    }
+}
+
+/// `NoSuchBucket`.
+pub(crate) fn no_such_bucket() -> S3Error {
+    s3_error!(NoSuchBucket, "The specified bucket does not exist.")
+}
+
+/// `NoSuchKey`.
+pub(crate) fn no_such_key() -> S3Error {
+    s3_error!(NoSuchKey, "The specified key does not exist.")
+}
+
+/// `NoSuchVersion`.
+pub(crate) fn no_such_version() -> S3Error {
+    s3_error!(NoSuchVersion, "The specified version does not exist.")
+}
+
+/// `BucketAlreadyOwnedByYou`.
+pub(crate) fn already_owned() -> S3Error {
+    s3_error!(BucketAlreadyOwnedByYou, "The bucket exists already, and it is yours.")
+}
+
+/// `NotImplemented`, for a feature by its name.
+pub(crate) fn not_implemented(feature: &str) -> S3Error {
+    s3_error!(NotImplemented, "{feature} is not supported by this store.")
+}
+
+/// The answer for a name whose newest version, or the version asked for, is a delete marker.
+pub(crate) fn is_marker(version: VersionId, null_version: bool, asked_for: bool) -> S3Error {
+    let mut error = match asked_for {
+        true => s3_error!(MethodNotAllowed, "The specified version is a delete marker."),
+        false => no_such_key(),
+    };
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
+    if let Ok(value) = HeaderValue::from_str(&version_text(version, null_version)) {
+        headers.insert("x-amz-version-id", value);
+    }
+    if asked_for {
+        headers.insert(http::header::ALLOW, HeaderValue::from_static("DELETE"));
+    }
+    error.set_headers(headers);
+    error
+}
+
+/// A time as the structures of `s3s` have it.
+pub(crate) fn timestamp(ms: u64) -> Timestamp {
+    Timestamp::from(UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+/// A time as a header value.
+pub(crate) fn http_date(ms: u64) -> Option<HeaderValue> {
+    let text = OffsetDateTime::from(UNIX_EPOCH + Duration::from_millis(ms)).format(HTTP_DATE).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_have_the_form_of_http() {
+        assert_eq!(http_date(784_111_777_000).unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn a_marker_answers_not_found_or_not_allowed_and_says_that_it_is_one() {
+        let latest = is_marker(VersionId([1; 16]), false, false);
+        assert_eq!(latest.code(), &S3ErrorCode::NoSuchKey);
+        assert_eq!(latest.headers().unwrap()["x-amz-delete-marker"], "true");
+        let asked = is_marker(VersionId([1; 16]), true, true);
+        assert_eq!(asked.code(), &S3ErrorCode::MethodNotAllowed);
+        assert_eq!(asked.headers().unwrap()["x-amz-version-id"], "null");
+    }
+
+    #[test]
+    fn every_failure_of_the_client_has_its_s3_code() {
+        let bucket = || String::from("b");
+        let version = VersionId([1; 16]);
+        let cases = [
+            (Error::NoSuchBucket { bucket: bucket() }, S3ErrorCode::NoSuchBucket),
+            (Error::NoSuchName { bucket: bucket() }, S3ErrorCode::NoSuchKey),
+            (Error::NoSuchVersion { bucket: bucket(), version }, S3ErrorCode::NoSuchVersion),
+            (Error::BucketExists { bucket: bucket() }, S3ErrorCode::BucketAlreadyOwnedByYou),
+            (Error::BucketNotEmpty { bucket: bucket() }, S3ErrorCode::BucketNotEmpty),
+            (Error::Precondition, S3ErrorCode::PreconditionFailed),
+            (Error::IsMarker { version }, S3ErrorCode::MethodNotAllowed),
+            (Error::Damaged { version, why: "a chunk".into() }, S3ErrorCode::InternalError),
+            (Error::Closing, S3ErrorCode::ServiceUnavailable),
+        ];
+        for (error, code) in cases {
+            assert_eq!(s3(error).code(), &code);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The server: connections in, `s3s` around the gateway, and a quiet end.
+//!
+//! Invariants
+//! - At most [`CONNECTIONS_MAX`] connections are open; others wait in the system's queue.
+//! - A connection that sends no whole request head in time is closed, and so is one that idles.
+//! - After the shutdown signal no connection is accepted; requests under way have [`DRAIN_MAX`] to end.
+
+use crate::auth::Door;
+use crate::chunked::{Bounded, Form};
+use crate::error::Error;
+use crate::s3::Gateway;
+use crate::uploads::Uploads;
+use crate::users::Users;
+use http::{HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::host::SingleDomain;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, HttpError, HttpRequest, HttpResponse, S3Error, s3_error};
+use shosoin_client::Client;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Connections open at once.
+const CONNECTIONS_MAX: usize = 1024;
+/// How long a request head may take, and how long a connection may idle.
+const HEAD_MAX: Duration = Duration::from_secs(60);
+/// How long requests under way may take to end after the shutdown signal.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How long to wait after a failed accept, which is nearly always a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Largest XML body: 1,000 keys to delete, or 10,000 parts with checksums.
+const XML_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How a gateway is set up.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// address to listen on; port 0 takes any
+    pub listen: SocketAddr,
+    /// folder of the users file and of multipart uploads
+    pub state_dir: PathBuf,
+    /// region the gateway says it is
+    pub region: String,
+    /// domain under which `bucket.domain` names a bucket; without one, buckets are in the path
+    pub domain: Option<String>,
+}
+
+/// A gateway that accepts connections.
+pub struct RunningGateway {
+    /// where it listens
+    pub addr: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl RunningGateway {
+    /// Waits until it was shut down and its requests ended.
+    pub async fn finished(self) {
+        // The task neither panics by design nor is it aborted by anyone; if it is gone, it has finished.
+        let _ = self.task.await;
+    }
+}
+
+/// Listens and serves until `shutdown` resolves.
+pub async fn serve(
+    client: Client,
+    options: GatewayOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<RunningGateway, Error> {
+    let front = Front { service: service(client, &options)?, requests: Arc::default() };
+    let listen = |source| Error::Listen { address: options.listen, source };
+    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+    let addr = listener.local_addr().map_err(listen)?;
+    let task = tokio::spawn(accept(listener, front, shutdown));
+    Ok(RunningGateway { addr, task })
+}
+
+fn service(client: Client, options: &GatewayOptions) -> Result<S3Service, Error> {
+    let users = Arc::new(Users::at(&options.state_dir));
+    let uploads = Arc::new(Uploads::open(&options.state_dir)?);
+    let door = Door::new(client.clone(), users);
+    let mut builder = S3ServiceBuilder::new(Gateway { client, uploads, region: options.region.clone() });
+    builder.set_auth(door.clone());
+    builder.set_access(door);
+    let mut config = S3Config::default();
+    config.xml_max_body_size = XML_BYTES_MAX;
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    if let Some(domain) = &options.domain {
+        let host = SingleDomain::new(domain).map_err(|_| Error::Invalid {
+            what: "domain",
+            value: domain.clone(),
+            why: "it must be a host name",
+        })?;
+        builder.set_host(host);
+    }
+    Ok(builder.build())
+}
+
+async fn accept(listener: TcpListener, front: Front, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept_one(&listener, &room) => match accepted {
+                Ok((stream, permit)) => { connections.spawn(converse(stream, permit, front.clone(), graceful.watcher())); }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_MAX, graceful.shutdown()).await.is_err() {
+        tracing::warn!(open = connections.len(), "connections are cut: their requests did not end in time");
+    }
+}
+
+async fn accept_one(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, permit))
+}
+
+async fn converse(
+    stream: TcpStream,
+    _room: OwnedSemaphorePermit,
+    front: Front,
+    graceful: hyper_util::server::graceful::Watcher,
+) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_MAX);
+    let answer = service_fn(move |request| {
+        let front = front.clone();
+        async move { front.answer(request).await }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), answer).into_owned();
+    if let Err(error) = graceful.watch(connection).await {
+        tracing::debug!(error, "a connection ended early");
+    }
+}
+
+/// What stands before `s3s`: bounds on bodies, and the request id on every answer.
+#[derive(Clone)]
+struct Front {
+    service: S3Service,
+    requests: Arc<AtomicU64>,
+}
+
+impl Front {
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Result<HttpResponse, HttpError> {
+        let id = self.next_id();
+        let response = match bounded(request) {
+            Ok(request) => Box::pin(self.service.call(request)).await?,
+            Err(error) => error.to_http_response().map_err(|error| HttpError::new(Box::new(error)))?,
+        };
+        Ok(signed_off(response, &id))
+    }
+
+    /// Unique within a gateway's life; random parts are not needed, nobody guesses requests.
+    fn next_id(&self) -> String {
+        format!("{:012X}{:08X}", crate::s3::now_ms(), self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Refuses bodies that would be read into memory whole, and bounds those in chunks.
+fn bounded(request: hyper::Request<Incoming>) -> Result<HttpRequest, S3Error> {
+    let (head, body) = request.into_parts();
+    let content_type = head.headers.get(http::header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if head.method == Method::POST && content_type.to_ascii_lowercase().starts_with(b"multipart/form-data") {
+        return Err(s3_error!(NotImplemented, "Uploads from an HTML form are not supported by this store."));
+    }
+    let body = match Form::of(&head.headers) {
+        Form::Plain => Body::from(body),
+        form => {
+            let frames = Bounded::new(body.into_data_stream(), form);
+            Body::http_body_unsync(StreamBody::new(futures::TryStreamExt::map_ok(frames, Frame::data)))
+        }
+    };
+    Ok(HttpRequest::from_parts(head, body))
+}
+
+/// Puts the request id into the header, and into the body of an error as S3 does.
+fn signed_off(mut response: HttpResponse, id: &str) -> HttpResponse {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert("x-amz-request-id", value);
+    }
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if is_error && let Some(body) = response.body().bytes().and_then(|bytes| with_request_id(&bytes, id)) {
+        *response.body_mut() = Body::from(body);
+    }
+    if response.status() == StatusCode::NOT_MODIFIED {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+fn with_request_id(body: &[u8], id: &str) -> Option<String> {
+    let head = std::str::from_utf8(body).ok()?.strip_suffix("</Error>")?;
+    Some(format!("{head}<RequestId>{id}</RequestId></Error>"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_body_gets_the_request_id() {
+        let body = b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>";
+        let found = with_request_id(body, "7F").unwrap();
+        assert!(found.ends_with("<Code>NoSuchKey</Code><RequestId>7F</RequestId></Error>"));
+        assert_eq!(with_request_id(b"plain text", "7F"), None);
+    }
+}
