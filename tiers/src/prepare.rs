@@ -8,11 +8,11 @@
 use crate::buffer::AlignedBuf;
 use crate::record::{FRAME_LEN, FRAME_LEN_U32, Frame, Record};
 use crate::stripe::{HEADER_LEN, STRIPE_PAYLOAD_BYTES_MAX, StripeHeader, slot_len};
-use crate::{Erasure, Error, Result};
+use crate::{Erasure, Error, Location, Result};
 use parking_lot::Mutex;
 use shosoin_protocol::limits::RECORD_BYTES_MAX;
 use shosoin_protocol::suite::Hasher;
-use shosoin_protocol::{Digest, Suite};
+use shosoin_protocol::{Digest, SegmentId, Suite};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,10 +20,11 @@ use std::sync::Arc;
 const STRIP_BYTES: usize = 64 * 1024;
 /// Buffers kept for reuse: one being written while another is prepared.
 const POOL_BUFFERS_MAX: usize = 2;
-/// Buffers smaller than this are kept as if they had this size, so that a pool warms up once.
-const BUFFER_BYTES_MIN: usize = 8 * 1024 * 1024;
+/// Payload at which a stripe takes no more records and the next one begins: large enough that a sync costs little beside
+/// the writing, small enough that the next stripe can be prepared meanwhile and a rebuild reads no more than it must.
+const STRIPE_PAYLOAD_BYTES_AIM: usize = 8 * 1024 * 1024;
 
-/// Where each stripe of a group begins and ends among `records`: as few stripes as hold them, in order.
+/// Where each stripe of a group begins and ends among `records`, in order.
 pub fn split(records: &[Record]) -> Result<Vec<Range<usize>>> {
     let mut stripes = Vec::new();
     let (mut first, mut payload_len) = (0, 0);
@@ -32,7 +33,8 @@ pub fn split(records: &[Record]) -> Result<Vec<Range<usize>>> {
             let (address, len_bytes) = (record.address, record.bytes.len());
             return Err(Error::RecordTooLarge { address, len_bytes, limit_bytes: RECORD_BYTES_MAX });
         }
-        if payload_len + record.framed_len() > STRIPE_PAYLOAD_BYTES_MAX {
+        let is_full = payload_len >= STRIPE_PAYLOAD_BYTES_AIM;
+        if is_full || payload_len + record.framed_len() > STRIPE_PAYLOAD_BYTES_MAX {
             stripes.push(first..index);
             (first, payload_len) = (index, 0);
         }
@@ -57,7 +59,7 @@ pub struct Prepared {
     /// the frames, in order, as the footer repeats them
     pub frames: Vec<u8>,
     /// where each frame begins in the payload
-    pub at: Vec<u32>,
+    at: Vec<u32>,
     /// digest of every unit
     pub units: Vec<Digest>,
 }
@@ -77,6 +79,18 @@ impl Prepared {
     /// Records in it.
     pub fn records(&self) -> u32 {
         u32::try_from(self.at.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Where each record lies, now that the stripe is at `stripe_at` of `segment`.
+    pub fn locations(&self, segment: SegmentId, stripe_at: u64) -> impl Iterator<Item = Location> + '_ {
+        let ends = self.at.iter().skip(1).copied().chain([self.payload_len]);
+        self.at.iter().zip(ends).map(move |(at, end)| Location {
+            segment,
+            stripe_at,
+            payload_len: self.payload_len,
+            at: *at,
+            len: end - at - FRAME_LEN_U32,
+        })
     }
 
     /// Writes the header of every unit; gives the digest of the stripe.
@@ -209,7 +223,7 @@ impl Pool {
     fn take(&self, bytes: usize) -> AlignedBuf {
         let mut buffer = self.buffers.lock().pop().unwrap_or_default();
         if buffer.len() < bytes {
-            let capacity = bytes.max(BUFFER_BYTES_MIN);
+            let capacity = bytes.next_power_of_two(); // so that a pool soon fits every stripe
             if buffer.capacity() < capacity {
                 buffer = AlignedBuf::with_capacity(capacity);
             }
@@ -250,15 +264,18 @@ mod tests {
     }
 
     #[test]
-    fn records_are_split_where_a_stripe_would_overflow_and_never_inside_one() {
-        let bytes = Bytes::from(vec![0; RECORD_BYTES_MAX]);
-        let big = Record { kind: RecordKind::Chunk, address: Suite::Default.address(&bytes), bytes };
-        let small = record(Suite::Default, vec![1; 100]);
-        let records = [big.clone(), small.clone(), big.clone(), small.clone(), small.clone(), big.clone(), big];
-        assert_eq!(split(&records).unwrap(), vec![0..2, 2..5, 5..6, 6..7]);
-        assert_eq!(split(&[]).unwrap(), vec![]);
-        let over = Record { bytes: Bytes::from(vec![0; RECORD_BYTES_MAX + 1]), ..small };
-        assert!(matches!(split(&[over]), Err(Error::RecordTooLarge { .. })));
+    fn a_stripe_is_full_when_it_has_what_it_aims_for_and_records_are_never_cut() {
+        let of = |len: usize| {
+            let bytes = Bytes::from(vec![0; len]);
+            Record { kind: RecordKind::Chunk, address: shosoin_protocol::Address([0; 32]), bytes }
+        };
+        let (mib, small) = (1 << 20, of(100));
+        let chunks = vec![of(4 * mib); 5];
+        assert_eq!(split(&chunks).unwrap(), [0..2, 2..4, 4..5]);
+        assert_eq!(split(&[of(7 * mib), of(RECORD_BYTES_MAX), small.clone(), small.clone()]).unwrap(), [0..2, 2..4]);
+        assert_eq!(split(&vec![small.clone(); 1000]).unwrap(), [0..1000]);
+        assert_eq!(split(&[]).unwrap(), []);
+        assert!(matches!(split(&[small, of(RECORD_BYTES_MAX + 1)]), Err(Error::RecordTooLarge { .. })));
     }
 
     proptest! {
@@ -275,7 +292,7 @@ mod tests {
                 record(suite, (0..len).map(|at| fill.wrapping_add((at % 251).try_into().unwrap()) | 1).collect())
             }).collect();
             let (erasure, pool) = (Erasure::new(code).unwrap(), Pool::default());
-            let mut dirty = pool.take(BUFFER_BYTES_MIN);
+            let mut dirty = pool.take(8 << 20);
             dirty.fill(0xaa);
             pool.give(dirty);
             let prepared = Prepared::new(&erasure, suite, &records, &pool).unwrap();

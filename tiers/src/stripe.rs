@@ -21,7 +21,7 @@ pub const MAGIC: [u8; 4] = *b"shsu";
 pub const VERSION: u8 = 1;
 /// Length of a unit header.
 pub const HEADER_LEN: usize = 1024;
-/// Largest payload of one stripe; more records than this are split into several stripes.
+/// Largest payload of one stripe.
 pub const STRIPE_PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Digest that the first stripe of a segment names as the one before it.
 pub const CHAIN_START: Digest = Digest([0; 32]);

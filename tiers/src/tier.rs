@@ -215,18 +215,23 @@ impl Tier {
     /// it returns. After an error nothing may be assumed about them.
     ///
     /// A volume on which a write or sync fails is suspect from then on; its segment is closed and the stripe is written
-    /// to another one, on other volumes, before this returns.
+    /// to another one, on other volumes, before this returns. While one stripe is written the next is prepared.
     pub fn append(&self, hospital: HospitalId, suite: Suite, records: &[Record]) -> Result<Committed> {
+        let mut stripes = prepare::split(records)?.into_iter().map(|range| &records[range]);
+        let prepare = |records| Prepared::new(&self.erasure, suite, records, &self.pool);
+        let mut next = stripes.next().map(prepare).transpose()?;
         let mut locations = Vec::with_capacity(records.len());
-        for range in prepare::split(records)? {
-            let mut prepared = Prepared::new(&self.erasure, suite, &records[range.clone()], &self.pool)?;
-            let (segment, stripe_at) = self.commit(hospital, suite, &mut prepared)?;
-            let payload_len = prepared.payload_len;
-            locations.extend(records[range].iter().zip(&prepared.at).map(|(record, at)| {
-                let len = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX); // `split` refused longer ones
-                Location { segment, stripe_at, payload_len, at: *at, len }
-            }));
+        while let Some(mut prepared) = next.take() {
+            let (committed, prepared_next) = std::thread::scope(|scope| {
+                let preparing = stripes.next().map(|records| scope.spawn(move || prepare(records)));
+                let committed = self.commit(hospital, suite, &mut prepared);
+                (committed, preparing.map(|thread| thread.join()))
+            });
+            let (segment, stripe_at) = committed?;
+            locations.extend(prepared.locations(segment, stripe_at));
             prepared.release(&self.pool);
+            let abandoned = |_| Err(Error::Abandoned { what: "preparing a stripe" });
+            next = prepared_next.map(|joined| joined.unwrap_or_else(abandoned)).transpose()?;
         }
         self.records.fetch_add(locations.len() as u64, Ordering::Relaxed);
         let (k, m) = self.options.code.bytes();
