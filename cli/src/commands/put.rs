@@ -98,7 +98,7 @@ async fn write(
     progress: &Progress,
 ) -> Result<PartContent> {
     let task = || format!("put {} into bucket {}", args.name, args.bucket);
-    let mut writer = client.writer(bucket, bucket.policy.label);
+    let mut writer = client.writer(bucket, bucket.policy.label).map_err(Error::client(task()))?;
     if let Some(size_bytes) = size_bytes {
         writer = writer.expect_bytes(size_bytes);
     }

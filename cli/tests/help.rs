@@ -1,0 +1,72 @@
+//! Every command explains itself, with an example; what is not understood is refused with exit code 2.
+
+mod support;
+
+use support::shosoin;
+
+const COMMANDS: [&[&str]; 20] = [
+    &["up"],
+    &["vault", "init"],
+    &["vault", "serve"],
+    &["vault", "status"],
+    &["vault", "check"],
+    &["vault", "rebuild"],
+    &["hospital", "enrol"],
+    &["keyring", "init"],
+    &["keyring", "show"],
+    &["gateway", "serve"],
+    &["gateway", "user", "add"],
+    &["gateway", "user", "list"],
+    &["gateway", "user", "remove"],
+    &["bucket", "create"],
+    &["bucket", "set-policy"],
+    &["bucket", "show"],
+    &["put"],
+    &["get"],
+    &["ls"],
+    &["stat"],
+];
+
+#[test]
+fn every_command_has_help_with_an_example_of_itself() {
+    for path in COMMANDS.into_iter().chain([&["verify"] as &[&str]]) {
+        let help = shosoin(&[path, &["--help"]].concat()).ok().stdout;
+        let example = format!("shosoin {}", path.join(" "));
+        assert!(help.contains("Example") && help.contains(&example), "no example {example:?} in:\n{help}");
+        assert!(help.contains("--json"), "no --json in the help of {path:?}");
+    }
+}
+
+/// The commands clap lists below a help text.
+fn listed(help: &str) -> Vec<String> {
+    let lines = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let names = lines.take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("     "));
+    names.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn no_command_is_missing_from_the_table_above() {
+    let mut waiting: Vec<Vec<String>> = vec![vec![]];
+    let mut leaves = 0;
+    while let Some(path) = waiting.pop() {
+        let mut arguments = path.clone();
+        arguments.push("--help".to_owned());
+        let below = listed(&shosoin(&arguments).ok().stdout);
+        leaves += usize::from(below.is_empty());
+        waiting.extend(below.into_iter().map(|name| [path.clone(), vec![name]].concat()));
+    }
+    assert_eq!(leaves, COMMANDS.len() + 1);
+}
+
+#[test]
+fn an_unknown_command_or_argument_is_invalid() {
+    shosoin(&["lock"]).fails(2, &["lock"]);
+    shosoin(&["ls", "--dirr", "x"]).fails(2, &["--dirr"]);
+    shosoin(&["ls"]).fails(2, &["--dir"]);
+    shosoin(&["up"]).fails(2, &["--dir"]);
+}
+
+#[test]
+fn a_passphrase_cannot_be_given_as_an_argument() {
+    shosoin(&["keyring", "init", "--dir", "x", "--passphrase", "secret"]).fails(2, &["--passphrase"]);
+}

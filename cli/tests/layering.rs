@@ -1,0 +1,113 @@
+//! The arrows between the crates, asserted over the dependency graph: that the operator is blind is a fact, not a habit.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// Every crate of ours and all of ours that it depends on.
+const ARROWS: [(&str, &[&str]); 8] = [
+    ("shosoin-protocol", &[]),
+    ("shosoin-keyring", &["shosoin-protocol"]),
+    ("shosoin-tiers", &["shosoin-protocol"]),
+    ("shosoin-store", &["shosoin-protocol", "shosoin-tiers"]),
+    ("shosoin-client", &["shosoin-keyring", "shosoin-protocol"]),
+    ("shosoin-gateway", &["shosoin-client", "shosoin-protocol"]),
+    ("shosoin", &["shosoin-client", "shosoin-gateway", "shosoin-keyring", "shosoin-protocol", "shosoin-store"]),
+    (
+        "shosoin-bench",
+        &[
+            "shosoin-client",
+            "shosoin-gateway",
+            "shosoin-keyring",
+            "shosoin-protocol",
+            "shosoin-store",
+            "shosoin-tiers",
+        ],
+    ),
+];
+
+/// What seals, derives keys or turns passphrases into keys: no code of the operator's may reach it.
+const SEALING: [&str; 4] = ["aws-lc-rs", "aes-gcm", "argon2", "hkdf"];
+/// TLS brings its own ciphers for the wire; they are not reached around it.
+const TLS: [&str; 3] = ["rustls", "tokio-rustls", "rcgen"];
+
+/// The graph of normal and build dependencies, by package name.
+struct Graph(BTreeMap<String, BTreeSet<String>>);
+
+impl Graph {
+    fn load() -> Graph {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let packages = metadata["packages"].as_array().unwrap();
+        let names: BTreeMap<&str, &str> =
+            packages.iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for node in metadata["resolve"]["nodes"].as_array().unwrap() {
+            let targets = graph.entry(names[text(&node["id"])].to_owned()).or_default();
+            let linked = node["deps"].as_array().unwrap().iter().filter(|dep| {
+                dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"] != "dev")
+            });
+            targets.extend(linked.map(|dep| names[text(&dep["pkg"])].to_owned()));
+        }
+        Graph(graph)
+    }
+
+    /// Everything reached from `start`, without going through `closed`.
+    fn reach(&self, start: &str, closed: &[&str]) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        let mut waiting = vec![start];
+        while let Some(name) = waiting.pop() {
+            let targets = self.0.get(name).unwrap_or_else(|| panic!("no package {name}"));
+            for target in targets.iter().filter(|target| !closed.contains(&target.as_str())) {
+                if found.insert(target.as_str()) {
+                    waiting.push(target);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[test]
+fn every_crate_depends_on_exactly_what_the_design_says() {
+    let graph = Graph::load();
+    for (name, expected) in ARROWS {
+        let ours = graph.0[name].iter().filter(|target| target.starts_with("shosoin")).map(String::as_str);
+        assert_eq!(ours.collect::<Vec<_>>(), expected, "dependencies of {name}");
+    }
+    let ours = graph.0.keys().filter(|name| name.starts_with("shosoin"));
+    assert_eq!(ours.count(), ARROWS.len(), "a crate of ours is missing from the table");
+}
+
+#[test]
+fn the_operators_crates_reach_neither_the_keyring_nor_any_sealing() {
+    let graph = Graph::load();
+    for operator in ["shosoin-store", "shosoin-tiers"] {
+        let reached = graph.reach(operator, &[]);
+        for secret in ["shosoin-keyring", "shosoin-client", "shosoin-gateway"] {
+            assert!(!reached.contains(secret), "{operator} reaches {secret}");
+        }
+        let around_tls = graph.reach(operator, &TLS);
+        for sealing in SEALING {
+            assert!(!around_tls.contains(sealing), "{operator} reaches {sealing} outside TLS");
+        }
+    }
+}
+
+#[test]
+fn the_keyring_does_reach_sealing_so_the_search_can_find_it() {
+    let graph = Graph::load();
+    let reached = graph.reach("shosoin-keyring", &TLS);
+    for sealing in SEALING {
+        assert!(reached.contains(sealing), "the keyring does not reach {sealing}; is the list above still right?");
+    }
+}
