@@ -91,7 +91,7 @@ pub(crate) async fn upload_part(gateway: &Gateway, request: S3Request<UploadPart
         ));
     }
     let declared = declared.or_algorithm(of_upload);
-    let writer = gateway.client.writer(&bucket, upload.policy.label);
+    let writer = gateway.client.writer(&bucket, upload.policy.label).map_err(reply::s3)?;
     let received = receive(writer, input.body, announced(input.content_length)?, declared.hasher()).await?;
     declared.check(&received.content.md5, received.checksum.as_ref(), trailing_headers.as_ref())?;
     let part = StoredPart { uploaded_ms: now_ms(), checksum: received.checksum, content: received.content };

@@ -36,7 +36,7 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     let policy = policy::of_upload(bucket.policy, &new.metadata)?;
     new.policy = Some(policy);
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
-    let writer = gateway.client.writer(&bucket, policy.label);
+    let writer = gateway.client.writer(&bucket, policy.label).map_err(reply::s3)?;
     let received = receive(writer, input.body, announced(input.content_length)?, declared.hasher()).await?;
     declared.check(&received.content.md5, received.checksum.as_ref(), trailing_headers.as_ref())?;
     new.checksum = received.checksum;
