@@ -2,13 +2,16 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use shosoin_protocol::VaultId;
+use shosoin_tiers::media::FileMedia;
+use shosoin_tiers::{Code, durable};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in the vault's folder.
 pub const FILE: &str = "vault.toml";
 /// Newest form of the file this release reads.
-const FORM: u32 = 1;
+pub const FORM: u32 = 1;
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +89,39 @@ impl Domains {
     }
 }
 
+impl From<Domains> for shosoin_tiers::volume::Domains {
+    fn from(Domains { host, power, rack, site, device }: Domains) -> Self {
+        shosoin_tiers::volume::Domains { host, power, rack, site, device }
+    }
+}
+
 impl Config {
+    /// Writes the file into the vault's folder.
+    pub fn save(&self, folder: &FileMedia, dir: &Path) -> Result<()> {
+        let why = |error: toml::ser::Error| Error::Config { path: dir.join(FILE), why: error.to_string() };
+        let text = toml::to_string(self).map_err(why)?;
+        Ok(durable::replace(folder, FILE, text.as_bytes())?)
+    }
+
+    /// The vault's id.
+    pub fn vault_id(&self, dir: &Path) -> Result<VaultId> {
+        self.vault.parse().map_err(|_| self.bad(dir, "vault must be 32 lower-case hex digits"))
+    }
+
+    /// The code of new segments.
+    pub fn code(&self, dir: &Path) -> Result<Code> {
+        Code::parse(&self.code).map_err(|error| self.bad(dir, &error.to_string()))
+    }
+
+    /// The folder of a volume.
+    pub fn volume_path(&self, dir: &Path, volume: &VolumeSpec) -> PathBuf {
+        dir.join(&volume.path) // an absolute path stands alone
+    }
+
+    fn bad(&self, dir: &Path, why: &str) -> Error {
+        Error::Config { path: dir.join(FILE), why: why.to_owned() }
+    }
+
     /// Reads the file of the vault at `dir`.
     pub fn load(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
@@ -105,13 +140,44 @@ impl Config {
     }
 }
 
-/// A code: k data and m parity shards.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Code(String);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shosoin_tiers::media::FileOptions;
 
-impl Code {
-    /// The code written as in a configuration: `4+2`.
-    pub fn parse(text: &str) -> Result<Self> {
-        Ok(Code(text.to_owned()))
+    fn config() -> Config {
+        Config {
+            form: FORM,
+            vault: "00".repeat(16),
+            listen: SocketAddr::from(([127, 0, 0, 1], 9443)),
+            code: "4+2".into(),
+            demo: true,
+            index: IndexKind::Sled,
+            volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
+        }
+    }
+
+    #[test]
+    fn a_saved_file_is_read_back_and_names_folders_relative_to_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = FileMedia::open(dir.path(), FileOptions::default()).unwrap();
+        config().save(&folder, dir.path()).unwrap();
+        let read = Config::load(dir.path()).unwrap();
+        assert_eq!(read, config());
+        assert_eq!(read.volume_path(dir.path(), &read.volumes[0]), dir.path().join("volumes/v01"));
+        assert_eq!(read.volume_path(dir.path(), &read.volumes[1]), Path::new("/mnt/v02"));
+    }
+
+    #[test]
+    fn unknown_fields_newer_forms_and_missing_files_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Config::load(dir.path()), Err(Error::Io { .. })));
+        let text = toml::to_string(&config()).unwrap();
+        std::fs::write(dir.path().join(FILE), format!("colour = 1\n{text}")).unwrap();
+        let error = Config::load(dir.path()).unwrap_err();
+        assert!(matches!(&error, Error::Config { why, .. } if why.contains("colour")), "{error}");
+        std::fs::write(dir.path().join(FILE), text.replace("form = 1", "form = 2")).unwrap();
+        let error = Config::load(dir.path()).unwrap_err();
+        assert!(matches!(&error, Error::Config { why, .. } if why.contains("form is 2")), "{error}");
     }
 }

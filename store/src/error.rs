@@ -29,12 +29,21 @@ pub enum Error {
         /// what is wrong with it, and what would be right
         why: String,
     },
+    /// A vault was to be made where there is one already.
+    #[error("{} holds a vault already", path.display())]
+    Exists {
+        /// the folder
+        path: PathBuf,
+    },
     /// Another process has this vault open.
     #[error("vault {} is in use by another process", path.display())]
     InUse {
         /// folder of the vault
         path: PathBuf,
     },
+    /// The media refused or failed.
+    #[error("media refused or failed")]
+    Media(#[from] shosoin_tiers::Error),
     /// Bytes from outside do not follow the format.
     #[error("{what} was refused")]
     Malformed {
@@ -84,6 +93,9 @@ pub enum Error {
         /// sequence found
         found_seq: u64,
     },
+    /// A deposit of a batch whose entry does not follow the one before it, or follows a refused one.
+    #[error("entry does not follow the one before it in the batch, or that one was refused")]
+    NotAfterPrevious,
     /// The head a device claims to have seen is not in this log's history.
     #[error("device {device} has seen {seen_size} leaves with root {seen_root}, which this log never had")]
     ForeignHistory {
@@ -140,6 +152,9 @@ pub enum Error {
         /// what happened
         why: String,
     },
+    /// The group that the request was part of was not committed; everyone in it is told the same.
+    #[error(transparent)]
+    Group(std::sync::Arc<Error>),
     /// Something that was stored does not say what it must.
     #[error("{what} {id} is damaged: {why}")]
     Damaged {
@@ -174,6 +189,12 @@ pub enum Error {
         #[source]
         source: rustls::Error,
     },
+    /// A certificate for the vault could not be made.
+    #[error("cannot make a TLS certificate: {why}")]
+    Certificate {
+        /// what the library said
+        why: String,
+    },
     /// The vault is closing.
     #[error("the vault is closing")]
     Closing,
@@ -186,16 +207,20 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Error::Media(source) => source.kind(),
+            Error::Group(error) => error.kind(),
+            Error::Malformed { source, .. } if source.kind() == ErrorKind::Unsupported => ErrorKind::Unsupported,
             Error::Config { .. } | Error::Malformed { .. } | Error::Invalid { .. } => ErrorKind::Invalid,
-            Error::OutOfSequence { .. } | Error::MissingAddresses { .. } => ErrorKind::Invalid,
+            Error::OutOfSequence { .. } | Error::NotAfterPrevious => ErrorKind::Invalid,
+            Error::MissingAddresses { .. } => ErrorKind::Invalid,
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
-            Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
+            Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Io { .. } | Error::InUse { .. } | Error::ReadOnly { .. } => ErrorKind::Unavailable,
             Error::Index { .. } | Error::Closing | Error::Listen { .. } => ErrorKind::Unavailable,
             Error::Damaged { .. } | Error::Tls { .. } => ErrorKind::Damaged,
-            Error::Bug(_) => ErrorKind::Bug,
+            Error::Bug(_) | Error::Certificate { .. } => ErrorKind::Bug,
         }
     }
 
@@ -204,13 +229,16 @@ impl Error {
         match self {
             Error::Io { .. } => "io",
             Error::Config { .. } => "config",
+            Error::Exists { .. } => "exists",
             Error::InUse { .. } => "in-use",
+            Error::Media(source) => media_code(source),
+            Error::Group(error) => error.code(),
             Error::Malformed { .. } => "malformed",
             Error::Invalid { .. } => "invalid",
             Error::UnknownHospital { .. } => code::UNKNOWN_HOSPITAL,
             Error::EnrolmentDiffers { .. } => "enrolment-differs",
             Error::UnknownDevice { .. } => code::UNKNOWN_DEVICE,
-            Error::OutOfSequence { .. } => code::OUT_OF_SEQUENCE,
+            Error::OutOfSequence { .. } | Error::NotAfterPrevious => code::OUT_OF_SEQUENCE,
             Error::ForeignHistory { .. } => "foreign-history",
             Error::ClockSkew { .. } => code::CLOCK_SKEW,
             Error::ExpectedVersion { .. } => code::EXPECTED_VERSION,
@@ -222,6 +250,7 @@ impl Error {
             Error::Index { .. } => "index",
             Error::Listen { .. } => "listen",
             Error::Tls { .. } => "tls-identity",
+            Error::Certificate { .. } => "certificate",
             Error::Closing => "closing",
             Error::Bug(_) => "bug",
         }
@@ -242,5 +271,15 @@ impl Error {
             cause = error.source();
         }
         sentence
+    }
+}
+
+/// Code of a failure of the media.
+fn media_code(error: &shosoin_tiers::Error) -> &'static str {
+    use shosoin_tiers::Error as Media;
+    match error {
+        Media::NoWritableMedia { .. } | Media::NoSpace { .. } | Media::ReadOnly { .. } => code::NO_WRITABLE_MEDIA,
+        _ if error.kind() == ErrorKind::Damaged => code::UNREADABLE,
+        _ => "media",
     }
 }

@@ -21,6 +21,9 @@ use std::path::Path;
 /// Block cache of a backend, in bytes; what the index takes beyond it does not depend on how much it holds.
 pub const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Rows held back before they are written, where many are written in a row.
+const PENDING_MAX: usize = 4096;
+
 /// An ordered map of bytes to bytes.
 pub trait Index: Send + Sync {
     /// The value of one key.
@@ -87,9 +90,17 @@ impl<'a> Pending<'a> {
         self.batch.put(key, value);
     }
 
-    /// Rows pending.
-    pub fn len(&self) -> usize {
-        self.batch.len()
+    /// Writes what is pending if that are many rows.
+    pub fn write_if_many(&mut self) -> Result<()> {
+        if self.batch.len() < PENDING_MAX {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    /// Whether [`write_if_many`](Self::write_if_many) would write.
+    pub fn is_many(&self) -> bool {
+        self.batch.len() >= PENDING_MAX
     }
 
     /// Writes what is pending; afterwards nothing is.
@@ -98,17 +109,19 @@ impl<'a> Pending<'a> {
     }
 }
 
-/// Opens the index in the folder `dir`, creating it where there is none. What a backend makes of garbage, an error or a
-/// panic, is an error here.
+/// Opens the index in the folder `dir`, creating it where there is none.
 pub fn open(kind: IndexKind, dir: &Path) -> Result<Box<dyn Index>> {
-    let opened = catch_unwind(AssertUnwindSafe(|| -> Result<Box<dyn Index>> {
-        match kind {
-            IndexKind::Fjall => Ok(Box::new(fjall::FjallIndex::open(dir)?)),
-            IndexKind::Sled => Ok(Box::new(sled::SledIndex::open(dir)?)),
-            IndexKind::Memory => Ok(Box::new(memory::MemoryIndex::default())),
-        }
-    }));
-    opened.unwrap_or_else(|_| Err(failed("open")("the database panicked on what it found")))
+    match kind {
+        IndexKind::Fjall => Ok(Box::new(fjall::FjallIndex::open(dir)?)),
+        IndexKind::Sled => Ok(Box::new(sled::SledIndex::open(dir)?)),
+        IndexKind::Memory => Ok(Box::new(memory::MemoryIndex::default())),
+    }
+}
+
+/// Does something with an index that may be garbage: where the database panics on what it finds, that is an error.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(failed("open")("the database panicked on what it found"));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }
 
 /// Makes an [`Error::Index`] out of what a backend says.

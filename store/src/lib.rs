@@ -12,19 +12,32 @@
 //!
 //! Not here: bytes on media (`tiers`), sealing (`keyring`), names (`client`).
 
+mod apply;
 pub mod check;
+mod committer;
 pub mod config;
+mod desk;
 pub mod error;
+mod group;
 pub mod hospitals;
 pub mod http;
 pub mod identity;
 pub mod index;
+mod init;
+mod intake;
+mod ledger;
+mod open;
+pub mod rebuild;
+mod records;
+mod rows;
+mod sequence;
 pub mod status;
 pub mod vault;
 
 pub use check::{CheckOptions, CheckReport, Finding, Severity};
-pub use config::{Code, Config, Domains, IndexKind, VolumeSpec};
+pub use config::{Config, Domains, IndexKind, VolumeSpec};
 pub use error::{Error, Result};
 pub use hospitals::HospitalInfo;
+pub use shosoin_tiers::Code;
 pub use status::{Counters, Status};
 pub use vault::{InitOptions, OpenOptions, Vault};

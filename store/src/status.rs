@@ -1,6 +1,13 @@
-//! What the vault says of itself to the operator: a value that serializes, and nothing else.
+//! What the vault says of itself to the operator.
 
+use crate::check::Finding;
+use crate::config::{Config, IndexKind};
+use crate::desk::Desk;
 use serde::Serialize;
+use shosoin_protocol::VaultId;
+use shosoin_tiers::{SegmentState, Tier, VolumeState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// State of the whole vault.
 #[derive(Debug, Clone, Serialize)]
@@ -12,13 +19,15 @@ pub struct Status {
     /// a demonstration, not an archive
     pub demo: bool,
     /// a sentence about that, where it is so
-    pub notice: Option<String>,
+    pub notice: Option<&'static str>,
     /// code of new segments
     pub code: String,
     /// which database holds the index
-    pub index: String,
-    /// each volume
+    pub index: IndexKind,
+    /// each volume that is there
     pub volumes: Vec<VolumeStatus>,
+    /// where volumes of the configuration are not
+    pub volumes_absent: Vec<String>,
     /// each hospital
     pub hospitals: Vec<HospitalStatus>,
     /// segments by state
@@ -28,7 +37,7 @@ pub struct Status {
     /// work since the vault was opened
     pub counters: Counters,
     /// what opening found and worked around
-    pub findings: Vec<crate::Finding>,
+    pub findings: Vec<Finding>,
 }
 
 /// State of one volume.
@@ -38,12 +47,16 @@ pub struct VolumeStatus {
     pub id: String,
     /// where it is
     pub place: String,
-    /// online, suspect, read-only, absent
-    pub state: String,
-    /// bytes it holds when empty
-    pub total_bytes: u64,
-    /// bytes that can still be written
-    pub free_bytes: u64,
+    /// writable, full, read-only or suspect
+    pub state: &'static str,
+    /// bytes it holds when empty, if the medium says
+    pub total_bytes: Option<u64>,
+    /// bytes that can still be written, if the medium says
+    pub free_bytes: Option<u64>,
+    /// shards on it
+    pub shards: u32,
+    /// failed reads since it was opened
+    pub read_errors: u64,
 }
 
 /// State of one hospital's log.
@@ -70,6 +83,8 @@ pub struct SegmentCounts {
     pub open: usize,
     /// finished
     pub closed: usize,
+    /// with too few shards present to be read in full
+    pub unreadable: usize,
     /// with fewer shards present than the code has
     pub degraded: usize,
     /// bytes of records
@@ -79,7 +94,7 @@ pub struct SegmentCounts {
 /// Work since the vault was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
-    /// groups committed: stripes written
+    /// groups committed
     pub groups: u64,
     /// records appended, entries and checkpoints included
     pub records: u64,
@@ -87,4 +102,121 @@ pub struct Counters {
     pub deposits: u64,
     /// shard files synced
     pub syncs: u64,
+}
+
+/// Said of a demonstration wherever its state is shown.
+const DEMO_NOTICE: &str = "this vault is a demonstration: its volumes may share one device, so that one failure can take \
+                           more of them than the code survives; do not keep records here that must last";
+
+/// Where the state of a vault is.
+pub struct Parts<'a> {
+    /// which vault
+    pub vault: VaultId,
+    /// what the operator decided
+    pub config: &'a Config,
+    /// media
+    pub tier: &'a Tier,
+    /// places of volumes that are not there
+    pub absent: &'a [String],
+    /// what opening met
+    pub findings: &'a [Finding],
+    /// hospitals
+    pub desks: &'a [Arc<Desk>],
+    /// work
+    pub counters: Counters,
+}
+
+/// Gathers the state of a vault.
+pub fn gather(parts: &Parts<'_>) -> Status {
+    let tier = parts.tier;
+    Status {
+        vault: parts.vault.to_string(),
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        demo: tier.is_demo(),
+        notice: tier.is_demo().then_some(DEMO_NOTICE),
+        code: tier.code().to_string(),
+        index: parts.config.index,
+        volumes: tier.volumes().iter().map(VolumeStatus::from).collect(),
+        volumes_absent: parts.absent.to_vec(),
+        hospitals: parts.desks.iter().map(|desk| HospitalStatus::of(desk)).collect(),
+        segments: SegmentCounts::of(tier),
+        repair_queue: tier.repairs_waiting(),
+        counters: parts.counters,
+        findings: parts.findings.to_vec(),
+    }
+}
+
+impl From<&shosoin_tiers::VolumeStatus> for VolumeStatus {
+    fn from(status: &shosoin_tiers::VolumeStatus) -> Self {
+        let state = match status.state {
+            VolumeState::Writable => "writable",
+            VolumeState::Full => "full",
+            VolumeState::ReadOnly => "read-only",
+            VolumeState::Suspect => "suspect",
+        };
+        VolumeStatus {
+            id: status.id.to_string(),
+            place: status.place.clone(),
+            state,
+            total_bytes: status.total_bytes,
+            free_bytes: status.free_bytes,
+            shards: status.shards,
+            read_errors: status.read_errors,
+        }
+    }
+}
+
+impl HospitalStatus {
+    fn of(desk: &Desk) -> Self {
+        let head = desk.ledger().head();
+        HospitalStatus {
+            hospital: desk.info().hospital.to_string(),
+            suite: desk.info().suite.code(),
+            log_size: head.size,
+            log_root: head.root.to_string(),
+            term: desk.ledger().term(),
+            read_only: desk.committer().halted(),
+        }
+    }
+}
+
+impl SegmentCounts {
+    fn of(tier: &Tier) -> Self {
+        let mut counts = SegmentCounts::default();
+        for segment in tier.segments() {
+            match segment.state {
+                SegmentState::Open => counts.open += 1,
+                SegmentState::Closed => counts.closed += 1,
+                SegmentState::Unreadable => counts.unreadable += 1,
+            }
+            counts.degraded += usize::from(segment.shards.iter().any(Option::is_none));
+            counts.payload_bytes += segment.payload_bytes;
+        }
+        counts
+    }
+}
+
+/// Work of all committers, as it happens.
+#[derive(Debug, Default)]
+pub struct Work {
+    groups: AtomicU64,
+    deposits: AtomicU64,
+}
+
+impl Work {
+    /// A group with this many entries was committed.
+    pub fn committed(&self, deposits: u64) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.deposits.fetch_add(deposits, Ordering::Relaxed);
+    }
+
+    /// The figures so far, with those of the media.
+    pub fn counters(&self, media: shosoin_tiers::TierCounters) -> Counters {
+        Counters {
+            groups: self.groups.load(Ordering::Relaxed),
+            deposits: self.deposits.load(Ordering::Relaxed),
+            records: media.records,
+            syncs: media.syncs,
+        }
+    }
 }

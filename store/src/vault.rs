@@ -1,17 +1,37 @@
 //! The vault: the front of everything the operator runs. Each method is one request of the API or one command.
 
-use crate::check::{CheckOptions, CheckReport};
-use crate::config::{Code, IndexKind, VolumeSpec};
+use crate::check::{self, CheckOptions, CheckReport, Severity};
+use crate::config::{IndexKind, VolumeSpec};
+use crate::desk::Desk;
 use crate::error::{Error, Result};
-use crate::hospitals::HospitalInfo;
-use crate::identity::TlsIdentity;
-use crate::status::{Counters, Status};
+use crate::group::Workplace;
+use crate::hospitals::{self, HospitalInfo};
+use crate::identity::{Identity, TlsIdentity};
+use crate::index::Index;
+use crate::ledger::Ledger;
+use crate::open::{self, Opened};
+use crate::rebuild::{self, Progress, RebuildReport};
+use crate::records::Records;
+use crate::status::{self, Counters, Status, Work};
+use crate::{Code, Config, Finding, init};
 use bytes::Bytes;
+use parking_lot::RwLock;
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
-use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, VaultId, VersionId};
+use shosoin_protocol::limits::{ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, RECORD_BYTES_MAX};
+use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, VaultId, VersionId};
+use shosoin_tiers::media::{FileMedia, Media};
+use shosoin_tiers::{Clock, Random, SystemClock, SystemRandom, Tier};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Payload bytes that may be inside the vault at once, waiting or being written: what callers beyond it wait for.
+pub const INTAKE_BYTES_MAX: usize = 96 * 1024 * 1024;
+/// Bytes that one permit of intake stands for.
+const PERMIT_BYTES: usize = 1024;
 
 /// What a new vault is made of.
 #[derive(Debug, Clone)]
@@ -29,160 +49,323 @@ pub struct InitOptions {
 }
 
 /// How to open a vault.
-#[derive(Debug, Clone, Default)]
-pub struct OpenOptions {}
-
-/// Progress of a rebuild.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// segments done
-    pub segments: u64,
-    /// segments in all
-    pub segments_total: u64,
-    /// payload bytes of the segments done
-    pub bytes: u64,
-    /// payload bytes in all
-    pub bytes_total: u64,
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// what time it is
+    pub clock: Arc<dyn Clock>,
+    /// random ids of segments
+    pub random: Arc<dyn Random>,
+    /// media to use in place of those the configuration names: simulated ones
+    pub media: Option<Vec<Arc<dyn Media>>>,
+    /// bytes of payload after which a segment is closed; `None` for the default of `tiers`
+    pub segment_bytes_max: Option<u64>,
 }
 
-/// What a rebuild did.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct RebuildReport {
-    /// segments walked
-    pub segments: u64,
-    /// records found
-    pub records: u64,
-    /// ledger entries found
-    pub entries: u64,
-    /// damage met on the way
-    pub findings: Vec<crate::Finding>,
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            media: None,
+            segment_bytes_max: None,
+        }
+    }
 }
 
-/// An open vault. Clones share it.
+/// An open vault. Clones share it; the folder is free again when the last one is gone.
 #[derive(Clone)]
 pub struct Vault {
-    _inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    config: Config,
+    identity: Identity,
+    tier: Arc<Tier>,
+    index: Arc<dyn Index>,
+    records: Arc<Records>,
+    clock: Arc<dyn Clock>,
+    work: Arc<Work>,
+    desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
+    absent: Vec<String>,
+    findings: Vec<Finding>,
+    room: Semaphore,
+    /// last, so that the lock on the folder goes when nothing uses it any more
+    folder: FileMedia,
 }
 
 impl Vault {
-    /// Makes a vault in `dir`, which must not hold one yet: `vault.toml`, signing keys, TLS identity, volumes.
-    pub async fn init(_dir: &Path, _options: InitOptions) -> Result<()> {
-        Err(Error::Closing)
+    /// Makes a vault in `dir`, which must not hold one yet: volumes, `vault.toml`, signing keys, TLS identity.
+    pub async fn init(dir: &Path, options: InitOptions) -> Result<()> {
+        let dir = dir.to_owned();
+        blocking(move || init::init(&dir, &options)).await
     }
 
     /// Opens the vault in `dir`: recovers the segments of an unclean stop, catches the index up from media, and
-    /// rebuilds it where it is empty, older than media, or garbage.
-    pub async fn open(_dir: &Path, _options: OpenOptions) -> Result<Vault> {
-        Err(Error::Closing)
+    /// makes it anew where it is empty, ahead of media, or garbage.
+    pub async fn open(dir: &Path, options: OpenOptions) -> Result<Vault> {
+        let dir = dir.to_owned();
+        blocking(move || Inner::open(dir, &options).map(|inner| Vault { inner: Arc::new(inner) })).await
     }
 
     /// Recreates index and ledger state of the vault in `dir` from media alone. The vault must not be open.
-    pub async fn rebuild(_dir: &Path, _progress: impl Fn(Progress) + Send + Sync + 'static) -> Result<RebuildReport> {
-        Err(Error::Closing)
+    pub async fn rebuild(dir: &Path, progress: impl Fn(Progress) + Send + Sync + 'static) -> Result<RebuildReport> {
+        let dir = dir.to_owned();
+        blocking(move || open::rebuild(&dir, &OpenOptions::default(), &progress)).await
     }
 
     /// Which vault this is.
     pub fn id(&self) -> VaultId {
-        VaultId([0; 16])
+        self.inner.identity.vault()
     }
 
     /// Address the configuration says to listen on.
     pub fn listen(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 0))
+        self.inner.config.listen
     }
 
     /// TLS key and certificate for the API.
     pub fn tls(&self) -> Arc<TlsIdentity> {
-        Arc::new(TlsIdentity { certificate_der: Vec::new(), key_der: Vec::new().into() })
+        self.inner.identity.tls().clone()
     }
 
     /// Opens a ledger for the hospital of a signed enrolment. Enrolling the same file again changes nothing.
-    pub fn enrol(&self, _enrolment: &[u8]) -> Result<HospitalId> {
-        Err(Error::Closing)
+    pub fn enrol(&self, enrolment: &[u8]) -> Result<HospitalId> {
+        self.inner.enrol(enrolment)
     }
 
     /// The enrolled hospitals.
     pub fn hospitals(&self) -> Vec<HospitalInfo> {
-        Vec::new()
+        self.inner.desks.read().values().map(|desk| desk.info().clone()).collect()
     }
 
     /// The hospital whose TLS client key has this pin.
-    pub fn hospital_by_pin(&self, _pin: &[u8; 32]) -> Option<HospitalId> {
-        None
+    pub fn hospital_by_pin(&self, pin: &[u8; 32]) -> Option<HospitalId> {
+        let desks = self.inner.desks.read();
+        desks.values().map(|desk| desk.info()).find(|info| info.tls_pin == *pin).map(|info| info.hospital)
     }
 
     /// What the vault says of itself to a hospital it knows.
-    pub async fn hello(&self, _hospital: HospitalId) -> Result<Hello> {
-        Err(Error::Closing)
+    pub async fn hello(&self, hospital: HospitalId) -> Result<Hello> {
+        let desk = self.desk(hospital)?;
+        let key = desk.ledger().public_key();
+        Ok(Hello {
+            vault: self.id().to_string(),
+            vault_key: hex::encode([&[key.suite().code()], key.as_bytes()].concat()),
+            hospital: hospital.to_string(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            code: self.inner.tier.code().to_string(),
+            time_ms: self.inner.clock.now_ms(),
+            demo: self.inner.tier.is_demo(),
+        })
     }
 
     /// For each address, whether it is missing. A row of the index is believed only after a look at the media.
-    pub async fn missing(&self, _hospital: HospitalId, _addresses: &[Address]) -> Result<Vec<bool>> {
-        Err(Error::Closing)
+    pub async fn missing(&self, hospital: HospitalId, addresses: &[Address]) -> Result<Vec<bool>> {
+        within("addresses", addresses.len(), ADDRESS_QUERY_MAX)?;
+        let addresses = addresses.to_vec();
+        self.at_desk(hospital, move |desk| desk.missing(&addresses)).await
     }
 
     /// Takes one sealed chunk, or one page of a manifest too large to travel with its deposit. Durable on `Ok`.
-    pub async fn put_chunk(&self, _hospital: HospitalId, _address: Address, _bytes: Bytes) -> Result<()> {
-        Err(Error::Closing)
+    pub async fn put_chunk(&self, hospital: HospitalId, address: Address, bytes: Bytes) -> Result<()> {
+        within("chunk", bytes.len(), RECORD_BYTES_MAX)?;
+        let desk = self.desk(hospital)?;
+        let _room = self.room(bytes.len()).await?;
+        match self.at_desk(hospital, move |desk| desk.judge_chunk(address, bytes)).await? {
+            Some(record) => desk.committer().store(record).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes the deposits of one device in their order, and answers each. Durable where the answer is a receipt.
-    pub async fn deposit(&self, _hospital: HospitalId, _batch: DepositBatch) -> Result<DepositReplies> {
-        Err(Error::Closing)
+    pub async fn deposit(&self, hospital: HospitalId, batch: DepositBatch) -> Result<DepositReplies> {
+        within("deposit batch", batch.deposits.len(), DEPOSIT_BATCH_MAX)?;
+        let records = batch.deposits.iter().flat_map(|deposit| &deposit.records);
+        let bytes = records.map(|record| record.bytes.len()).sum();
+        within("deposit batch", bytes, DEPOSIT_BATCH_BYTES_MAX)?;
+        let desk = self.desk(hospital)?;
+        let _room = self.room(bytes).await?;
+        let prepared = self.at_desk(hospital, move |desk| Ok(desk.prepare(&batch.deposits))).await?;
+        let places = desk.committer().deposit(prepared).await?;
+        self.at_desk(hospital, move |desk| Ok(desk.receipts(places))).await
     }
 
     /// One record by address.
-    pub async fn record(&self, _hospital: HospitalId, _address: Address) -> Result<Bytes> {
-        Err(Error::Closing)
+    pub async fn record(&self, hospital: HospitalId, address: Address) -> Result<Bytes> {
+        self.at_desk(hospital, move |desk| desk.record(&address)).await
     }
 
     /// One version: its entry with proof, wrap and manifest root.
-    pub async fn version(&self, _hospital: HospitalId, _version: VersionId) -> Result<VersionReply> {
-        Err(Error::Closing)
+    pub async fn version(&self, hospital: HospitalId, version: VersionId) -> Result<VersionReply> {
+        self.at_desk(hospital, move |desk| desk.version(version)).await
     }
 
     /// The newest change of a name, as [`Vault::version`] answers it.
-    pub async fn name(&self, _hospital: HospitalId, _token: NameToken) -> Result<VersionReply> {
-        Err(Error::Closing)
+    pub async fn name(&self, hospital: HospitalId, token: NameToken) -> Result<VersionReply> {
+        self.at_desk(hospital, move |desk| desk.name(token)).await
     }
 
     /// Where a device's chain of entries stands; a device the ledger does not know stands at its beginning.
-    pub async fn device(&self, _hospital: HospitalId, _device: DeviceId) -> Result<DeviceReply> {
-        Err(Error::Closing)
+    pub async fn device(&self, hospital: HospitalId, device: DeviceId) -> Result<DeviceReply> {
+        self.at_desk(hospital, move |desk| desk.device(device)).await
     }
 
     /// Newest signed head of the log.
-    pub async fn checkpoint(&self, _hospital: HospitalId) -> Result<String> {
-        Err(Error::Closing)
+    pub async fn checkpoint(&self, hospital: HospitalId) -> Result<String> {
+        Ok(self.desk(hospital)?.ledger().head().checkpoint.clone())
     }
 
     /// Entries from leaf `from` on, with their summaries: at most `count`, fewer where the page would grow too large.
-    pub async fn log_entries(&self, _hospital: HospitalId, _from: u64, _count: u32) -> Result<LogPage> {
-        Err(Error::Closing)
+    pub async fn log_entries(&self, hospital: HospitalId, from: u64, count: u32) -> Result<LogPage> {
+        self.at_desk(hospital, move |desk| desk.log_page(from, count)).await
     }
 
     /// Proof that the log of `from` leaves is a prefix of the log of `to` leaves.
-    pub async fn consistency(&self, _hospital: HospitalId, _from: u64, _to: u64) -> Result<Vec<Digest>> {
-        Err(Error::Closing)
+    pub async fn consistency(&self, hospital: HospitalId, from: u64, to: u64) -> Result<Vec<Digest>> {
+        self.at_desk(hospital, move |desk| desk.ledger().consistency(from, to)).await
     }
 
     /// State of the whole vault.
     pub async fn status(&self) -> Result<Status> {
-        Err(Error::Closing)
+        let inner = self.inner.clone();
+        blocking(move || Ok(inner.status())).await
     }
 
     /// Work since the vault was opened.
     pub fn counters(&self) -> Counters {
-        Counters::default()
+        self.inner.work.counters(self.inner.tier.counters())
     }
 
     /// Compares index, ledger and media; findings are the product, not errors.
-    pub async fn check(&self, _options: CheckOptions) -> Result<CheckReport> {
-        Err(Error::Closing)
+    pub async fn check(&self, options: CheckOptions) -> Result<CheckReport> {
+        let inner = self.inner.clone();
+        blocking(move || inner.check(&options)).await
     }
 
-    /// Finishes what is under way, closes open segments cleanly, and gives up the folder.
+    /// Finishes what is under way and closes open segments cleanly. Nothing can be stored afterwards.
     pub async fn close(&self) -> Result<()> {
-        Ok(())
+        let inner = self.inner.clone();
+        blocking(move || inner.close()).await
     }
+
+    fn desk(&self, hospital: HospitalId) -> Result<Arc<Desk>> {
+        self.inner.desks.read().get(&hospital).cloned().ok_or(Error::UnknownHospital { hospital })
+    }
+
+    /// Does something for a hospital on a thread that may block.
+    async fn at_desk<T: Send + 'static>(
+        &self,
+        hospital: HospitalId,
+        work: impl FnOnce(&Desk) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let desk = self.desk(hospital)?;
+        blocking(move || work(&desk)).await
+    }
+
+    /// Waits until there is room for this many bytes of payload.
+    async fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
+        let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX);
+        self.inner.room.acquire_many(permits).await.map_err(|_| Error::Closing)
+    }
+}
+
+impl Inner {
+    fn open(dir: PathBuf, options: &OpenOptions) -> Result<Self> {
+        let Opened { folder, config, identity, tier, index, hospitals, absent, findings } = open::open(&dir, options)?;
+        let inner = Inner {
+            dir,
+            config,
+            identity,
+            records: Arc::new(Records::new(index.clone(), tier.clone())),
+            tier,
+            index,
+            clock: options.clock.clone(),
+            work: Arc::default(),
+            desks: RwLock::default(),
+            absent,
+            findings,
+            room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),
+            folder,
+        };
+        for (info, ledger, halted) in hospitals {
+            let desk = inner.open_desk(info, ledger, halted)?;
+            inner.desks.write().insert(desk.info().hospital, Arc::new(desk));
+        }
+        Ok(inner)
+    }
+
+    fn open_desk(&self, hospital: HospitalInfo, ledger: Ledger, halted: Option<String>) -> Result<Desk> {
+        let log = LogId::of(self.identity.vault(), hospital.hospital);
+        let workplace = Workplace {
+            hospital,
+            ledger: Arc::new(ledger),
+            records: self.records.clone(),
+            index: self.index.clone(),
+            tier: self.tier.clone(),
+            clock: self.clock.clone(),
+            work: self.work.clone(),
+        };
+        Desk::open(workplace, log, halted)
+    }
+
+    fn enrol(&self, enrolment: &[u8]) -> Result<HospitalId> {
+        let mut desks = self.desks.write();
+        let info = hospitals::keep(&self.folder, &self.dir, enrolment)?;
+        let hospital = info.hospital;
+        if let Entry::Vacant(vacant) = desks.entry(hospital) {
+            let ledger = open::open_ledger(&self.identity, &info, &self.index, &self.tier, &*self.clock)?;
+            let halted = open::too_many_absent(&self.tier, &self.absent);
+            vacant.insert(Arc::new(self.open_desk(info, ledger, halted)?));
+        }
+        Ok(hospital)
+    }
+
+    fn desks(&self) -> Vec<Arc<Desk>> {
+        self.desks.read().values().cloned().collect()
+    }
+
+    fn status(&self) -> Status {
+        status::gather(&status::Parts {
+            vault: self.identity.vault(),
+            config: &self.config,
+            tier: &self.tier,
+            absent: &self.absent,
+            findings: &self.findings,
+            desks: &self.desks(),
+            counters: self.work.counters(self.tier.counters()),
+        })
+    }
+
+    fn check(&self, options: &CheckOptions) -> Result<CheckReport> {
+        let desks = self.desks();
+        let mut report = check::Check::new(&self.tier, self.index.as_ref(), &self.identity, &desks).run(options)?;
+        let still_true = self.findings.iter().filter(|finding| finding.severity > Severity::Notice);
+        report.findings.splice(0..0, still_true.cloned());
+        Ok(report)
+    }
+
+    fn close(&self) -> Result<()> {
+        self.room.close();
+        let desks = self.desks();
+        desks.iter().for_each(|desk| desk.committer().stop());
+        self.tier.close()?;
+        match desks.iter().any(|desk| desk.committer().halted().is_some()) {
+            true => Ok(()), // what was appended last may not be in the index
+            false => rebuild::mark_ends(self.index.as_ref(), &self.tier),
+        }
+    }
+}
+
+/// Runs work that blocks on a thread that may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Error::Bug("a task of the vault panicked"))?
+}
+
+/// Limits that the codec enforces on the wire, for callers in this process.
+fn within(what: &'static str, found: usize, limit: usize) -> Result<()> {
+    let over = shosoin_protocol::Error::OverLimit { what, found: found as u64, limit: limit as u64 };
+    if found <= limit { Ok(()) } else { Err(Error::Malformed { what, source: over }) }
 }

@@ -42,6 +42,11 @@ impl RepairQueue {
         }
     }
 
+    /// Items that wait.
+    pub fn len(&self) -> usize {
+        self.waiting.lock().len()
+    }
+
     /// Takes everything, most urgent first.
     pub fn take(&self) -> Vec<RepairItem> {
         let waiting = std::mem::take(&mut *self.waiting.lock());

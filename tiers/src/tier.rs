@@ -392,6 +392,11 @@ impl Tier {
         }
     }
 
+    /// Items that wait for repair.
+    pub fn repairs_waiting(&self) -> usize {
+        self.access.repairs.len()
+    }
+
     /// Takes what waits for repair, most urgent first.
     pub fn take_repairs(&self) -> Vec<RepairItem> {
         self.access.repairs.take()

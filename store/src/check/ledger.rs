@@ -1,0 +1,178 @@
+//! One ledger, from its first entry to its head: signatures, chains of devices, hashes, and that every record an entry
+//! names has a row.
+
+use crate::check::{CheckReport, Finding};
+use crate::desk::Desk;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::rows::{self, LeafIndex, LeafRow, RecordRow, Rows};
+use shosoin_protocol::checkpoint::Checkpoint;
+use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
+use shosoin_protocol::manifest::AddressList;
+use shosoin_protocol::merkle::Frontier;
+use shosoin_protocol::sign::PublicKey;
+use shosoin_protocol::{Address, DeviceId, Digest};
+use std::collections::HashMap;
+
+/// Checks the ledger of one desk.
+pub fn check(desk: &Desk, index: &dyn Index, report: &mut CheckReport) -> Result<()> {
+    LedgerCheck { desk, index, devices: HashMap::new(), frontier: Frontier::default(), report }.run()
+}
+
+struct LedgerCheck<'a> {
+    desk: &'a Desk,
+    index: &'a dyn Index,
+    devices: HashMap<DeviceId, Chain>,
+    frontier: Frontier,
+    report: &'a mut CheckReport,
+}
+
+/// Where a device stood before the entry that is being checked.
+struct Chain {
+    key: PublicKey,
+    enrolled: bool,
+    next_seq: u64,
+    prev: Digest,
+}
+
+impl LedgerCheck<'_> {
+    fn run(&mut self) -> Result<()> {
+        let head = self.desk.ledger().head();
+        if let Some(why) = self.desk.ledger().broken() {
+            self.damaged("ledger-broken", why.to_owned());
+        }
+        for index in 0..head.size {
+            self.leaf(index)?;
+        }
+        if self.frontier.size() == head.size && self.frontier.root() != head.root {
+            self.damaged("ledger-root", format!("its entries have root {}, not {}", self.frontier.root(), head.root));
+        }
+        match Checkpoint::verify(&head.checkpoint, self.desk.ledger().public_key()) {
+            Ok(checkpoint) if checkpoint.size == head.size && checkpoint.root == head.root => Ok(()),
+            _ => {
+                self.damaged("ledger-head", "its newest checkpoint is not one of this head".into());
+                Ok(())
+            }
+        }
+    }
+
+    fn leaf(&mut self, index: u64) -> Result<()> {
+        let row = self.index.row::<LeafRow>(&rows::leaf_key(self.desk.info().hospital, index))?;
+        let leaf = match self.desk.ledger().entry(index) {
+            Ok(placed) => {
+                let leaf = placed.entry.leaf_hash();
+                self.entry(&placed, leaf)?;
+                if row.is_some_and(|row| row.leaf != leaf) {
+                    self.index_wrong("leaf-row", format!("row of leaf {index} has another hash than its entry"));
+                }
+                Some(leaf)
+            }
+            Err(error) => {
+                self.damaged("entry-unreadable", error.problem().message);
+                row.map(|row| row.leaf)
+            }
+        };
+        match leaf {
+            // without this leaf no later node can be computed: the finding above says so, and the root is not compared
+            Some(leaf) if self.frontier.size() == index => self.grow(leaf),
+            _ => Ok(()),
+        }
+    }
+
+    fn grow(&mut self, leaf: Digest) -> Result<()> {
+        let mut completed = Vec::new();
+        self.frontier.push(leaf, |node, hash| completed.push((node, hash)));
+        for (node, hash) in completed.into_iter().filter(|(node, _)| node.level > 0) {
+            let row = self.index.row::<Digest>(&rows::node_key(self.desk.info().hospital, node))?;
+            if row != Some(hash) {
+                self.index_wrong("node-row", format!("row of {node:?} is not the hash of its leaves"));
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, placed: &PlacedEntry, leaf: Digest) -> Result<()> {
+        self.report.entries += 1;
+        if let Body::Device(change) = placed.entry.body() {
+            let device = change.key.device_id();
+            let chain = Chain { key: change.key.clone(), enrolled: false, next_seq: 0, prev: Digest([0; 32]) };
+            self.devices.entry(device).or_insert(chain).enrolled = change.enrol;
+            let certified = change.verify(placed.entry.statement().log, &self.desk.info().hospital_key);
+            if let Err(error) = certified {
+                self.damaged("device-certificate", format!("leaf {}: {error}", placed.index));
+            }
+        }
+        self.signature_and_chain(placed, leaf);
+        if let Some((version, _, _)) = placed.entry.body().name_change() {
+            let row = self.index.row::<LeafIndex>(&rows::version_key(self.desk.info().hospital, version))?;
+            if row != Some(LeafIndex(placed.index)) {
+                self.index_wrong(
+                    "version-row",
+                    format!("row of version {version} does not lead to leaf {}", placed.index),
+                );
+            }
+        }
+        self.records(placed)
+    }
+
+    fn signature_and_chain(&mut self, placed: &PlacedEntry, leaf: Digest) {
+        let statement = placed.entry.statement();
+        let Some(chain) = self.devices.get_mut(&statement.device) else {
+            return self.damaged("entry-device", format!("leaf {} is of a device never enrolled", placed.index));
+        };
+        let follows = statement.device_seq == chain.next_seq && statement.prev == chain.prev;
+        chain.next_seq = statement.device_seq.saturating_add(1);
+        chain.prev = leaf;
+        let may_sign = chain.enrolled || matches!(&statement.body, Body::Device(change) if !change.enrol);
+        let signed = placed.entry.verify(&chain.key);
+        if let Err(error) = signed {
+            self.damaged("entry-signature", format!("leaf {}: {error}", placed.index));
+        }
+        if !follows || !may_sign {
+            self.damaged("entry-chain", format!("leaf {} does not follow in the chain of its device", placed.index));
+        }
+    }
+
+    /// Every record the entry names has a row. That rows lead to their records is checked for all of them at once.
+    fn records(&mut self, placed: &PlacedEntry) -> Result<()> {
+        let mut named: Vec<Address> = placed.entry.body().summary().into_iter().collect();
+        if let Body::Deposit(deposit) = placed.entry.body() {
+            named.extend([deposit.manifest, deposit.wrap, deposit.address_list]);
+            named.extend(self.listed(placed.index, deposit)?);
+        }
+        for address in named {
+            if self.index.row::<RecordRow>(&rows::record_key(self.desk.info().hospital, &address))?.is_none() {
+                self.damaged("record-missing", format!("record {address}, named at leaf {}, has no row", placed.index));
+            }
+        }
+        Ok(())
+    }
+
+    fn listed(&mut self, index: u64, deposit: &Deposit) -> Result<Vec<Address>> {
+        let list = match self.desk.record(&deposit.address_list) {
+            Ok(bytes) => AddressList::decode(&bytes),
+            Err(error @ Error::Index { .. }) => return Err(error),
+            Err(error) => {
+                self.damaged("address-list", format!("leaf {index}: {}", error.problem().message));
+                return Ok(Vec::new());
+            }
+        };
+        match list {
+            Ok(list) if list.root() == deposit.address_root => Ok(list.addresses().to_vec()),
+            _ => {
+                self.damaged("address-list", format!("leaf {index}: its address list is not the one it commits to"));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn damaged(&mut self, code: &'static str, why: String) {
+        let message = format!("ledger of hospital {}: {why}", self.desk.info().hospital);
+        self.report.findings.push(Finding::damaged(code, message));
+    }
+
+    fn index_wrong(&mut self, code: &'static str, why: String) {
+        let message = format!("index of hospital {}: {why}", self.desk.info().hospital);
+        self.report.findings.push(Finding::index(code, message));
+    }
+}

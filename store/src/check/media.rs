@@ -1,0 +1,145 @@
+//! Media against the index, and the index against media.
+
+use crate::check::{Check, CheckReport, Finding};
+use crate::desk::Desk;
+use crate::error::{Error, Result};
+use crate::rows::{self, LeafRow, RecordRow, Row, Rows};
+use shosoin_protocol::RecordKind;
+use shosoin_protocol::checkpoint::Checkpoint;
+use shosoin_protocol::entry::PlacedEntry;
+use shosoin_tiers::{SegmentInfo, Walked};
+
+/// What a walk of one segment saw.
+#[derive(Default)]
+pub struct Seen {
+    records: u64,
+    sealed_bytes: u64,
+    findings: Vec<Finding>,
+}
+
+impl Seen {
+    /// Adds it to a report.
+    pub fn add_to(self, report: &mut CheckReport) {
+        report.segments += 1;
+        report.records += self.records;
+        report.sealed_bytes += self.sealed_bytes;
+        report.findings.extend(self.findings);
+    }
+}
+
+/// Every record of a segment is known to the index.
+pub fn walk(check: &Check<'_>, segment: &SegmentInfo) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let Some(desk) = check.desk(segment.hospital) else {
+        let message = format!("segment {} is of hospital {}, which is not enrolled", segment.id, segment.hospital);
+        seen.findings.push(Finding::damaged("segment-foreign", message));
+        return Ok(seen);
+    };
+    let mut failed = None;
+    let walked = check.tier.walk(segment.id, 0, &mut |walked| {
+        seen.records += 1;
+        seen.sealed_bytes += u64::from(walked.location.len);
+        let finding = record(check, desk, segment, &walked).map_err(|error| {
+            failed = Some(error);
+            shosoin_tiers::Error::Abandoned { what: "walk of a segment" }
+        })?;
+        seen.findings.extend(finding);
+        Ok(())
+    });
+    match (failed, walked) {
+        (Some(error), _) => Err(error),
+        (None, Ok(_)) => Ok(seen),
+        (None, Err(error)) => {
+            let message = Error::from(error).problem().message;
+            seen.findings.push(Finding::damaged("segment-unreadable", message));
+            Ok(seen)
+        }
+    }
+}
+
+fn record(check: &Check<'_>, desk: &Desk, segment: &SegmentInfo, walked: &Walked) -> Result<Option<Finding>> {
+    if known(check, desk, segment, walked)?.is_none() {
+        return Ok(None);
+    }
+    desk.committer().settle(); // it may be of a group that was not in the index yet
+    known(check, desk, segment, walked)
+}
+
+/// What is wrong with a record's place in index or ledger; `None` if nothing is.
+fn known(check: &Check<'_>, desk: &Desk, segment: &SegmentInfo, walked: &Walked) -> Result<Option<Finding>> {
+    let hospital = segment.hospital;
+    match walked.kind {
+        RecordKind::Entry => entry(check, segment, walked),
+        RecordKind::Checkpoint => Ok(checkpoint(check, desk, segment, walked)),
+        _ => match check.index.row::<RecordRow>(&rows::record_key(hospital, &walked.address))? {
+            Some(row) if row.kind == walked.kind => Ok(None),
+            _ => {
+                let message = format!("record {} in segment {} has no row", walked.address, segment.id);
+                Ok(Some(Finding::index("record-unindexed", message)))
+            }
+        },
+    }
+}
+
+fn entry(check: &Check<'_>, segment: &SegmentInfo, walked: &Walked) -> Result<Option<Finding>> {
+    let read = check.tier.read(segment.suite, &walked.location, &walked.address);
+    let placed = match read.map(|bytes| PlacedEntry::decode(&bytes)) {
+        Ok(Ok(placed)) => placed,
+        Ok(Err(error)) => return Ok(Some(unusable("entry", segment, walked, error.to_string()))),
+        Err(error) => return Ok(Some(unusable("entry", segment, walked, error.to_string()))),
+    };
+    let row = check.index.row::<LeafRow>(&rows::leaf_key(segment.hospital, placed.index))?;
+    match row {
+        Some(row) if row.address == walked.address => Ok(None),
+        Some(row) if row.leaf == placed.entry.leaf_hash() => Ok(None), // the same entry, written twice around a fault
+        Some(_) => {
+            let why = format!("leaf {} of the ledger is another entry", placed.index);
+            Ok(Some(unusable("entry", segment, walked, why)))
+        }
+        None => {
+            let message = format!("entry {} at leaf {} has no row", walked.address, placed.index);
+            Ok(Some(Finding::index("entry-unindexed", message)))
+        }
+    }
+}
+
+fn checkpoint(check: &Check<'_>, desk: &Desk, segment: &SegmentInfo, walked: &Walked) -> Option<Finding> {
+    let bytes = match check.tier.read(segment.suite, &walked.location, &walked.address) {
+        Ok(bytes) => bytes,
+        Err(error) => return Some(unusable("checkpoint", segment, walked, error.to_string())),
+    };
+    let verified = Checkpoint::verify(&String::from_utf8_lossy(&bytes), desk.ledger().public_key());
+    let why = match verified {
+        Err(error) => error.to_string(),
+        Ok(checkpoint) => match desk.ledger().root_at(checkpoint.size) {
+            Ok(Some(root)) if root == checkpoint.root => return None,
+            Ok(_) => format!("the ledger never had {} leaves with root {}", checkpoint.size, checkpoint.root),
+            Err(error) => error.problem().message,
+        },
+    };
+    Some(unusable("checkpoint", segment, walked, why))
+}
+
+fn unusable(what: &str, segment: &SegmentInfo, walked: &Walked, why: String) -> Finding {
+    let message = format!("{what} {} in segment {}: {why}", walked.address, segment.id);
+    Finding::damaged("ledger-record", message)
+}
+
+/// Every row of a hospital's records leads to its record.
+pub fn rows(check: &Check<'_>, desk: &Desk) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    check.index.scan(&rows::record_prefix(desk.info().hospital), &mut |key, value| {
+        let (address, row) = (rows::record_address(key), RecordRow::decode(value));
+        let confirmed = match (&address, &row) {
+            (Some(address), Ok(row)) => check.tier.peek(&row.at, address).unwrap_or(false),
+            _ => false,
+        };
+        if !confirmed {
+            let address = address.map_or("of no address".to_owned(), |address| address.to_string());
+            findings
+                .push(Finding::damaged("record-not-there", format!("row of record {address} leads nowhere on media")));
+        }
+        Ok(true)
+    })?;
+    Ok(findings)
+}

@@ -1,0 +1,184 @@
+//! Everything the vault does for one hospital: its desk. Synchronous; the vault calls it from threads that may block.
+
+use crate::committer::{Committer, Places};
+use crate::error::{Error, Result};
+use crate::group::{Done, Seat, Workplace};
+use crate::hospitals::HospitalInfo;
+use crate::index::Index;
+use crate::intake::{Intake, Prepared};
+use crate::ledger::{Head, Ledger};
+use crate::records::Records;
+use crate::rows::{self, DeviceRow, LeafIndex, NameRow, Rows};
+use bytes::Bytes;
+use shosoin_protocol::api::{DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, VersionReply};
+use shosoin_protocol::entry::{Body, PlacedEntry};
+use shosoin_protocol::limits::{LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX};
+use shosoin_protocol::receipt::{Inclusion, Receipt};
+use shosoin_protocol::{Address, DeviceId, LogId, NameToken, VersionId};
+use shosoin_tiers::{Clock, Record};
+use std::sync::Arc;
+
+/// The desk of one hospital.
+pub struct Desk {
+    info: HospitalInfo,
+    log: LogId,
+    ledger: Arc<Ledger>,
+    records: Arc<Records>,
+    index: Arc<dyn Index>,
+    clock: Arc<dyn Clock>,
+    committer: Committer,
+}
+
+impl Desk {
+    /// Opens a desk; with a reason to be halted it takes no entries.
+    pub fn open(workplace: Workplace, log: LogId, halted: Option<String>) -> Result<Self> {
+        let halted = halted.or_else(|| workplace.ledger.broken().map(str::to_owned));
+        Ok(Desk {
+            info: workplace.hospital.clone(),
+            log,
+            ledger: workplace.ledger.clone(),
+            records: workplace.records.clone(),
+            index: workplace.index.clone(),
+            clock: workplace.clock.clone(),
+            committer: Committer::start(workplace, halted)?,
+        })
+    }
+
+    /// Whose desk it is.
+    pub fn info(&self) -> &HospitalInfo {
+        &self.info
+    }
+
+    /// The hospital's ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The hospital's committer.
+    pub fn committer(&self) -> &Committer {
+        &self.committer
+    }
+
+    /// For each address, whether it is missing.
+    pub fn missing(&self, addresses: &[Address]) -> Result<Vec<bool>> {
+        let missing = |address| Ok(self.records.held(self.info.hospital, address)?.is_none());
+        addresses.iter().map(missing).collect()
+    }
+
+    /// Judges a chunk; `None` if it is held already.
+    pub fn judge_chunk(&self, address: Address, bytes: Bytes) -> Result<Option<Record>> {
+        let record = self.intake().chunk(address, bytes)?;
+        Ok(self.records.held(self.info.hospital, &address)?.is_none().then_some(record))
+    }
+
+    /// Judges the deposits of a batch.
+    pub fn prepare(&self, deposits: &[DepositRequest]) -> Vec<Result<Prepared>> {
+        self.intake().prepare(deposits)
+    }
+
+    fn intake(&self) -> Intake<'_> {
+        Intake {
+            hospital: &self.info,
+            log: self.log,
+            ledger: &self.ledger,
+            records: &self.records,
+            index: self.index.as_ref(),
+            now_ms: self.clock.now_ms(),
+        }
+    }
+
+    /// Proves and signs the places of a batch.
+    pub fn receipts(&self, places: Places) -> DepositReplies {
+        let receipt = |seat: Result<Seat>| {
+            let (seat, done) = (seat?, places.done.as_deref().ok_or(Error::Bug("a seat in a group that was not"))?);
+            self.receipt(&seat, done)
+        };
+        let replies = places.seats.into_iter().map(|seat| receipt(seat).map_err(|error| error.problem()));
+        DepositReplies { replies: replies.collect() }
+    }
+
+    fn receipt(&self, seat: &Seat, done: &Done) -> Result<Receipt> {
+        let proof = self.ledger.inclusion(&seat.leaf, seat.index, &done.head)?;
+        let checkpoint = done.head.checkpoint.clone();
+        let inclusion = Inclusion { index: seat.index, accepted_ms: seat.accepted_ms, proof, checkpoint };
+        Ok(Receipt::sign(seat.leaf, inclusion, done.durable, self.ledger.key()))
+    }
+
+    /// One record.
+    pub fn record(&self, address: &Address) -> Result<Bytes> {
+        self.records.read(self.info.hospital, self.info.suite, address)
+    }
+
+    /// One version.
+    pub fn version(&self, version: VersionId) -> Result<VersionReply> {
+        let not_found = || Error::NotFound { what: "version", id: version.to_string() };
+        let row = self.index.row::<LeafIndex>(&rows::version_key(self.info.hospital, version))?;
+        let placed = self.entry(row.ok_or_else(not_found)?.0)?.ok_or_else(not_found)?;
+        match placed.0.entry.body().name_change() {
+            Some((found, _, _)) if found == version => self.reply(placed),
+            _ => Err(misled("version", version)),
+        }
+    }
+
+    /// The newest change of a name.
+    pub fn name(&self, token: NameToken) -> Result<VersionReply> {
+        let not_found = || Error::NotFound { what: "name", id: token.to_string() };
+        let row = self.index.row::<NameRow>(&rows::name_key(self.info.hospital, token))?;
+        let placed = self.entry(row.ok_or_else(not_found)?.index)?.ok_or_else(not_found)?;
+        match placed.0.entry.body().name_change() {
+            Some((_, _, found)) if found == token => self.reply(placed),
+            _ => Err(misled("name", token)),
+        }
+    }
+
+    /// The entry of a leaf and a head over it; `None` where its group is not acknowledged.
+    fn entry(&self, index: u64) -> Result<Option<(PlacedEntry, Arc<Head>)>> {
+        let head = self.ledger.head();
+        match index < head.size {
+            true => Ok(Some((self.ledger.entry(index)?, head))),
+            false => Ok(None),
+        }
+    }
+
+    fn reply(&self, (placed, head): (PlacedEntry, Arc<Head>)) -> Result<VersionReply> {
+        let PlacedEntry { index, accepted_ms, entry } = placed;
+        let proof = self.ledger.inclusion(&entry.leaf_hash(), index, &head)?;
+        let (wrap, manifest) = match entry.body() {
+            Body::Deposit(deposit) => (self.record(&deposit.wrap)?, self.record(&deposit.manifest)?),
+            _ => (Bytes::new(), Bytes::new()),
+        };
+        let inclusion = Inclusion { index, accepted_ms, proof, checkpoint: head.checkpoint.clone() };
+        Ok(VersionReply { entry: Bytes::copy_from_slice(entry.bytes()), inclusion, wrap, manifest })
+    }
+
+    /// Where a device's chain of entries stands.
+    pub fn device(&self, device: DeviceId) -> Result<DeviceReply> {
+        let row = self.index.row::<DeviceRow>(&rows::device_key(self.info.hospital, device))?.unwrap_or_default();
+        Ok(DeviceReply { next_seq: row.next_seq, prev: row.prev })
+    }
+
+    /// Entries from leaf `from` on, with their summaries, as many as fit a page.
+    pub fn log_page(&self, from: u64, count: u32) -> Result<LogPage> {
+        let count = u64::from(count).min(LOG_PAGE_ENTRIES_MAX as u64);
+        let end = self.ledger.head().size.min(from.saturating_add(count));
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for index in from..end {
+            let placed = self.ledger.entry(index)?;
+            let summary = placed.entry.body().summary().map_or(Ok(Bytes::new()), |address| self.record(&address))?;
+            bytes += placed.entry.bytes().len() + summary.len() + LOG_ITEM_BYTES;
+            if bytes > LOG_PAGE_BYTES_MAX {
+                break;
+            }
+            items.push(LogItem { placed, summary });
+        }
+        Ok(LogPage { items })
+    }
+}
+
+/// What an item of a page of the log takes beside entry and summary.
+const LOG_ITEM_BYTES: usize = 24;
+
+/// A row that leads to an entry about something else.
+fn misled(what: &'static str, id: impl ToString) -> Error {
+    Error::Damaged { what, id: id.to_string(), why: "its row in the index leads to another entry".into() }
+}

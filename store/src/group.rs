@@ -1,0 +1,215 @@
+//! One group: records and entries that become durable together, in one append under one checkpoint.
+//!
+//! A group is built in memory, where it can still be dropped without a trace; [`Group::commit`] is the only step that
+//! changes anything, and it either says that everything is durable and indexed, or that nothing may be assumed.
+
+use crate::apply;
+use crate::error::{Error, Result};
+use crate::hospitals::HospitalInfo;
+use crate::index::{Index, Pending};
+use crate::intake::Prepared;
+use crate::ledger::{self, Head, Ledger};
+use crate::records::Records;
+use crate::rows::{self, LeafRow, Row, Watermark};
+use crate::sequence;
+use crate::status::Work;
+use bytes::Bytes;
+use shosoin_protocol::entry::PlacedEntry;
+use shosoin_protocol::merkle::Frontier;
+use shosoin_protocol::receipt::Durable;
+use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId};
+use shosoin_tiers::{Clock, Location, Record, Tier, VolumeState};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// What groups of one hospital are committed with.
+pub struct Workplace {
+    /// whose log
+    pub hospital: HospitalInfo,
+    /// the log
+    pub ledger: Arc<Ledger>,
+    /// what is held
+    pub records: Arc<Records>,
+    /// rows
+    pub index: Arc<dyn Index>,
+    /// media
+    pub tier: Arc<Tier>,
+    /// the vault's clock
+    pub clock: Arc<dyn Clock>,
+    /// work of the whole vault
+    pub work: Arc<Work>,
+}
+
+/// The place of an entry whose group is not durable yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Seat {
+    /// leaf index
+    pub index: u64,
+    /// the vault's clock when it was accepted
+    pub accepted_ms: u64,
+    /// its hash as a leaf
+    pub leaf: Digest,
+}
+
+/// Evidence that a group is durable and indexed.
+#[derive(Debug)]
+pub struct Done {
+    /// head over it
+    pub head: Arc<Head>,
+    /// how durable it is
+    pub durable: Durable,
+}
+
+/// Why a group was not committed.
+#[derive(Debug)]
+pub struct Failure {
+    /// what happened
+    pub error: Error,
+    /// the outcome is unknown, or not indexed: the log must take nothing more
+    pub halts: bool,
+}
+
+/// A group that is being built.
+pub struct Group<'a> {
+    at: &'a Workplace,
+    rows: Pending<'a>,
+    frontier: Frontier,
+    records: Vec<Record>,
+    addresses: HashSet<Address>,
+    entries: Vec<PlacedEntry>,
+    now_ms: u64,
+    abandoned: Option<Error>,
+}
+
+impl<'a> Group<'a> {
+    /// An empty group after the newest head.
+    pub fn new(at: &'a Workplace) -> Self {
+        Group {
+            at,
+            rows: Pending::new(at.index.as_ref()),
+            frontier: at.ledger.head().frontier.clone(),
+            records: Vec::new(),
+            addresses: HashSet::new(),
+            entries: Vec::new(),
+            now_ms: at.clock.now_ms(),
+            abandoned: None,
+        }
+    }
+
+    /// Adds a record, unless it is held or in the group already.
+    pub fn add_record(&mut self, record: Record) -> Result<()> {
+        if self.addresses.contains(&record.address) || self.at.records.held(self.hospital(), &record.address)?.is_some()
+        {
+            return Ok(());
+        }
+        self.addresses.insert(record.address);
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Adds an entry with its records, if it may come next.
+    pub fn add_deposit(&mut self, deposit: Prepared) -> Result<Seat> {
+        let index = self.frontier.size();
+        sequence::admit(&self.rows, &self.at.hospital, index, &deposit.entry)?;
+        for record in deposit.records {
+            self.add_record(record)?;
+        }
+        let seat = Seat { index, accepted_ms: self.now_ms, leaf: deposit.entry.leaf_hash() };
+        let placed = PlacedEntry { index, accepted_ms: self.now_ms, entry: deposit.entry };
+        if let Err(error) = apply::effects(&mut self.rows, &placed) {
+            // Some of its effects may be pending, so nothing that is pending can be trusted.
+            self.abandoned = Some(error);
+            return Err(Error::Bug("effects of an entry could not be noted"));
+        }
+        apply::leaf(&mut self.rows, self.at.hospital.hospital, &mut self.frontier, seat.leaf);
+        self.entries.push(placed);
+        Ok(seat)
+    }
+
+    /// Makes everything durable, then indexes it, then lets readers see it. `None` where there was nothing to do.
+    pub fn commit(mut self) -> Result<Option<Done>, Failure> {
+        if let Some(error) = self.abandoned {
+            return Err(Failure { error, halts: false });
+        }
+        self.records.sort_by_key(|record| record.kind.code());
+        let head = self.place_entries();
+        if self.records.is_empty() {
+            return Ok(None);
+        }
+        enough_volumes(&self.at.tier).map_err(|error| Failure { error, halts: false })?;
+        let appended = self.at.tier.append(self.hospital(), self.at.hospital.suite, &self.records);
+        let has_entries = head.is_some();
+        let committed = appended.map_err(|error| Failure { error: error.into(), halts: has_entries })?;
+        let head = self.index(&committed.locations, head).map_err(|error| Failure { error, halts: true })?;
+        self.at.work.committed(self.entries.len() as u64);
+        Ok(Some(Done { head, durable: committed.durable }))
+    }
+
+    /// Puts the entries behind the records, and the checkpoint over them last.
+    fn place_entries(&mut self) -> Option<Head> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let suite = self.at.hospital.suite;
+        let record = |kind, bytes: Vec<u8>| Record { kind, address: suite.address(&bytes), bytes: Bytes::from(bytes) };
+        let entries = self.entries.iter().map(|placed| record(RecordKind::Entry, placed.encode()));
+        self.records.extend(entries);
+        let head = self.at.ledger.draft(self.frontier.clone(), self.now_ms);
+        self.records.push(record(RecordKind::Checkpoint, head.checkpoint.clone().into_bytes()));
+        Some(head)
+    }
+
+    /// Writes the rows of everything appended, with the watermarks, in one batch, and lets readers see the head.
+    fn index(&mut self, locations: &[Location], head: Option<Head>) -> Result<Arc<Head>> {
+        let hospital = self.hospital();
+        let mut entries = self.entries.iter();
+        for (record, at) in self.records.iter().zip(locations) {
+            match record.kind {
+                RecordKind::Checkpoint => {}
+                RecordKind::Entry => {
+                    let placed = entries.next().ok_or(Error::Bug("an entry record without its entry"))?;
+                    let row = LeafRow { leaf: placed.entry.leaf_hash(), address: record.address, at: *at };
+                    apply::place(&mut self.rows, hospital, placed.index, row);
+                }
+                kind => apply::record(&mut self.rows, hospital, kind, &record.address, *at),
+            }
+        }
+        if let Some(head) = &head {
+            ledger::put_head(&mut self.rows, hospital, head);
+        }
+        for (segment, stripe_at) in newest_stripes(locations) {
+            self.rows.put(rows::watermark_key(segment), Watermark(stripe_at).encode());
+        }
+        let ledger = &self.at.ledger;
+        let head = match head {
+            Some(head) => ledger.advance(head, || self.rows.write())?,
+            None => self.rows.write().map(|()| ledger.head())?,
+        };
+        self.at.records.stored(hospital, self.addresses.iter().copied());
+        Ok(head)
+    }
+
+    fn hospital(&self) -> HospitalId {
+        self.at.hospital.hospital
+    }
+}
+
+/// The newest stripe of each segment. A walk that begins there meets it once more, which does no harm.
+fn newest_stripes(locations: &[Location]) -> BTreeMap<SegmentId, u64> {
+    let mut newest = BTreeMap::new();
+    for at in locations {
+        let stripe_at = newest.entry(at.segment).or_insert(at.stripe_at);
+        *stripe_at = at.stripe_at.max(*stripe_at);
+    }
+    newest
+}
+
+/// Refuses before anything is written, so that a vault without room stays able to take entries once it has some.
+fn enough_volumes(tier: &Tier) -> Result<()> {
+    let needed = tier.code().shards();
+    let writable = tier.volumes().iter().filter(|volume| volume.state == VolumeState::Writable).count();
+    match writable >= needed {
+        true => Ok(()),
+        false => Err(shosoin_tiers::Error::NoWritableMedia { needed, writable }.into()),
+    }
+}

@@ -1,0 +1,72 @@
+//! Making a vault: volumes, configuration, keys. The key file comes last: where it is, all is, and where it is not,
+//! making the vault again picks up what is there.
+
+use crate::config::{Config, FORM, VolumeSpec};
+use crate::error::{Error, Result};
+use crate::identity::{self, Identity};
+use crate::open::{lock, make_dir};
+use crate::vault::InitOptions;
+use shosoin_protocol::{VaultId, VolumeId};
+use shosoin_tiers::layout::SEGMENTS;
+use shosoin_tiers::media::{FileMedia, FileOptions, Media};
+use shosoin_tiers::volume::{MediaClass, RatedLife, TierKind};
+use shosoin_tiers::{Clock, Error as MediaError, Random, SystemClock, SystemRandom, Volume, VolumeLabel};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Makes a vault in `dir`.
+pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
+    make_dir(dir)?;
+    let folder = lock(dir)?;
+    if identity::exists(&folder)? {
+        return Err(Error::Exists { path: dir.to_owned() });
+    }
+    let vault = VaultId(draw()?);
+    let config = Config {
+        form: FORM,
+        vault: vault.to_string(),
+        listen: options.listen,
+        code: options.code.to_string(),
+        demo: options.demo,
+        index: options.index,
+        volumes: options.volumes.clone(),
+    };
+    for spec in &config.volumes {
+        let path = config.volume_path(dir, spec);
+        make_dir(&path)?;
+        label(FileMedia::open(&path, FileOptions::default())?, spec, options.demo)?;
+    }
+    config.save(&folder, dir)?;
+    Identity::create(&folder, vault, &SystemRandom)
+}
+
+/// Labels a volume. One that is labelled already is taken if nothing was ever stored on it.
+fn label(media: FileMedia, spec: &VolumeSpec, demo: bool) -> Result<()> {
+    let media = Arc::new(media);
+    let label = VolumeLabel {
+        id: VolumeId(draw()?),
+        generation: 1,
+        tier: TierKind::Hot,
+        class: MediaClass::Ssd,
+        demo,
+        vendor: String::new(),
+        model: String::new(),
+        serial: String::new(),
+        lot: String::new(),
+        firmware: String::new(),
+        first_use_ms: SystemClock.now_ms(),
+        rated_life: RatedLife::NotStated,
+        security_label: String::new(),
+        domains: spec.domains.clone().into(),
+    };
+    match Volume::create(media.clone(), label) {
+        Err(MediaError::VolumeExists { .. }) if media.list(SEGMENTS)?.is_empty() => Ok(()),
+        created => Ok(created.map(drop)?),
+    }
+}
+
+fn draw() -> Result<[u8; 16]> {
+    let mut id = [0; 16];
+    SystemRandom.fill(&mut id)?;
+    Ok(id)
+}

@@ -1,0 +1,255 @@
+//! Opening a vault: volumes, segments, index, ledgers, in this order; what each step met and worked around is a finding.
+//!
+//! Invariants
+//! - An index that is empty, of another vault, ahead of media or not readable is noticed, thrown away and made anew.
+//! - A log that may be longer than what can be seen, because media are absent beyond what the code survives, takes no
+//!   entries: giving a place twice would fork it.
+
+use crate::check::{Finding, Severity};
+use crate::config::{Config, IndexKind};
+use crate::error::{Error, Result};
+use crate::hospitals::{self, HospitalInfo};
+use crate::identity::Identity;
+use crate::index::{self, Index};
+use crate::ledger::{Ledger, LedgerKeys};
+use crate::rebuild::{self, Progress, RebuildReport};
+use crate::vault::OpenOptions;
+use shosoin_protocol::HospitalId;
+use shosoin_tiers::media::{FileMedia, FileOptions, Media};
+use shosoin_tiers::{Clock, Error as MediaError, Tier, TierOptions, Volume};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Folder of the index in the vault's folder; one folder in it for each kind.
+const INDEX_DIR: &str = "index";
+
+/// The parts of an open vault.
+pub struct Opened {
+    /// its folder, locked against other processes
+    pub folder: FileMedia,
+    /// what the operator decided
+    pub config: Config,
+    /// its keys
+    pub identity: Identity,
+    /// its media
+    pub tier: Arc<Tier>,
+    /// its index, caught up with media
+    pub index: Arc<dyn Index>,
+    /// each hospital, its ledger, and why it takes no entries, if it does not
+    pub hospitals: Vec<(HospitalInfo, Ledger, Option<String>)>,
+    /// places of volumes that are not there
+    pub absent: Vec<String>,
+    /// what was met and worked around
+    pub findings: Vec<Finding>,
+}
+
+/// Opens the vault in `dir`, on the media its configuration names or on those of the options.
+pub fn open(dir: &Path, options: &OpenOptions) -> Result<Opened> {
+    let mounted = mount(dir, options)?;
+    let indexed = match catch_up(dir, &mounted, options) {
+        Err(Error::Index { why, .. }) => make_anew(dir, &mounted, options, &why, &|_| {}),
+        other => other,
+    };
+    let Indexed { index, ledgers, report } = indexed?;
+    let with_reason = |(info, ledger): (HospitalInfo, Ledger)| {
+        let halted = halted(&mounted, &report, info.hospital);
+        (info, ledger, halted)
+    };
+    let hospitals = ledgers.into_iter().map(with_reason).collect();
+    let Mounted { folder, config, identity, tier, absent, mut findings, .. } = mounted;
+    findings.extend(report.findings);
+    Ok(Opened { folder, config, identity, tier, index, hospitals, absent, findings })
+}
+
+/// Makes the index of the vault in `dir` anew.
+pub fn rebuild(dir: &Path, options: &OpenOptions, progress: &dyn Fn(Progress)) -> Result<RebuildReport> {
+    let mounted = mount(dir, options)?;
+    let Indexed { index, ledgers, mut report } =
+        make_anew(dir, &mounted, options, "a rebuild was asked for", progress)?;
+    for (info, ledger) in ledgers {
+        if let Some(why) = ledger.broken() {
+            let message = format!("ledger of hospital {} is broken: {why}", info.hospital);
+            report.findings.push(Finding { severity: Severity::Damaged, code: "ledger-broken", message });
+        }
+    }
+    mounted.tier.close()?;
+    rebuild::mark_ends(index.as_ref(), &mounted.tier)?;
+    report.findings.splice(0..0, mounted.findings);
+    Ok(report)
+}
+
+/// A vault whose media are open, before its index is.
+struct Mounted {
+    folder: FileMedia,
+    config: Config,
+    identity: Identity,
+    known: Vec<HospitalInfo>,
+    tier: Arc<Tier>,
+    absent: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+fn mount(dir: &Path, options: &OpenOptions) -> Result<Mounted> {
+    let config = Config::load(dir)?;
+    let folder = lock(dir)?;
+    let identity = Identity::load(dir)?;
+    if identity.vault() != config.vault_id(dir)? {
+        let why = "vault is not the one whose keys are beside it".to_owned();
+        return Err(Error::Config { path: dir.join(crate::config::FILE), why });
+    }
+    let known = hospitals::load(&folder, dir)?;
+    let (mut volumes, mut absent, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, media) in media(dir, &config, options) {
+        match media.and_then(Volume::open) {
+            Ok(volume) => volumes.push(volume),
+            Err(error) if is_absent(&error) => {
+                findings.push(volume_absent(error));
+                absent.push(place);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut tier_options = TierOptions { demo: config.demo, ..TierOptions::new(config.code(dir)?) };
+    if let Some(bytes) = options.segment_bytes_max {
+        tier_options.segment_bytes_max = bytes;
+    }
+    let (tier, met) = Tier::open(volumes, tier_options, options.clock.clone(), options.random.clone())?;
+    findings.extend(met.iter().map(Finding::from));
+    Ok(Mounted { folder, config, identity, known, tier: Arc::new(tier), absent, findings })
+}
+
+type NamedMedia = (String, Result<Arc<dyn Media>, MediaError>);
+
+fn media(dir: &Path, config: &Config, options: &OpenOptions) -> Vec<NamedMedia> {
+    if let Some(media) = &options.media {
+        return media.iter().map(|media| (media.place(), Ok(media.clone()))).collect();
+    }
+    let open = |path: PathBuf| {
+        let media = FileMedia::open(&path, FileOptions::default());
+        (path.display().to_string(), media.map(|media| Arc::new(media) as Arc<dyn Media>))
+    };
+    config.volumes.iter().map(|spec| open(config.volume_path(dir, spec))).collect()
+}
+
+/// A mount point without its medium looks like an empty folder, so a missing label is an absent volume. So is one whose
+/// label nobody can read; what it holds is rebuilt from the others.
+fn is_absent(error: &MediaError) -> bool {
+    matches!(error, MediaError::VolumeAbsent { .. } | MediaError::LabelMissing { .. } | MediaError::LabelDamaged { .. })
+}
+
+fn volume_absent(error: MediaError) -> Finding {
+    Finding { severity: Severity::Degraded, code: "volume-absent", message: Error::from(error).problem().message }
+}
+
+/// An index caught up with media, and the ledgers it gives.
+struct Indexed {
+    index: Arc<dyn Index>,
+    ledgers: Vec<(HospitalInfo, Ledger)>,
+    report: RebuildReport,
+}
+
+/// Opens the index and catches it up. Whatever makes it unusable is an error of the index, a panic of the database too.
+fn catch_up(dir: &Path, mounted: &Mounted, options: &OpenOptions) -> Result<Indexed> {
+    index::guarded(|| {
+        let index: Arc<dyn Index> = index::open(mounted.config.index, &index_dir(dir, mounted))?.into();
+        rebuild::usable(index.as_ref(), &mounted.identity, &mounted.tier.segments())?;
+        let indexed = fill(index, mounted, options, &|_| {})?;
+        match indexed.ledgers.iter().find_map(|(_, ledger)| ledger.broken()) {
+            None => Ok(indexed),
+            Some(why) => Err(Error::Index { action: "open", why: why.to_owned() }),
+        }
+    })
+}
+
+/// Throws the index away and fills a new one from media.
+fn make_anew(
+    dir: &Path,
+    mounted: &Mounted,
+    options: &OpenOptions,
+    why: &str,
+    progress: &dyn Fn(Progress),
+) -> Result<Indexed> {
+    tracing::warn!(why, "the index is made anew from media");
+    let path = index_dir(dir, mounted);
+    wipe(&path)?;
+    let mut indexed = fill(index::open(mounted.config.index, &path)?.into(), mounted, options, progress)?;
+    let message = format!("index was made anew from media: {why}");
+    indexed.report.findings.push(Finding { severity: Severity::Notice, code: "index-rebuilt", message });
+    Ok(indexed)
+}
+
+fn fill(
+    index: Arc<dyn Index>,
+    mounted: &Mounted,
+    options: &OpenOptions,
+    progress: &dyn Fn(Progress),
+) -> Result<Indexed> {
+    let Mounted { identity, known, tier, .. } = mounted;
+    let hospitals = known.iter().map(|info| info.hospital);
+    let report = rebuild::catch_up(index.as_ref(), tier, identity, hospitals, progress)?;
+    let open = |info: &HospitalInfo| Ok((info.clone(), open_ledger(identity, info, &index, tier, &*options.clock)?));
+    let ledgers = known.iter().map(open).collect::<Result<Vec<_>>>()?;
+    Ok(Indexed { index, ledgers, report })
+}
+
+/// Opens the ledger of one hospital.
+pub fn open_ledger(
+    identity: &Identity,
+    info: &HospitalInfo,
+    index: &Arc<dyn Index>,
+    tier: &Arc<Tier>,
+    clock: &dyn Clock,
+) -> Result<Ledger> {
+    let key = identity.key(info.suite).clone();
+    let keys = LedgerKeys { vault: identity.vault(), hospital: info.hospital, suite: info.suite, key };
+    Ledger::open(keys, index.clone(), tier.clone(), clock.now_ms())
+}
+
+/// Why a log takes no entries although its ledger is whole as far as it can be seen.
+fn halted(mounted: &Mounted, report: &RebuildReport, hospital: HospitalId) -> Option<String> {
+    let unread = || "a segment of its records cannot be read".to_owned();
+    too_many_absent(&mounted.tier, &mounted.absent).or_else(|| report.incomplete.contains(&hospital).then(unread))
+}
+
+/// With more volumes absent than the code survives, whole segments may be out of sight.
+pub fn too_many_absent(tier: &Tier, absent: &[String]) -> Option<String> {
+    let survives = tier.code().m();
+    let why = || format!("{} volumes are absent and the code survives {survives}", absent.len());
+    (absent.len() > survives).then(why)
+}
+
+/// Each kind of index has its own folder, so that changing the kind and back finds an old one, which is caught up.
+fn index_dir(dir: &Path, mounted: &Mounted) -> PathBuf {
+    dir.join(INDEX_DIR).join(match mounted.config.index {
+        IndexKind::Fjall => "fjall",
+        IndexKind::Sled => "sled",
+        IndexKind::Memory => "memory",
+    })
+}
+
+fn wipe(path: &Path) -> Result<()> {
+    let removed = match path.is_dir() {
+        true => std::fs::remove_dir_all(path),
+        false => std::fs::remove_file(path),
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { action: "remove", path: path.to_owned(), source: error })
+        }
+        _ => make_dir(path),
+    }
+}
+
+/// Makes a folder and those it is in.
+pub fn make_dir(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|source| Error::Io { action: "create", path: path.to_owned(), source })
+}
+
+/// Opens the vault's folder so that no other process can.
+pub fn lock(dir: &Path) -> Result<FileMedia> {
+    match FileMedia::open(dir, FileOptions::default()) {
+        Err(MediaError::VolumeBusy { .. }) => Err(Error::InUse { path: dir.to_owned() }),
+        Err(MediaError::VolumeAbsent { source, .. }) => Err(Error::Io { action: "open", path: dir.to_owned(), source }),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,216 @@
+//! Filling the index from media alone, without any key of a hospital: what opening does for the newest stripes, and
+//! `vault rebuild` for everything.
+//!
+//! Invariants
+//! - Every segment is walked from its watermark to its end, and rows and watermark are written together; stopped at any
+//!   point, the next run goes on where this one was.
+//! - Damage is a finding, and the walk goes on.
+//! - Nothing on media is changed.
+
+use crate::apply;
+use crate::check::{Finding, Severity};
+use crate::error::{Error, Result};
+use crate::identity::Identity;
+use crate::index::{Index, Pending};
+use crate::rows::{self, Meta, Row, Rows, Watermark};
+use serde::Serialize;
+use shosoin_protocol::checkpoint::Checkpoint;
+use shosoin_protocol::entry::PlacedEntry;
+use shosoin_protocol::{HospitalId, RecordKind};
+use shosoin_tiers::{SegmentInfo, SegmentState, Tier, Walked};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Progress of a rebuild.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// segments done
+    pub segments: u64,
+    /// segments in all
+    pub segments_total: u64,
+    /// payload bytes of the segments done
+    pub bytes: u64,
+    /// payload bytes in all
+    pub bytes_total: u64,
+}
+
+/// What a rebuild did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RebuildReport {
+    /// segments walked
+    pub segments: u64,
+    /// records found
+    pub records: u64,
+    /// ledger entries among them
+    pub entries: u64,
+    /// entries of each hospital's ledger, by hospital id
+    pub log_sizes: BTreeMap<String, u64>,
+    /// damage met on the way
+    pub findings: Vec<Finding>,
+    /// hospitals with segments that could not be walked: their logs may be longer than what was found
+    #[serde(skip)]
+    pub incomplete: BTreeSet<HospitalId>,
+}
+
+/// Refuses an index that cannot be caught up: empty beside media that are not, of another vault or form, or ahead.
+pub fn usable(index: &dyn Index, identity: &Identity, segments: &[SegmentInfo]) -> Result<()> {
+    let unusable = |why: String| Err(Error::Index { action: "open", why });
+    match index.row::<Meta>(&rows::meta_key())? {
+        None if segments.is_empty() => return Ok(()),
+        None => return unusable("it is empty".into()),
+        Some(meta) if meta.vault != identity.vault() => return unusable("it is of another vault".into()),
+        Some(meta) if meta.form != rows::FORM => return unusable(format!("its form is {}", meta.form)),
+        Some(_) => {}
+    }
+    let segments: BTreeMap<_, _> = segments.iter().map(|segment| (segment.id, segment)).collect();
+    index.scan(&rows::watermark_prefix(), &mut |key, value| {
+        let mark = Watermark::decode(value)?;
+        let segment = rows::watermark_segment(key).and_then(|id| segments.get(&id));
+        match segment {
+            Some(segment) if segment.state != SegmentState::Unreadable && mark.0 > segment.end => {
+                unusable(format!("it is ahead of segment {}", segment.id)).map(|()| false)
+            }
+            _ => Ok(true),
+        }
+    })
+}
+
+/// Walks every segment of `tier` from its watermark on, and grows the tree of each hospital.
+pub fn catch_up(
+    index: &dyn Index,
+    tier: &Tier,
+    identity: &Identity,
+    hospitals: impl IntoIterator<Item = HospitalId>,
+    progress: &dyn Fn(Progress),
+) -> Result<RebuildReport> {
+    let segments = tier.segments();
+    let mut walk = Walk { tier, identity, rows: Pending::new(index), report: RebuildReport::default() };
+    walk.rows.put(rows::meta_key(), Meta { form: rows::FORM, vault: identity.vault() }.encode());
+    let mut done = Progress { segments_total: segments.len() as u64, ..Progress::default() };
+    done.bytes_total = segments.iter().map(|segment| segment.payload_bytes).sum();
+    for segment in &segments {
+        walk.segment(segment)?;
+        done.segments += 1;
+        done.bytes += segment.payload_bytes;
+        progress(done);
+    }
+    let mut hospitals: BTreeSet<HospitalId> = hospitals.into_iter().collect();
+    hospitals.extend(segments.iter().map(|segment| segment.hospital));
+    for hospital in hospitals {
+        let size = apply::grow(&mut walk.rows, hospital)?;
+        walk.report.log_sizes.insert(hospital.to_string(), size);
+    }
+    walk.rows.write()?;
+    Ok(walk.report)
+}
+
+struct Walk<'a> {
+    tier: &'a Tier,
+    identity: &'a Identity,
+    rows: Pending<'a>,
+    report: RebuildReport,
+}
+
+impl Walk<'_> {
+    fn segment(&mut self, segment: &SegmentInfo) -> Result<()> {
+        let key = rows::watermark_key(segment.id);
+        let from = self.rows.row::<Watermark>(&key)?.map_or(0, |mark| mark.0);
+        if segment.state != SegmentState::Unreadable && from >= segment.end {
+            return Ok(());
+        }
+        self.report.segments += 1;
+        let tier = self.tier;
+        let mut failed = None;
+        let walked = tier.walk(segment.id, from, &mut |walked| {
+            // An error of the index ends the walk; the media's own errors are told apart from it below.
+            self.record(segment, walked).map_err(|error| {
+                failed = Some(error);
+                shosoin_tiers::Error::Abandoned { what: "walk of a segment" }
+            })
+        });
+        match (walked, failed) {
+            (_, Some(error)) => return Err(error),
+            (Ok(end), None) => self.rows.put(key, Watermark(end).encode()),
+            (Err(error), None) => {
+                self.report.incomplete.insert(segment.hospital);
+                self.find("segment-unreadable", Error::from(error).problem().message);
+            }
+        }
+        self.rows.write()
+    }
+
+    fn record(&mut self, segment: &SegmentInfo, walked: Walked) -> Result<()> {
+        self.report.records += 1;
+        if self.rows.is_many() {
+            let mark = Watermark(walked.location.stripe_at);
+            self.rows.put(rows::watermark_key(segment.id), mark.encode());
+            self.rows.write()?;
+        }
+        match walked.kind {
+            RecordKind::Entry => self.entry(segment, walked),
+            RecordKind::Checkpoint => self.checkpoint(segment, walked),
+            kind => {
+                apply::record(&mut self.rows, segment.hospital, kind, &walked.address, walked.location);
+                Ok(())
+            }
+        }
+    }
+
+    fn entry(&mut self, segment: &SegmentInfo, walked: Walked) -> Result<()> {
+        self.report.entries += 1;
+        let bytes = match self.tier.read(segment.suite, &walked.location, &walked.address) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.damaged("entry-unreadable", Error::from(error)),
+        };
+        match PlacedEntry::decode(&bytes) {
+            Ok(placed) if placed.entry.statement().hospital == segment.hospital => {
+                let finding = apply::entry(&mut self.rows, &placed, &walked.address, walked.location)?;
+                self.report.findings.extend(finding);
+            }
+            Ok(_) => self.find("foreign-entry", format!("entry {} is of another hospital", walked.address)),
+            Err(source) => return self.damaged("entry-malformed", Error::Malformed { what: "entry on media", source }),
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, segment: &SegmentInfo, walked: Walked) -> Result<()> {
+        let bytes = match self.tier.read(segment.suite, &walked.location, &walked.address) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.damaged("checkpoint-unreadable", Error::from(error)),
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        match Checkpoint::verify(&text, &self.identity.key(segment.suite).public()) {
+            Ok(checkpoint) if checkpoint.hospital == segment.hospital && checkpoint.vault == self.identity.vault() => {
+                apply::checkpoint(&mut self.rows, &checkpoint, &text)
+            }
+            Ok(_) => {
+                self.find("foreign-checkpoint", format!("checkpoint {} is of another log", walked.address));
+                Ok(())
+            }
+            Err(source) => {
+                self.damaged("checkpoint-malformed", Error::Malformed { what: "checkpoint on media", source })
+            }
+        }
+    }
+
+    fn damaged(&mut self, code: &'static str, error: Error) -> Result<()> {
+        self.find(code, error.problem().message);
+        Ok(())
+    }
+
+    fn find(&mut self, code: &'static str, message: String) {
+        self.report.findings.push(Finding { severity: Severity::Damaged, code, message });
+    }
+}
+
+/// Remembers that every segment is in the index to its end, so that the next opening walks none of them.
+pub fn mark_ends(index: &dyn Index, tier: &Tier) -> Result<()> {
+    let mut rows = Pending::new(index);
+    for segment in tier.segments() {
+        let key = rows::watermark_key(segment.id);
+        // A segment without a watermark is not in the index, whatever its end.
+        if segment.state == SegmentState::Closed && index.get(&key)?.is_some() {
+            rows.put(key, Watermark(segment.end).encode());
+        }
+    }
+    rows.write()
+}

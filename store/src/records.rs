@@ -1,0 +1,68 @@
+//! Records by address: what is held, and the bytes themselves.
+//!
+//! Invariants
+//! - "Held" is said only of a record this process has stored, or whose frame was just read on media.
+//! - Bytes are verified against their address by `tiers`; a wrong row gives an error, never other bytes.
+
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::rows::{self, RecordRow, Rows};
+use bytes::Bytes;
+use lru::LruCache;
+use parking_lot::Mutex;
+use shosoin_protocol::{Address, HospitalId, Suite};
+use shosoin_tiers::Tier;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// Records this process remembers to be on media without looking again: what one large upload in flight needs.
+const RECENT_MAX: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
+
+/// Every record of every hospital.
+pub struct Records {
+    index: Arc<dyn Index>,
+    tier: Arc<Tier>,
+    recent: Mutex<LruCache<(HospitalId, Address), ()>>,
+}
+
+impl Records {
+    /// Records on `tier`, as `index` remembers them.
+    pub fn new(index: Arc<dyn Index>, tier: Arc<Tier>) -> Self {
+        Records { index, tier, recent: Mutex::new(LruCache::new(RECENT_MAX)) }
+    }
+
+    /// The row of a record that is held. A row that media do not confirm is as good as none: the record is sent again,
+    /// which costs its bytes and nothing else.
+    pub fn held(&self, hospital: HospitalId, address: &Address) -> Result<Option<RecordRow>> {
+        let Some(row) = self.index.row::<RecordRow>(&rows::record_key(hospital, address))? else { return Ok(None) };
+        if self.recent.lock().get(&(hospital, *address)).is_some() {
+            return Ok(Some(row));
+        }
+        match self.tier.peek(&row.at, address) {
+            Ok(true) => {
+                self.stored(hospital, [*address]);
+                Ok(Some(row))
+            }
+            Ok(false) => Ok(None),
+            Err(error) => {
+                tracing::warn!(%hospital, %address, %error, "record of the index could not be confirmed on media");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Remembers records that were just made durable.
+    pub fn stored(&self, hospital: HospitalId, addresses: impl IntoIterator<Item = Address>) {
+        let mut recent = self.recent.lock();
+        for address in addresses {
+            recent.put((hospital, address), ());
+        }
+    }
+
+    /// The bytes of a record.
+    pub fn read(&self, hospital: HospitalId, suite: Suite, address: &Address) -> Result<Bytes> {
+        let row = self.index.row::<RecordRow>(&rows::record_key(hospital, address))?;
+        let row = row.ok_or_else(|| Error::NotFound { what: "record", id: address.to_string() })?;
+        Ok(self.tier.read(suite, &row.at, address)?)
+    }
+}

@@ -1,0 +1,400 @@
+//! Every row of the index: keys and values, encoded by hand.
+//!
+//! | tag | key after the tag | value |
+//! |---|---|---|
+//! | 0 | | form `u8`, vault id |
+//! | 1 | hospital, address | kind `u8`, location: a record but entries and checkpoints |
+//! | 2 | hospital, leaf index `u64` | leaf hash, address and location of the placed entry |
+//! | 3 | hospital, level `u8`, index `u64` | hash of a complete subtree of the ledger, level 1 and up |
+//! | 4 | hospital, version | leaf index of its entry |
+//! | 5 | hospital, name token | leaf index, version and kind of the newest change of the name |
+//! | 6 | hospital, device | state and key of the device, and where its chain of entries stands |
+//! | 7 | hospital | leaves in the tree, newest checkpoint |
+//! | 8 | segment | offset where the next walk begins |
+//!
+//! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
+//! of another form is rebuilt, so there is nothing to migrate.
+
+use crate::error::{Error, Result};
+use crate::index::{Index, Pending};
+use shosoin_protocol::codec::{Reader, Writer};
+use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
+use shosoin_protocol::merkle::Node;
+use shosoin_protocol::sign::PublicKey;
+use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, RecordKind, SegmentId, VaultId, VersionId};
+use shosoin_tiers::Location;
+
+/// Form of all rows together.
+pub const FORM: u8 = 1;
+
+const META: u8 = 0;
+const RECORD: u8 = 1;
+const LEAF: u8 = 2;
+const NODE: u8 = 3;
+const VERSION: u8 = 4;
+const NAME: u8 = 5;
+const DEVICE: u8 = 6;
+const HEAD: u8 = 7;
+const WATERMARK: u8 = 8;
+
+/// The value of a row.
+pub trait Row: Sized {
+    /// Its bytes.
+    fn encode(&self) -> Vec<u8>;
+    /// Reads it.
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self>;
+
+    /// Reads a whole value. One that does not parse is an error of the index.
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "index row");
+        let row = Self::read(&mut reader).and_then(|row| reader.finish().map(|()| row));
+        row.map_err(|error| Error::Index { action: "read", why: error.to_string() })
+    }
+}
+
+/// Typed reads, from the index or through a pending batch.
+pub trait Rows {
+    /// The value of one key, parsed.
+    fn row<R: Row>(&self, key: &[u8]) -> Result<Option<R>>;
+}
+
+impl Rows for dyn Index + '_ {
+    fn row<R: Row>(&self, key: &[u8]) -> Result<Option<R>> {
+        self.get(key)?.map(|value| R::decode(&value)).transpose()
+    }
+}
+
+impl Rows for Pending<'_> {
+    fn row<R: Row>(&self, key: &[u8]) -> Result<Option<R>> {
+        self.get(key)?.map(|value| R::decode(&value)).transpose()
+    }
+}
+
+fn key(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(tag);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+/// Key of [`Meta`].
+pub fn meta_key() -> Vec<u8> {
+    key(META, &[])
+}
+
+/// Key of a [`RecordRow`].
+pub fn record_key(hospital: HospitalId, address: &Address) -> Vec<u8> {
+    key(RECORD, &[&hospital.0, &address.0])
+}
+
+/// Begins the keys of every [`RecordRow`] of a hospital.
+pub fn record_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(RECORD, &[&hospital.0])
+}
+
+/// The address in the key of a [`RecordRow`].
+pub fn record_address(key: &[u8]) -> Option<Address> {
+    let address = key.get(1 + HospitalId::LEN..)?;
+    Some(Address(address.try_into().ok()?))
+}
+
+/// Key of a [`LeafRow`].
+pub fn leaf_key(hospital: HospitalId, index: u64) -> Vec<u8> {
+    key(LEAF, &[&hospital.0, &index.to_be_bytes()])
+}
+
+/// Key of the [`Digest`] of a node at level 1 or above.
+pub fn node_key(hospital: HospitalId, node: Node) -> Vec<u8> {
+    key(NODE, &[&hospital.0, &[node.level], &node.index.to_be_bytes()])
+}
+
+/// Key of a version's [`LeafIndex`].
+pub fn version_key(hospital: HospitalId, version: VersionId) -> Vec<u8> {
+    key(VERSION, &[&hospital.0, &version.0])
+}
+
+/// Key of a [`NameRow`].
+pub fn name_key(hospital: HospitalId, token: NameToken) -> Vec<u8> {
+    key(NAME, &[&hospital.0, &token.0])
+}
+
+/// Key of a [`DeviceRow`].
+pub fn device_key(hospital: HospitalId, device: DeviceId) -> Vec<u8> {
+    key(DEVICE, &[&hospital.0, &device.0])
+}
+
+/// Key of a [`HeadRow`].
+pub fn head_key(hospital: HospitalId) -> Vec<u8> {
+    key(HEAD, &[&hospital.0])
+}
+
+/// Key of a segment's [`Watermark`].
+pub fn watermark_key(segment: SegmentId) -> Vec<u8> {
+    key(WATERMARK, &[&segment.0])
+}
+
+/// Begins the keys of every [`Watermark`].
+pub fn watermark_prefix() -> Vec<u8> {
+    key(WATERMARK, &[])
+}
+
+/// The segment in the key of a [`Watermark`].
+pub fn watermark_segment(key: &[u8]) -> Option<SegmentId> {
+    Some(SegmentId(key.get(1..)?.try_into().ok()?))
+}
+
+/// Which index this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// form of the rows
+    pub form: u8,
+    /// vault whose media it remembers
+    pub vault: VaultId,
+}
+
+impl Row for Meta {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(self.form).put(&self.vault.0);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(Meta { form: reader.u8("form of the index")?, vault: VaultId::read(reader)? })
+    }
+}
+
+/// Where a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordRow {
+    /// what it is
+    pub kind: RecordKind,
+    /// where
+    pub at: Location,
+}
+
+impl Row for RecordRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(1 + Location::LEN);
+        out.u8(self.kind.code()).put(&self.at.encode());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(RecordRow { kind: RecordKind::try_from(reader.u8("record kind")?)?, at: read_location(reader)? })
+    }
+}
+
+/// One leaf of the ledger, and where its entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafRow {
+    /// hash as a leaf
+    pub leaf: Digest,
+    /// address of the placed entry
+    pub address: Address,
+    /// where it is
+    pub at: Location,
+}
+
+impl Row for LeafRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(64 + Location::LEN);
+        out.put(&self.leaf.0).put(&self.address.0).put(&self.at.encode());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(LeafRow { leaf: Digest::read(reader)?, address: Address::read(reader)?, at: read_location(reader)? })
+    }
+}
+
+impl Row for Digest {
+    fn encode(&self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Digest::read(reader)
+    }
+}
+
+/// The leaf of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafIndex(pub u64);
+
+impl Row for LeafIndex {
+    fn encode(&self) -> Vec<u8> {
+        self.0.to_le_bytes().to_vec()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        reader.u64("leaf index").map(LeafIndex)
+    }
+}
+
+/// The newest change of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameRow {
+    /// leaf of its entry
+    pub index: u64,
+    /// its id
+    pub version: VersionId,
+    /// whether it is a delete marker
+    pub marker: bool,
+}
+
+impl Row for NameRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(25);
+        out.u64(self.index).put(&self.version.0).u8(u8::from(self.marker));
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        let (index, version) = (reader.u64("leaf index")?, VersionId::read(reader)?);
+        Ok(NameRow { index, version, marker: reader.u8("marker")? != 0 })
+    }
+}
+
+/// What the ledger says of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum DeviceState {
+    /// it has entries, and no entry about it was met yet
+    Unknown = 0,
+    /// it may sign entries
+    Enrolled = 1,
+    /// it may no longer
+    Revoked = 2,
+}
+
+/// A device and its chain of entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// what the ledger says of it
+    pub state: DeviceState,
+    /// leaf of the entry that says so
+    pub state_at: u64,
+    /// its key, once an entry about it was met
+    pub key: Option<PublicKey>,
+    /// sequence of its next entry
+    pub next_seq: u64,
+    /// leaf hash of its newest entry, zeros if there is none
+    pub prev: Digest,
+}
+
+impl Default for DeviceRow {
+    fn default() -> Self {
+        DeviceRow { state: DeviceState::Unknown, state_at: 0, key: None, next_seq: 0, prev: Digest([0; 32]) }
+    }
+}
+
+impl Row for DeviceRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(90);
+        out.u8(self.state as u8).u64(self.state_at).u64(self.next_seq).put(&self.prev.0);
+        if let Some(key) = &self.key {
+            key.write(&mut out);
+        }
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        let state = match reader.u8("device state")? {
+            0 => DeviceState::Unknown,
+            1 => DeviceState::Enrolled,
+            2 => DeviceState::Revoked,
+            _ => return Err(shosoin_protocol::Error::Invalid { what: "device state", why: "no such state" }),
+        };
+        let (state_at, next_seq) = (reader.u64("leaf index")?, reader.u64("next sequence")?);
+        let prev = Digest::read(reader)?;
+        let key = match reader.left() {
+            0 => None,
+            _ => Some(PublicKey::read(reader)?),
+        };
+        Ok(DeviceRow { state, state_at, key, next_seq, prev })
+    }
+}
+
+/// How far the tree of a hospital has grown, and its newest signed head.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeadRow {
+    /// leaves in the tree
+    pub size: u64,
+    /// text of the newest checkpoint on media; empty if there is none
+    pub checkpoint: String,
+}
+
+impl Row for HeadRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(12 + self.checkpoint.len());
+        out.u64(self.size).var(self.checkpoint.as_bytes());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(HeadRow { size: reader.u64("log size")?, checkpoint: reader.text(CHECKPOINT_BYTES_MAX, "checkpoint")? })
+    }
+}
+
+/// Where the next walk of a segment begins: everything before it is in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermark(pub u64);
+
+impl Row for Watermark {
+    fn encode(&self) -> Vec<u8> {
+        self.0.to_le_bytes().to_vec()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        reader.u64("watermark").map(Watermark)
+    }
+}
+
+fn read_location(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Location> {
+    let bytes = reader.take(Location::LEN, "location")?;
+    let bad = shosoin_protocol::Error::Invalid { what: "location", why: "the record must lie in its stripe" };
+    Location::decode(bytes).map_err(|_| bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip<R: Row + PartialEq + std::fmt::Debug>(row: R) {
+        let bytes = row.encode();
+        assert_eq!(R::decode(&bytes).unwrap(), row);
+        for len in 0..bytes.len() {
+            let _ = R::decode(&bytes[..len]); // any bytes give a value or an error, never a panic
+        }
+        let longer = [&bytes[..], &[0; 70]].concat();
+        assert!(R::decode(&longer).is_err(), "trailing bytes are refused");
+    }
+
+    #[test]
+    fn every_row_reads_back_and_refuses_trailing_bytes() {
+        let at = Location { segment: SegmentId([1; 16]), stripe_at: 4096, payload_len: 500, at: 10, len: 77 };
+        round_trip(Meta { form: FORM, vault: VaultId([2; 16]) });
+        round_trip(RecordRow { kind: RecordKind::Wrap, at });
+        round_trip(LeafRow { leaf: Digest([3; 32]), address: Address([4; 32]), at });
+        round_trip(Digest([5; 32]));
+        round_trip(LeafIndex(6));
+        round_trip(NameRow { index: 7, version: VersionId([8; 16]), marker: true });
+        round_trip(DeviceRow::default());
+        let key = Some(PublicKey::P256([2; 33]));
+        round_trip(DeviceRow { state: DeviceState::Revoked, state_at: 9, key, next_seq: 10, prev: Digest([11; 32]) });
+        round_trip(HeadRow { size: 12, checkpoint: "head".into() });
+        round_trip(Watermark(13));
+    }
+
+    #[test]
+    fn keys_sort_by_their_integers_and_give_back_what_they_name() {
+        let hospital = HospitalId([7; 16]);
+        assert!(leaf_key(hospital, 255) < leaf_key(hospital, 256));
+        assert_eq!(record_address(&record_key(hospital, &Address([9; 32]))), Some(Address([9; 32])));
+        assert_eq!(watermark_segment(&watermark_key(SegmentId([3; 16]))), Some(SegmentId([3; 16])));
+        assert_eq!(record_address(b"short"), None);
+        let node = |level, index| node_key(hospital, Node { level, index });
+        assert!(node(1, 300) < node(2, 0));
+    }
+}

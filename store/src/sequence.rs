@@ -1,0 +1,102 @@
+//! The rules that depend on the order of entries: devices and their chains, fresh versions, conditions on names. Judged
+//! by the committer alone, against the rows as they will be once every entry before is in.
+
+use crate::error::{Error, Result};
+use crate::hospitals::HospitalInfo;
+use crate::index::Pending;
+use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows};
+use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
+use shosoin_protocol::{DeviceId, NameToken, VersionId};
+
+/// Refuses an entry that may not come next, as leaf `index`.
+pub fn admit(rows: &Pending<'_>, hospital: &HospitalInfo, index: u64, entry: &Entry) -> Result<()> {
+    let statement = entry.statement();
+    let signer = device(rows, hospital, statement.device)?;
+    match &statement.body {
+        Body::Device(change) => may_change_devices(rows, hospital, index, statement, &signer, change)?,
+        _ => enrolled(statement.device, &signer)?,
+    }
+    next_in_chain(statement, &signer)?;
+    match statement.body.name_change() {
+        Some((version, expected, token)) => {
+            fresh(rows, hospital, version)?;
+            as_expected(rows, hospital, expected, token)
+        }
+        None => Ok(()),
+    }
+}
+
+fn device(rows: &Pending<'_>, hospital: &HospitalInfo, device: DeviceId) -> Result<DeviceRow> {
+    Ok(rows.row(&rows::device_key(hospital.hospital, device))?.unwrap_or_default())
+}
+
+fn enrolled(device: DeviceId, row: &DeviceRow) -> Result<()> {
+    let why = match row.state {
+        DeviceState::Enrolled => return Ok(()),
+        DeviceState::Unknown => "is not enrolled",
+        DeviceState::Revoked => "was revoked",
+    };
+    Err(Error::UnknownDevice { device, why })
+}
+
+/// The log begins with the device of the enrolment. After that a device joins with its own entry or another's, and
+/// leaves with that of an enrolled one; one that was ever known never joins again, so that an old certificate cannot
+/// be used twice.
+fn may_change_devices(
+    rows: &Pending<'_>,
+    hospital: &HospitalInfo,
+    index: u64,
+    statement: &Statement,
+    signer: &DeviceRow,
+    change: &DeviceChange,
+) -> Result<()> {
+    let target = change.key.device_id();
+    let first = hospital.device_key.device_id();
+    if index == 0 && !(change.enrol && target == first && statement.device == first) {
+        return Err(Error::UnknownDevice { device: target, why: "is not the one the enrolment begins the log with" });
+    }
+    let joins_itself = change.enrol && target == statement.device;
+    if !joins_itself {
+        enrolled(statement.device, signer)?;
+    }
+    match (change.enrol, device(rows, hospital, target)?.state) {
+        (true, DeviceState::Unknown) | (false, DeviceState::Enrolled) => Ok(()),
+        (true, DeviceState::Enrolled) => Err(Error::Invalid { what: "device", why: "it is enrolled already" }),
+        (true, DeviceState::Revoked) => Err(Error::UnknownDevice { device: target, why: "was revoked" }),
+        (false, _) => Err(Error::UnknownDevice { device: target, why: "is not enrolled" }),
+    }
+}
+
+fn next_in_chain(statement: &Statement, signer: &DeviceRow) -> Result<()> {
+    match statement.device_seq == signer.next_seq && statement.prev == signer.prev {
+        true => Ok(()),
+        false => Err(Error::OutOfSequence {
+            device: statement.device,
+            expected_seq: signer.next_seq,
+            expected_prev: signer.prev,
+            found_seq: statement.device_seq,
+        }),
+    }
+}
+
+fn fresh(rows: &Pending<'_>, hospital: &HospitalInfo, version: VersionId) -> Result<()> {
+    match rows.row::<LeafIndex>(&rows::version_key(hospital.hospital, version))? {
+        None => Ok(()),
+        Some(_) => Err(Error::VersionExists { version }),
+    }
+}
+
+fn as_expected(rows: &Pending<'_>, hospital: &HospitalInfo, expected: Expected, token: NameToken) -> Result<()> {
+    if expected == Expected::Any {
+        return Ok(());
+    }
+    let newest = rows.row::<NameRow>(&rows::name_key(hospital.hospital, token))?;
+    let holds = match (expected, &newest) {
+        (Expected::Any, _) | (Expected::Absent, None) => true,
+        (Expected::Absent, Some(row)) => row.marker,
+        (Expected::Version(version), Some(row)) => row.version == version,
+        (Expected::Version(_), None) => false,
+    };
+    let found = || newest.map_or("none".to_owned(), |row| row.version.to_string());
+    if holds { Ok(()) } else { Err(Error::ExpectedVersion { token, found: found() }) }
+}
