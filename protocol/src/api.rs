@@ -171,9 +171,15 @@ impl DepositBatch {
         let mut reader = Reader::new(body, "deposit batch");
         let count = reader.count(DEPOSIT_BATCH_MAX, "deposits of a batch")?;
         let mut deposits = Vec::with_capacity(count);
+        let mut records = 0;
         for _ in 0..count {
-            let deposit = body.slice_ref(reader.var(DEPOSIT_BYTES_MAX, "deposit")?);
-            deposits.push(DepositRequest::decode(&deposit)?);
+            let deposit = DepositRequest::decode(&body.slice_ref(reader.var(DEPOSIT_BYTES_MAX, "deposit")?))?;
+            records += deposit.records.len();
+            if records > DEPOSIT_BATCH_RECORDS_MAX {
+                let (found, limit) = (records as u64, DEPOSIT_BATCH_RECORDS_MAX as u64);
+                return Err(Error::OverLimit { what: "records of a batch", found, limit });
+            }
+            deposits.push(deposit);
         }
         reader.finish()?;
         Ok(DepositBatch { deposits })
@@ -188,16 +194,14 @@ pub struct DepositReplies {
 }
 
 impl DepositReplies {
-    /// The body of the answer.
+    /// The body of the answer. A sentence that is too long is cut: it must never cost the receipts beside it.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.count(self.replies.len());
         for reply in &self.replies {
             match reply {
                 Ok(receipt) => out.u8(0).var(&receipt.encode()),
-                Err(problem) => {
-                    out.u8(1).var(problem.kind.as_bytes()).var(problem.code.as_bytes()).var(problem.message.as_bytes())
-                }
+                Err(Problem { kind, code, message }) => out.u8(1).var(cut(kind)).var(cut(code)).var(cut(message)),
             };
         }
         out.finish()
@@ -222,6 +226,11 @@ impl DepositReplies {
         reader.finish()?;
         Ok(DepositReplies { replies })
     }
+}
+
+/// At most [`PROBLEM_BYTES_MAX`] bytes of `text`, whole characters.
+fn cut(text: &str) -> &[u8] {
+    &text.as_bytes()[..text.floor_char_boundary(PROBLEM_BYTES_MAX)]
 }
 
 /// Where a device's chain of entries stands.
@@ -414,5 +423,38 @@ impl Enrolment {
         self.device_key.write(&mut out);
         out.put(&self.tls_pin);
         out.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_that_is_too_long_is_cut_between_characters() {
+        let problem = |message: String| DepositReplies {
+            replies: vec![Err(Problem { kind: "bug".into(), code: "bug".into(), message })],
+        };
+        let long = problem("録".repeat(PROBLEM_BYTES_MAX));
+        let short = problem("録".repeat(PROBLEM_BYTES_MAX / 3));
+        assert_eq!(DepositReplies::decode(&long.encode()), Ok(short));
+    }
+
+    #[test]
+    fn many_tiny_records_do_not_unfold_into_much_memory() {
+        let batch = |deposits: usize| {
+            let records = vec![InlineRecord { kind: RecordKind::Chunk, bytes: Bytes::new() }; 4096];
+            DepositBatch { deposits: vec![DepositRequest { entry: Bytes::new(), records }; deposits] }
+        };
+        assert!(DepositBatch::decode(&batch(2).encode().into()).is_ok());
+        let expected = Error::OverLimit { what: "records of a batch", found: 12_288, limit: 8192 };
+        assert_eq!(DepositBatch::decode(&batch(3).encode().into()), Err(expected));
+    }
+
+    #[test]
+    fn a_problem_of_an_unknown_kind_is_a_bug_of_the_other_side() {
+        let problem = |kind: &str| Problem { kind: kind.into(), code: String::new(), message: String::new() };
+        assert_eq!(problem("not-found").kind(), ErrorKind::NotFound);
+        assert_eq!(problem("what").kind(), ErrorKind::Bug);
     }
 }

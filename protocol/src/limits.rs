@@ -61,6 +61,8 @@ pub const DEPOSIT_RECORDS_MAX: usize = 4096 + 16;
 pub const DEPOSIT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Deposits in one batch: those of one device that waited together.
 pub const DEPOSIT_BATCH_MAX: usize = 256;
+/// Inline records of one batch, all its deposits together: many tiny ones must not unfold into much memory.
+pub const DEPOSIT_BATCH_RECORDS_MAX: usize = 8192;
 /// Bytes of one batch of deposits; a batch ends early rather than grow past this.
 pub const DEPOSIT_BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A receipt with its proof and checkpoint, in bytes.
@@ -85,6 +87,7 @@ const _: () = {
     assert!(RECORD_BYTES_MAX > CHUNK_PLAIN_BYTES_MAX as usize * 112 / 100);
     assert!(DEPOSIT_BYTES_MAX > RECORD_BYTES_MAX);
     assert!(DEPOSIT_BATCH_BYTES_MAX > DEPOSIT_BYTES_MAX);
+    assert!(DEPOSIT_BATCH_RECORDS_MAX > DEPOSIT_RECORDS_MAX && DEPOSIT_BATCH_RECORDS_MAX >= 32 * DEPOSIT_BATCH_MAX);
     assert!(MANIFEST_PAGE_ENTRIES_MAX * 68 < RECORD_BYTES_MAX);
     assert!(MANIFEST_INLINE_ENTRIES_MAX <= MANIFEST_PAGE_ENTRIES_MAX);
     assert!(OBJECT_CHUNKS_MAX as u64 * (CHUNK_PLAIN_BYTES_MAX as u64) >= OBJECT_BYTES_MAX);

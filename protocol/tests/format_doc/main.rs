@@ -89,6 +89,7 @@ fn every_limit_has_the_value_on_the_page() {
         DEPOSIT_RECORDS_MAX,
         DEPOSIT_BYTES_MAX,
         DEPOSIT_BATCH_MAX,
+        DEPOSIT_BATCH_RECORDS_MAX,
         DEPOSIT_BATCH_BYTES_MAX,
         PROBLEM_BYTES_MAX,
         ADDRESS_QUERY_MAX,
