@@ -5,7 +5,7 @@ use crate::finding::{Defect, Finding, Place};
 use crate::layout::{SEGMENTS, TEMPORARY, hospital_dir, parse_shard_name, shard_path};
 use crate::mount::Mount;
 use crate::segment::shard_no;
-use crate::{Code, Error, MediaFile, Result};
+use crate::{Code, MediaFile, Result};
 use shosoin_protocol::limits::SHARDS_MAX;
 use shosoin_protocol::{HospitalId, SegmentId};
 use std::collections::BTreeMap;
@@ -33,6 +33,24 @@ impl Found {
             Some((shard, mount.as_ref()?.volume.media().open(&path)))
         })
     }
+
+    /// Whether every file of it is there without a single byte. The files of a segment are made durable before anything is
+    /// written to one of them, and a stripe is on all of them, so nothing was ever stored in it.
+    pub fn is_void(&self) -> bool {
+        self.files().all(|(_, file)| file.and_then(|file| file.len()).is_ok_and(|len| len == 0))
+    }
+
+    /// Removes the files of a void segment. One that cannot be removed is met again at the next start.
+    pub fn forget(&self) {
+        for (shard, mount) in self.mounts.iter().enumerate() {
+            let Some(mount) = mount.as_ref().filter(|mount| mount.volume.takes_writes()) else { continue };
+            let media = mount.volume.media();
+            let removed = media.remove(&shard_path(self.hospital, self.id, shard_no(shard)));
+            if let Err(error) = removed.and_then(|()| media.sync_dir(&hospital_dir(self.hospital))) {
+                tracing::warn!(volume = %mount.id(), segment = %self.id, %error, "an empty shard stays behind");
+            }
+        }
+    }
 }
 
 /// Lists every volume.
@@ -56,12 +74,7 @@ struct Listing {
 
 impl Listing {
     fn volume(&mut self, mount: &Arc<Mount>) -> Result<()> {
-        let hospitals = match mount.volume.media().list(SEGMENTS) {
-            Ok(hospitals) => hospitals,
-            Err(Error::NotFound { .. }) => return Ok(()), // a new volume: the folder comes with its first segment
-            Err(error) => return Err(error),
-        };
-        for entry in hospitals {
+        for entry in mount.volume.media().list(SEGMENTS)? {
             match entry.name.parse() {
                 Ok(hospital) if entry.is_dir => self.hospital(mount, hospital)?,
                 _ => self.note(mount, Defect::ForeignFile { name: entry.name }),

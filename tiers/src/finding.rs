@@ -106,6 +106,8 @@ pub enum Defect {
         /// records kept
         records: u32,
     },
+    /// The segment was begun and nothing was ever stored in it; its empty files were removed.
+    SegmentVoid,
     /// A footer could not be written on this volume.
     FooterUnwritten {
         /// why
@@ -118,6 +120,7 @@ impl Defect {
     pub fn severity(&self) -> Severity {
         match self {
             Defect::SegmentRecovered { .. }
+            | Defect::SegmentVoid
             | Defect::StripeTorn { .. }
             | Defect::ForeignFile { .. }
             | Defect::ShardTwice => Severity::Note,
@@ -150,6 +153,7 @@ impl fmt::Display for Defect {
             Defect::SegmentRecovered { stripes, records } => {
                 write!(f, "segment was recovered with {stripes} stripes and {records} records, and closed")
             }
+            Defect::SegmentVoid => write!(f, "segment was begun and nothing was stored in it"),
             Defect::FooterUnwritten { why } => write!(f, "footer could not be written: {why}"),
         }
     }

@@ -23,14 +23,18 @@ use crate::writer::{FooterShard, write_footers};
 use crate::{Code, Result};
 use shosoin_protocol::{Digest, Suite};
 
-/// Opens one segment that was found on media; closes it if its writer did not.
-pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Result<(Segment, Vec<Finding>)> {
+/// Opens one segment that was found on media; closes it if its writer did not. `None` where nothing was ever stored in it.
+pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Result<(Option<Segment>, Vec<Finding>)> {
     let mut findings = Vec::new();
     if let Some(locator) = first_locator(found) {
-        return Ok((open_closed(access, found, &locator, &mut findings), findings));
+        return Ok((Some(open_closed(access, found, &locator, &mut findings)), findings));
     }
     let Some(identity) = identify(found) else {
-        return Ok((open_empty(found, tier_code, now_ms, &mut findings), findings));
+        if found.is_void() {
+            found.forget();
+            return Ok((None, vec![Finding::new(Place::segment(found.id), Defect::SegmentVoid)]));
+        }
+        return Ok((Some(open_empty(found, tier_code, now_ms, &mut findings)), findings));
     };
     let shards = found.shards(identity.code);
     let files = ShardFiles::open(identity, &shards);
@@ -39,11 +43,11 @@ pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Res
     if present < needed {
         let defect = Defect::SegmentUnreadable { present: small(present), needed: small(needed) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
-        return Ok((Segment::unreadable(identity, shards), findings));
+        return Ok((Some(Segment::unreadable(identity, shards)), findings));
     }
     let survey = survey(access, &files)?;
     findings.extend(survey.findings.iter().cloned());
-    Ok((close(found, identity, survey, &files, now_ms, &mut findings), findings))
+    Ok((Some(close(found, identity, survey, &files, now_ms, &mut findings)), findings))
 }
 
 fn small(count: usize) -> u8 {

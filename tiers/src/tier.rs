@@ -192,7 +192,7 @@ impl Tier {
         for found in found {
             let (segment, met) = recovery::open(&access, &found, options.code, clock.now_ms())?;
             findings.extend(met);
-            segments.insert(segment.identity.id, Arc::new(segment));
+            segments.extend(segment.map(|segment| (segment.identity.id, Arc::new(segment))));
         }
         let tier = Tier {
             erasure: access.erasure(options.code)?,

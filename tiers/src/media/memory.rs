@@ -96,6 +96,13 @@ impl MemoryMedia {
         files.collect()
     }
 
+    /// The content of every file, by path.
+    pub fn image(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.disk.state.lock();
+        let files = state.folders.iter().flat_map(|(dir, folder)| folder.live.iter().map(move |file| (dir, file)));
+        files.map(|(dir, (name, content))| (join(dir, name), content.lock().live.clone())).collect()
+    }
+
     /// Changes the bytes of a file behind the back of whoever wrote it, as decay, accidents and attackers do.
     pub fn tamper(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let content = self.disk.file(path, "tamper")?;
