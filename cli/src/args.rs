@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// An archive for medical records that the people who run it cannot read.
 #[derive(Debug, Parser)]
-#[command(name = "shosoin", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "shosoin", version, disable_help_subcommand = true)]
 pub struct Cli {
     /// Print one line of JSON per answer, and failures as JSON on stderr
     #[arg(long, global = true)]

@@ -15,14 +15,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("shosoin", &["shosoin-client", "shosoin-gateway", "shosoin-keyring", "shosoin-protocol", "shosoin-store"]),
     (
         "shosoin-bench",
-        &[
-            "shosoin-client",
-            "shosoin-gateway",
-            "shosoin-keyring",
-            "shosoin-protocol",
-            "shosoin-store",
-            "shosoin-tiers",
-        ],
+        &["shosoin-client", "shosoin-gateway", "shosoin-keyring", "shosoin-protocol", "shosoin-store", "shosoin-tiers"],
     ),
 ];
 
@@ -36,8 +29,9 @@ struct Graph(BTreeMap<String, BTreeSet<String>>);
 
 impl Graph {
     fn load() -> Graph {
+        // packages of other platforms were perhaps never fetched
         let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+            .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", &host()])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .unwrap();
@@ -49,9 +43,11 @@ impl Graph {
         let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for node in metadata["resolve"]["nodes"].as_array().unwrap() {
             let targets = graph.entry(names[text(&node["id"])].to_owned()).or_default();
-            let linked = node["deps"].as_array().unwrap().iter().filter(|dep| {
-                dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"] != "dev")
-            });
+            let linked = node["deps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|dep| dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"] != "dev"));
             targets.extend(linked.map(|dep| names[text(&dep["pkg"])].to_owned()));
         }
         Graph(graph)
@@ -71,6 +67,13 @@ impl Graph {
         }
         found
     }
+}
+
+/// The platform the tests run on.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
 }
 
 fn text(value: &Value) -> &str {
