@@ -1,6 +1,6 @@
 //! Whole-vault consistency as a library: findings, not errors.
 //!
-//! Four passes: every unit on every volume; each ledger from its first entry to its head; media against the index, and
+//! Four passes: every unit on every volume, where that is wanted; each ledger from its first entry to its head; media against the index, and
 //! the index against media; and checkpoints that others remember. A check changes nothing but the repair queue. It may
 //! run beside deposits.
 //!
@@ -67,8 +67,8 @@ impl From<&shosoin_tiers::Finding> for Finding {
 /// How deep to look.
 #[derive(Debug, Clone, Default)]
 pub struct CheckOptions {
-    /// leave out reading every unit of every volume: index, ledger and tables only
-    pub skip_units: bool,
+    /// read and verify every unit on every volume too, not only index, ledger and tables of records
+    pub every_unit: bool,
     /// checkpoints somebody else remembers; each must be in the history of its log
     pub remembered: Vec<String>,
 }
@@ -113,7 +113,7 @@ impl<'a> Check<'a> {
     /// Runs every pass.
     pub fn run(mut self, options: &CheckOptions) -> Result<CheckReport> {
         let segments = self.tier.segments();
-        if !options.skip_units {
+        if options.every_unit {
             for segment in &segments {
                 let met = self.tier.check_segment(segment.id);
                 self.report.findings.extend(met.iter().map(Finding::from));

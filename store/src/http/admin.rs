@@ -75,7 +75,7 @@ struct CheckQuery {
 
 async fn check(State(vault): State<Vault>, uri: Uri) -> Reply {
     let query: CheckQuery = parse_query(&uri)?;
-    Ok(reply::json(&vault.check(CheckOptions { every_unit: query.every_unit }).await?))
+    Ok(reply::json(&vault.check(CheckOptions { every_unit: query.every_unit, ..CheckOptions::default() }).await?))
 }
 
 async fn enrol(State(vault): State<Vault>, enrolment: Bytes) -> Reply {

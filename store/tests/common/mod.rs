@@ -370,6 +370,6 @@ pub async fn assert_holds(vault: &Vault, hospital: &Hospital, parcels: &[Parcel]
 }
 
 pub async fn assert_clean(vault: &Vault) {
-    let report = vault.check(CheckOptions::default()).await.unwrap();
+    let report = vault.check(CheckOptions { every_unit: true, ..CheckOptions::default() }).await.unwrap();
     assert_eq!(report.findings, []);
 }
