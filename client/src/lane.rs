@@ -203,11 +203,9 @@ impl Worker {
             }
         }
         self.acknowledge(accepted).await;
-        if chain_is_old {
-            if let Err(error) = self.resume().await {
-                fail_all(again, error);
-                return Vec::new();
-            }
+        if chain_is_old && let Err(error) = self.resume().await {
+            fail_all(again, error);
+            return Vec::new();
         }
         again
     }

@@ -176,10 +176,10 @@ impl Ledger {
     /// Goes from `position` to `offered`. `own` are entries that are known to lie between the two.
     async fn advance(&self, position: &mut PositionRow, offered: Head, own: Vec<Placed>) -> Result<()> {
         let remembered = self.head();
-        if let Some(remembered) = &remembered {
-            if position.frontier.size() != remembered.size() || offered.size() <= remembered.size() {
-                self.prove(remembered, &offered).await?;
-            }
+        if let Some(remembered) = &remembered
+            && (position.frontier.size() != remembered.size() || offered.size() <= remembered.size())
+        {
+            self.prove(remembered, &offered).await?;
         }
         if offered.size() <= position.frontier.size() {
             return Ok(());
@@ -281,10 +281,10 @@ impl Ledger {
     /// Says whose fault it is that entries do not lead to `offered`: the head's, if it does not continue the one
     /// remembered, or else that of the entries shown.
     async fn blame(&self, offered: &Head) -> Error {
-        if let Some(remembered) = self.head() {
-            if let Err(error) = self.prove(&remembered, offered).await {
-                return error;
-            }
+        if let Some(remembered) = self.head()
+            && let Err(error) = self.prove(&remembered, offered).await
+        {
+            return error;
         }
         let why = format!("its entries do not lead to the head of {} leaves that it signed", offered.size());
         Error::Contradiction { operation: "entries of the ledger", why }

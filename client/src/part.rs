@@ -34,7 +34,7 @@ pub struct PartContent {
     /// its chunks may meet equal ones: it was sealed for dedup
     pub may_meet: bool,
     /// memory that the inline chunks take
-    pub(crate) reserved: Vec<Arc<Reserved>>,
+    pub(crate) _reserved: Vec<Arc<Reserved>>,
 }
 
 /// A sealed chunk of a content.
@@ -63,7 +63,7 @@ impl PartContent {
         chunks: Vec<SealedPiece>,
         may_meet: bool,
     ) -> Self {
-        PartContent { size_bytes, md5, plain_digest, chunks, inline: Vec::new(), may_meet, reserved: Vec::new() }
+        PartContent { size_bytes, md5, plain_digest, chunks, inline: Vec::new(), may_meet, _reserved: Vec::new() }
     }
 
     /// Sealed bytes for a local file.
@@ -116,6 +116,6 @@ impl PartContent {
             inline.push(Bytes::copy_from_slice(reader.var(RECORD_BYTES_MAX, "inline chunk")?));
         }
         reader.finish()?;
-        Ok(PartContent { size_bytes, md5, plain_digest, chunks, inline, may_meet, reserved: Vec::new() })
+        Ok(PartContent { size_bytes, md5, plain_digest, chunks, inline, may_meet, _reserved: Vec::new() })
     }
 }

@@ -138,7 +138,7 @@ impl ObjectWriter {
             chunks,
             inline,
             may_meet,
-            reserved,
+            _reserved: reserved,
         })
     }
 

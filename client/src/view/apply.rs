@@ -127,10 +127,8 @@ impl Change<'_> {
         content: VersionContent,
     ) -> Result<()> {
         let mut null = self.rows.name(bucket, name)?.and_then(|state| state.null);
-        if null_version {
-            if let Some(old) = null.replace(self.index) {
-                self.remove(key::version(bucket, name, old));
-            }
+        if null_version && let Some(old) = null.replace(self.index) {
+            self.remove(key::version(bucket, name, old));
         }
         let state = NameRow { last_change: origin.id, latest: Some(self.index), null };
         self.set_current(bucket, name, &content);
@@ -196,13 +194,13 @@ impl Change<'_> {
     }
 
     fn set_tags(&mut self, id: VersionId, bucket: &str, name: &str, version: VersionId, tags: Pairs) -> Result<()> {
-        if let Some(index) = self.index_of(bucket, name, version)? {
-            if let Some(mut row) = self.rows.version(bucket, name, index)? {
-                if let VersionContent::Object(facts) = &mut row.content {
-                    facts.tags = tags;
-                }
-                self.put(key::version(bucket, name, index), row.encode());
+        if let Some(index) = self.index_of(bucket, name, version)?
+            && let Some(mut row) = self.rows.version(bucket, name, index)?
+        {
+            if let VersionContent::Object(facts) = &mut row.content {
+                facts.tags = tags;
             }
+            self.put(key::version(bucket, name, index), row.encode());
         }
         if let Some(state) = self.rows.name(bucket, name)? {
             self.put(key::name(bucket, name), NameRow { last_change: id, ..state }.encode());
