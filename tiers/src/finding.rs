@@ -56,6 +56,11 @@ pub enum Defect {
         /// why
         why: String,
     },
+    /// The shard file ends before it should.
+    ShardShort {
+        /// bytes that are not there
+        missing_bytes: u64,
+    },
     /// A unit header is damaged, or is not the one that belongs here.
     HeaderDamaged {
         /// why it was refused
@@ -82,6 +87,16 @@ pub enum Defect {
     StripeTorn {
         /// units that are good
         good: u8,
+        /// units it would need
+        needed: u8,
+    },
+    /// The last stripe can be read only if shards come back that are absent now, and whether it was ever completed only
+    /// they can say.
+    StripeUnjudged {
+        /// units that are good
+        good: u8,
+        /// units that nobody can look at now
+        unseen: u8,
         /// units it would need
         needed: u8,
     },
@@ -124,7 +139,7 @@ impl Defect {
             | Defect::StripeTorn { .. }
             | Defect::ForeignFile { .. }
             | Defect::ShardTwice => Severity::Note,
-            Defect::StripeLost { .. } | Defect::SegmentUnreadable { .. } => Severity::Lost,
+            Defect::StripeLost { .. } | Defect::StripeUnjudged { .. } | Defect::SegmentUnreadable { .. } => Severity::Lost,
             _ => Severity::Degraded,
         }
     }
@@ -145,6 +160,10 @@ impl fmt::Display for Defect {
             Defect::RecordDamaged { why } => write!(f, "record is damaged: {why}"),
             Defect::StripeTorn { good, needed } => {
                 write!(f, "unacknowledged last stripe set aside: {good} good units of {needed} needed")
+            }
+            Defect::ShardShort { missing_bytes } => write!(f, "shard ends {missing_bytes} bytes early"),
+            Defect::StripeUnjudged { good, unseen, needed } => {
+                write!(f, "last stripe waits for absent shards: {good} good units of {needed} needed, {unseen} not seen")
             }
             Defect::StripeLost { good, needed } => write!(f, "stripe is lost: {good} good units of {needed} needed"),
             Defect::SegmentUnreadable { present, needed } => {

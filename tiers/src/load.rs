@@ -49,11 +49,6 @@ impl ShardFiles {
         self.lens().max().unwrap_or(0)
     }
 
-    /// Where the shortest present shard ends.
-    pub fn shortest(&self) -> u64 {
-        self.lens().min().unwrap_or(0)
-    }
-
     fn lens(&self) -> impl Iterator<Item = u64> + '_ {
         self.files.iter().flatten().filter_map(|file| file.len().ok())
     }
@@ -74,7 +69,7 @@ impl ShardFiles {
         self.get(shard)?.read_past_cache(at, len, into).map_err(|error| unreadable(&error))?;
         match into.len() == len {
             true => Ok(()),
-            false => Err(Defect::ShardUnreadable { why: format!("it ends {} bytes early", len - into.len()) }),
+            false => Err(Defect::ShardShort { missing_bytes: (len - into.len()) as u64 }),
         }
     }
 
@@ -209,6 +204,14 @@ impl Stripe {
     /// Units that match their digest.
     pub fn good_count(&self) -> usize {
         self.units.iter().filter(|unit| **unit == Unit::Good).count()
+    }
+
+    /// Units that nobody could look at: their shards are absent or cannot be read now, and may be good all the same.
+    pub fn unseen_count(&self) -> usize {
+        let unseen = |(_, defect): &&(u8, Defect)| {
+            matches!(defect, Defect::ShardMissing | Defect::ShardUnreadable { .. })
+        };
+        self.defects.iter().filter(unseen).count()
     }
 
     /// What was wrong, by shard.

@@ -6,7 +6,8 @@
 //!   and repaired. Only the last stripe may be set aside, and only when fewer than k of its units are good.
 //! - What is set aside stays where it is, as evidence; the footer goes behind it.
 //! - Stripes are found by following the chain from the start, never by scanning for magic bytes.
-//! - With fewer than k shards present nothing is decided: the segment is left as it is until more of them are back.
+//! - Shards that are absent now may be back later. Nothing is decided that they could prove wrong: with fewer than k
+//!   shards, or no more than m, or a last stripe that absent units could complete, the segment is left as it is.
 
 use crate::access::Access;
 use crate::catalogue::Found;
@@ -45,8 +46,8 @@ pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Res
         findings.push(Finding::new(Place::segment(identity.id), defect));
         return Ok((Some(Segment::unreadable(identity, shards)), findings));
     }
-    let survey = survey(access, &files)?;
-    findings.extend(survey.findings.iter().cloned());
+    let mut survey = survey(access, &files)?;
+    findings.append(&mut survey.findings);
     Ok((Some(close(found, identity, survey, &files, now_ms, &mut findings)), findings))
 }
 
@@ -112,14 +113,13 @@ fn identify(found: &Found) -> Option<Identity> {
     })
 }
 
-/// A segment without a single good first header. A committed stripe is on every shard, so where one is shorter than a
-/// header, or nearly all are there, its writer stopped before the first stripe was whole, and nothing is in it.
+/// A segment without a single good first header. A committed stripe is on every shard, so where nearly all are there, its
+/// writer stopped before the first stripe was whole, and nothing is in it.
 fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding>) -> Segment {
     let identity = Identity { id: found.id, hospital: found.hospital, suite: Suite::Default, code };
     let shards = found.shards(code);
     let files = ShardFiles::open(identity, &shards);
-    let began = files.shortest() < BLOCK_BYTES as u64 || files.present() + code.m() >= code.shards();
-    if !began || files.longest() > torn_bytes_max(code) {
+    if files.present() < code.k() || !decides(&files) || files.longest() > torn_bytes_max(code) {
         let defect = Defect::SegmentUnreadable { present: 0, needed: small(code.k()) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
         return Segment::unreadable(identity, shards);
@@ -128,11 +128,16 @@ fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding
     close(found, identity, survey, &files, now_ms, findings)
 }
 
+/// Whether so many shards are present that a committed stripe cannot be missing from all of them: more than m.
+fn decides(files: &ShardFiles) -> bool {
+    files.present() > files.identity.code.m()
+}
+
 /// What following the chain of stripes gave.
 pub struct Survey {
     /// stripes and records; a lost stripe is listed without records
     pub table: Table,
-    /// whether every committed stripe could be read
+    /// whether it is certain that these are all committed stripes, and all of them could be read
     pub whole: bool,
     /// what was met
     pub findings: Vec<Finding>,
@@ -142,7 +147,7 @@ pub struct Survey {
 /// of every stripe, and every unit of the last.
 pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
     let Identity { id, code, .. } = files.identity;
-    let mut survey = Survey { table: Table::new(code), whole: true, findings: Vec::new() };
+    let mut survey = Survey { table: Table::new(code), whole: decides(files), findings: Vec::new() };
     let mut next = link(files, 0, 0, CHAIN_START);
     while let Some(header) = next {
         let at = header.stripe.at;
@@ -192,7 +197,16 @@ fn survey_stripe(
     survey.findings.extend(damaged.map(|(shard, defect)| Finding::new(place.shard(*shard, None), defect.clone())));
     access.queue(stripe.repairs(id, header.stripe.at));
     if good < needed && is_last {
-        survey.findings.push(Finding::new(place, Defect::StripeTorn { good, needed }));
+        let unseen = small(stripe.unseen_count());
+        let torn = good + unseen < needed;
+        survey.whole &= torn;
+        survey.findings.push(Finding::new(
+            place,
+            match torn {
+                true => Defect::StripeTorn { good, needed },
+                false => Defect::StripeUnjudged { good, unseen, needed },
+            },
+        ));
         return Ok(false);
     }
     let mut row =

@@ -65,7 +65,8 @@ fn all_20_losses_of_three_of_six_volumes_refuse_every_read_and_name_the_record()
             let (tier, _) = rig.open_without(&lost).unwrap();
             let data_is_there = |stored: &Stored| {
                 // Of a small record all bytes may lie in units that are present; then it is read, and verified.
-                tier.read(SUITE, &stored.location, &stored.record.address).is_ok_and(|bytes| bytes == stored.record.bytes)
+                tier.read(SUITE, &stored.location, &stored.record.address)
+                    .is_ok_and(|bytes| bytes == stored.record.bytes)
             };
             let (readable, refused): (Vec<Stored>, Vec<Stored>) = stored.iter().cloned().partition(data_is_there);
             assert_all_refused(&tier, &refused);
@@ -127,5 +128,39 @@ fn what_was_missing_while_a_segment_was_recovered_does_not_confuse_it_when_it_is
     for lost in choices(6, 2) {
         let (tier, _) = rig.open_without(&lost).unwrap();
         assert_all_read(&tier, &stored, &format!("then without {lost:?}"));
+    }
+}
+
+/// Where the last stripe begins in every shard.
+fn last_stripe(stored: &[Stored]) -> usize {
+    usize::try_from(stored.iter().map(|stored| stored.location.stripe_at).max().unwrap()).unwrap()
+}
+
+#[test]
+fn a_start_with_any_of_the_volumes_decides_nothing_that_the_others_could_prove_wrong() {
+    let damages: [fn(&mut Vec<u8>, usize); 5] = [
+        |_, _| {},
+        |bytes, _| bytes.clear(),
+        |bytes, last| bytes.truncate(last),
+        |bytes, last| bytes[last..last + 1024].fill(0),
+        |bytes, last| bytes[last + 1030] ^= 1,
+    ];
+    for code in ["4+2", "1+1", "1+2"].map(|code| Code::parse(code).unwrap()) {
+        for damaged in (0..=code.m()).flat_map(|count| choices(code.shards(), count)) {
+            for absent in (0..code.shards()).flat_map(|count| choices(code.shards(), count)) {
+                for (no, damage) in damages.iter().enumerate() {
+                    let (rig, stored) = filled(&code.to_string(), false);
+                    for volume in &damaged {
+                        let shard = &rig.shards(*volume)[0];
+                        rig.media[*volume].tamper(shard, |bytes| damage(bytes, last_stripe(&stored))).unwrap();
+                    }
+                    drop(rig.open_without(&absent));
+                    let (tier, _) = rig.open();
+                    let what = format!("{code}, damage {no} on {damaged:?}, started without {absent:?}");
+                    assert_all_read(&tier, &stored, &what);
+                    assert_eq!(walk_all(&tier).len(), stored.len(), "{what}");
+                }
+            }
+        }
     }
 }

@@ -7,9 +7,7 @@ use shosoin_protocol::{HospitalId, RecordKind, Suite, VolumeId};
 use shosoin_tiers::clock::{ManualClock, SeededRandom};
 use shosoin_tiers::media::{Faults, FaultyMedia, MemoryMedia};
 use shosoin_tiers::volume::{MediaClass, TierKind};
-use shosoin_tiers::{
-    Code, Finding, Location, Media, Record, Result, Tier, TierOptions, Volume, VolumeLabel, Walked,
-};
+use shosoin_tiers::{Code, Finding, Location, Media, Record, Result, Tier, TierOptions, Volume, VolumeLabel, Walked};
 use std::sync::Arc;
 
 pub const HOSPITAL: HospitalId = HospitalId([0xab; 16]);
@@ -96,7 +94,8 @@ pub fn append(tier: &Tier, numbers: std::ops::Range<u32>) -> Result<Vec<Stored>>
 pub fn assert_all_read(tier: &Tier, stored: &[Stored], what: &str) {
     for Stored { record, location } in stored {
         let read = tier.read(SUITE, location, &record.address);
-        let found = read.unwrap_or_else(|error| panic!("{what}: {location:?} of {} bytes: {error}", record.bytes.len()));
+        let found =
+            read.unwrap_or_else(|error| panic!("{what}: {location:?} of {} bytes: {error}", record.bytes.len()));
         assert!(found == record.bytes, "{what}: wrong bytes at {location:?}");
     }
 }
