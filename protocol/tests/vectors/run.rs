@@ -17,7 +17,7 @@ use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
 
 /// Structures whose vectors are checked where their code is.
-pub const ELSEWHERE: [&str; 10] = [
+pub const ELSEWHERE: [&str; 11] = [
     "sealed-chunk",
     "sealed-page",
     "sealed-wrap",
@@ -25,6 +25,7 @@ pub const ELSEWHERE: [&str; 10] = [
     "key-file",
     "local-seal",
     "volume-label",
+    "record",
     "unit",
     "stripe",
     "footer",

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod label;
+mod segment;
 #[expect(dead_code, reason = "the structures here need no further facts for their checks")]
 #[path = "../../../protocol/tests/vectors/vector.rs"]
 mod vector;
@@ -17,8 +18,13 @@ use vector::Vector;
 fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
     match vector.structure.as_str() {
         "volume-label" => Some(VolumeLabel::decode(&vector.body).and_then(|label| label.encode())),
-        _ => None,
+        structure => segment::run(structure, &vector.body),
     }
+}
+
+/// Every case that is made here.
+fn cases() -> Vec<Vector> {
+    label::cases().into_iter().chain(segment::cases()).collect()
 }
 
 fn folder() -> PathBuf {
@@ -38,13 +44,13 @@ fn every_vector_gets_exactly_what_its_file_states() {
         assert_eq!(found, vector.expect, "{}", vector.name);
         checked += 1;
     }
-    assert!(checked >= label::cases().len(), "only {checked} vectors");
+    assert!(checked >= cases().len(), "only {checked} vectors");
 }
 
 /// With `SHOSOIN_NEW_VECTORS=1` it writes the files that are not there yet; one that is there is never changed.
 #[test]
 fn the_generator_still_makes_the_committed_bytes() {
-    for made in label::cases() {
+    for made in cases() {
         let path = folder().join(&made.name).with_extension("txt");
         if std::env::var_os("SHOSOIN_NEW_VECTORS").is_some() && !path.exists() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
