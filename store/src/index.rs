@@ -11,6 +11,9 @@
 mod fjall;
 mod memory;
 mod sled;
+mod watched;
+
+pub use watched::WatchedIndex;
 
 use crate::config::IndexKind;
 use crate::error::{Error, Result};

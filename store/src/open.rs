@@ -10,7 +10,7 @@ use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::Identity;
-use crate::index::{self, Index};
+use crate::index::{self, Index, WatchedIndex};
 use crate::ledger::{Ledger, LedgerKeys};
 use crate::rebuild::{self, Progress, RebuildReport};
 use crate::vault::OpenOptions;
@@ -151,7 +151,10 @@ struct Indexed {
 /// Opens the index and catches it up. Whatever makes it unusable is an error of the index, a panic of the database too.
 fn catch_up(dir: &Path, mounted: &Mounted, options: &OpenOptions) -> Result<Indexed> {
     index::guarded(|| {
-        let index: Arc<dyn Index> = index::open(mounted.config.index, &index_dir(dir, mounted))?.into();
+        if mark(dir, mounted).exists() {
+            return Err(Error::Index { action: "open", why: "it failed the last time it was used".into() });
+        }
+        let index = open_index(dir, mounted)?;
         rebuild::usable(index.as_ref(), &mounted.identity, &mounted.tier.segments())?;
         let indexed = fill(index, mounted, options, &|_| {})?;
         match indexed.ledgers.iter().find_map(|(_, ledger)| ledger.broken()) {
@@ -170,9 +173,9 @@ fn make_anew(
     progress: &dyn Fn(Progress),
 ) -> Result<Indexed> {
     tracing::warn!(why, "the index is made anew from media");
-    let path = index_dir(dir, mounted);
-    wipe(&path)?;
-    let mut indexed = fill(index::open(mounted.config.index, &path)?.into(), mounted, options, progress)?;
+    wipe(&index_dir(dir, mounted))?;
+    wipe(&mark(dir, mounted))?;
+    let mut indexed = fill(open_index(dir, mounted)?, mounted, options, progress)?;
     let message = format!("index was made anew from media: {why}");
     indexed.report.findings.push(Finding { severity: Severity::Notice, code: "index-rebuilt", message });
     Ok(indexed)
@@ -218,6 +221,17 @@ pub fn too_many_absent(tier: &Tier, absent: &[String]) -> Option<String> {
     (absent.len() > survives).then(why)
 }
 
+fn open_index(dir: &Path, mounted: &Mounted) -> Result<Arc<dyn Index>> {
+    make_dir(&dir.join(INDEX_DIR))?;
+    let index = index::open(mounted.config.index, &index_dir(dir, mounted))?;
+    Ok(Arc::new(WatchedIndex::new(index, mark(dir, mounted))))
+}
+
+/// Where a failed index leaves its mark.
+fn mark(dir: &Path, mounted: &Mounted) -> PathBuf {
+    index_dir(dir, mounted).with_extension("failed")
+}
+
 /// Each kind of index has its own folder, so that changing the kind and back finds an old one, which is caught up.
 fn index_dir(dir: &Path, mounted: &Mounted) -> PathBuf {
     dir.join(INDEX_DIR).join(match mounted.config.index {
@@ -236,7 +250,7 @@ fn wipe(path: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::Io { action: "remove", path: path.to_owned(), source: error })
         }
-        _ => make_dir(path),
+        _ => Ok(()),
     }
 }
 
