@@ -7,6 +7,7 @@ use crate::hospitals::HospitalInfo;
 use crate::index::Index;
 use crate::intake::{Intake, Prepared};
 use crate::ledger::{Head, Ledger};
+use crate::open::Standing;
 use crate::records::Records;
 use crate::rows::{self, DeviceRow, LeafIndex, NameRow, Rows};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use shosoin_protocol::api::{DepositReplies, DepositRequest, DeviceReply, LogItem
 use shosoin_protocol::entry::{Body, PlacedEntry};
 use shosoin_protocol::limits::{LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX};
 use shosoin_protocol::receipt::{Inclusion, Receipt};
-use shosoin_protocol::{Address, DeviceId, LogId, NameToken, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, LogId, NameToken, VersionId};
 use shosoin_tiers::{Clock, Record};
 use std::sync::Arc;
 
@@ -27,12 +28,13 @@ pub struct Desk {
     index: Arc<dyn Index>,
     clock: Arc<dyn Clock>,
     committer: Committer,
+    unseen: Option<String>,
 }
 
 impl Desk {
-    /// Opens a desk; with a reason to be halted it takes no entries.
-    pub fn open(workplace: Workplace, log: LogId, halted: Option<String>) -> Result<Self> {
-        let halted = halted.or_else(|| workplace.ledger.broken().map(str::to_owned));
+    /// Opens a desk.
+    pub fn open(workplace: Workplace, log: LogId, standing: Standing) -> Result<Self> {
+        let halted = standing.halted.or_else(|| workplace.ledger.broken().map(str::to_owned));
         Ok(Desk {
             info: workplace.hospital.clone(),
             log,
@@ -41,7 +43,28 @@ impl Desk {
             index: workplace.index.clone(),
             clock: workplace.clock.clone(),
             committer: Committer::start(workplace, halted)?,
+            unseen: standing.unseen,
         })
+    }
+
+    /// The newest head, where it is known.
+    pub fn head(&self) -> Result<Arc<Head>> {
+        match &self.unseen {
+            None => Ok(self.ledger.head()),
+            Some(why) => Err(Error::LogUnseen { hospital: self.info.hospital, why: why.clone() }),
+        }
+    }
+
+    /// Refuses where no entry would be taken anyway.
+    pub fn takes_entries(&self) -> Result<()> {
+        let read_only = |why| Err(Error::ReadOnly { hospital: self.info.hospital, why });
+        self.committer.halted().map_or(Ok(()), read_only)
+    }
+
+    /// Proof that the log of `from` leaves is a prefix of the log of `to` leaves.
+    pub fn consistency(&self, from: u64, to: u64) -> Result<Vec<Digest>> {
+        self.head()?;
+        self.ledger.consistency(from, to)
     }
 
     /// Whose desk it is.
@@ -133,7 +156,7 @@ impl Desk {
 
     /// The entry of a leaf and a head over it; `None` where its group is not acknowledged.
     fn entry(&self, index: u64) -> Result<Option<(PlacedEntry, Arc<Head>)>> {
-        let head = self.ledger.head();
+        let head = self.head()?;
         match index < head.size {
             true => Ok(Some((self.ledger.entry(index)?, head))),
             false => Ok(None),
@@ -160,7 +183,7 @@ impl Desk {
     /// Entries from leaf `from` on, with their summaries, as many as fit a page.
     pub fn log_page(&self, from: u64, count: u32) -> Result<LogPage> {
         let count = u64::from(count).min(LOG_PAGE_ENTRIES_MAX as u64);
-        let end = self.ledger.head().size.min(from.saturating_add(count));
+        let end = self.head()?.size.min(from.saturating_add(count));
         let (mut items, mut bytes) = (Vec::new(), 0);
         for index in from..end {
             let placed = self.ledger.entry(index)?;

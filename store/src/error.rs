@@ -152,6 +152,14 @@ pub enum Error {
         /// what happened
         why: String,
     },
+    /// The log may be longer than what is in sight, so no head of it can be shown.
+    #[error("log of hospital {hospital} is not in sight: {why}")]
+    LogUnseen {
+        /// whose log
+        hospital: HospitalId,
+        /// which media are absent or unreadable
+        why: String,
+    },
     /// The group that the request was part of was not committed; everyone in it is told the same.
     #[error(transparent)]
     Group(std::sync::Arc<Error>),
@@ -217,7 +225,8 @@ impl Error {
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::NotFound { .. } => ErrorKind::NotFound,
-            Error::Io { .. } | Error::InUse { .. } | Error::ReadOnly { .. } => ErrorKind::Unavailable,
+            Error::Io { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
+            Error::ReadOnly { .. } | Error::LogUnseen { .. } => ErrorKind::Unavailable,
             Error::Index { .. } | Error::Closing | Error::Listen { .. } => ErrorKind::Unavailable,
             Error::Damaged { .. } | Error::Tls { .. } => ErrorKind::Damaged,
             Error::Bug(_) | Error::Certificate { .. } => ErrorKind::Bug,
@@ -246,6 +255,7 @@ impl Error {
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
             Error::NotFound { .. } => code::NOT_FOUND,
             Error::ReadOnly { .. } => "read-only",
+            Error::LogUnseen { .. } => "log-unseen",
             Error::Damaged { .. } => code::UNREADABLE,
             Error::Index { .. } => "index",
             Error::Listen { .. } => "listen",

@@ -18,7 +18,7 @@ use shosoin_protocol::entry::PlacedEntry;
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::receipt::Durable;
 use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId};
-use shosoin_tiers::{Clock, Location, Record, Tier, VolumeState};
+use shosoin_tiers::{Clock, Code, Location, Record, Tier, VolumeState};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -177,7 +177,7 @@ impl<'a> Group<'a> {
         if let Some(head) = &head {
             ledger::put_head(&mut self.rows, hospital, head);
         }
-        for (segment, stripe_at) in newest_stripes(locations) {
+        for (segment, stripe_at) in next_stripes(locations, self.at.tier.code()) {
             self.rows.put(rows::watermark_key(segment), Watermark(stripe_at).encode());
         }
         let ledger = &self.at.ledger;
@@ -194,14 +194,14 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The newest stripe of each segment. A walk that begins there meets it once more, which does no harm.
-fn newest_stripes(locations: &[Location]) -> BTreeMap<SegmentId, u64> {
-    let mut newest = BTreeMap::new();
+/// Where the next walk of each segment begins.
+fn next_stripes(locations: &[Location], code: Code) -> BTreeMap<SegmentId, u64> {
+    let mut next = BTreeMap::new();
     for at in locations {
-        let stripe_at = newest.entry(at.segment).or_insert(at.stripe_at);
-        *stripe_at = at.stripe_at.max(*stripe_at);
+        let stripe_at = next.entry(at.segment).or_default();
+        *stripe_at = at.next_stripe_at(code).max(*stripe_at);
     }
-    newest
+    next
 }
 
 /// Refuses before anything is written, so that a vault without room stays able to take entries once it has some.

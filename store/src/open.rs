@@ -3,7 +3,8 @@
 //! Invariants
 //! - An index that is empty, of another vault, ahead of media or not readable is noticed, thrown away and made anew.
 //! - A log that may be longer than what can be seen, because media are absent beyond what the code survives, takes no
-//!   entries: giving a place twice would fork it.
+//!   entries: giving a place twice would fork it. If the index had to be made anew in that state, its head is not shown
+//!   either, and the next opening makes the index anew again.
 
 use crate::check::{Finding, Severity};
 use crate::config::{Config, IndexKind};
@@ -35,27 +36,42 @@ pub struct Opened {
     pub tier: Arc<Tier>,
     /// its index, caught up with media
     pub index: Arc<dyn Index>,
-    /// each hospital, its ledger, and why it takes no entries, if it does not
-    pub hospitals: Vec<(HospitalInfo, Ledger, Option<String>)>,
+    /// each hospital, its ledger, and what is wrong with it
+    pub hospitals: Vec<(HospitalInfo, Ledger, Standing)>,
     /// places of volumes that are not there
     pub absent: Vec<String>,
     /// what was met and worked around
     pub findings: Vec<Finding>,
 }
 
+/// What a log may still do.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// why it takes no entries, if it does not
+    pub halted: Option<String>,
+    /// why even its head is not known, if it is not: the index was made anew while media were out of sight
+    pub unseen: Option<String>,
+}
+
 /// Opens the vault in `dir`, on the media its configuration names or on those of the options.
 pub fn open(dir: &Path, options: &OpenOptions) -> Result<Opened> {
     let mounted = mount(dir, options)?;
-    let indexed = match catch_up(dir, &mounted, options) {
-        Err(Error::Index { why, .. }) => make_anew(dir, &mounted, options, &why, &|_| {}),
-        other => other,
+    let (anew, indexed) = match catch_up(dir, &mounted, options) {
+        Err(Error::Index { why, .. }) => (true, make_anew(dir, &mounted, options, &why, &|_| {})),
+        other => (false, other),
     };
     let Indexed { index, ledgers, report } = indexed?;
-    let with_reason = |(info, ledger): (HospitalInfo, Ledger)| {
+    let with_standing = |(info, ledger): (HospitalInfo, Ledger)| {
         let halted = halted(&mounted, &report, info.hospital);
-        (info, ledger, halted)
+        let unseen = halted.clone().filter(|_| anew);
+        (info, ledger, Standing { halted, unseen })
     };
-    let hospitals = ledgers.into_iter().map(with_reason).collect();
+    let hospitals: Vec<_> = ledgers.into_iter().map(with_standing).collect();
+    if hospitals.iter().any(|(_, _, standing)| standing.unseen.is_some()) {
+        let path = mark(dir, &mounted);
+        let marked = std::fs::write(&path, "it was made while media were out of sight");
+        marked.map_err(|source| Error::Io { action: "write", path, source })?;
+    }
     let Mounted { folder, config, identity, tier, absent, mut findings, .. } = mounted;
     findings.extend(report.findings);
     Ok(Opened { folder, config, identity, tier, index, hospitals, absent, findings })
@@ -64,8 +80,7 @@ pub fn open(dir: &Path, options: &OpenOptions) -> Result<Opened> {
 /// Makes the index of the vault in `dir` anew.
 pub fn rebuild(dir: &Path, options: &OpenOptions, progress: &dyn Fn(Progress)) -> Result<RebuildReport> {
     let mounted = mount(dir, options)?;
-    let Indexed { index, ledgers, mut report } =
-        make_anew(dir, &mounted, options, "a rebuild was asked for", progress)?;
+    let Indexed { ledgers, mut report, .. } = make_anew(dir, &mounted, options, "a rebuild was asked for", progress)?;
     for (info, ledger) in ledgers {
         if let Some(why) = ledger.broken() {
             let message = format!("ledger of hospital {} is broken: {why}", info.hospital);
@@ -73,7 +88,6 @@ pub fn rebuild(dir: &Path, options: &OpenOptions, progress: &dyn Fn(Progress)) -
         }
     }
     mounted.tier.close()?;
-    rebuild::mark_ends(index.as_ref(), &mounted.tier)?;
     report.findings.splice(0..0, mounted.findings);
     Ok(report)
 }

@@ -201,16 +201,3 @@ impl Walk<'_> {
         self.report.findings.push(Finding { severity: Severity::Damaged, code, message });
     }
 }
-
-/// Remembers that every segment is in the index to its end, so that the next opening walks none of them.
-pub fn mark_ends(index: &dyn Index, tier: &Tier) -> Result<()> {
-    let mut rows = Pending::new(index);
-    for segment in tier.segments() {
-        let key = rows::watermark_key(segment.id);
-        // A segment without a watermark is not in the index, whatever its end.
-        if segment.state == SegmentState::Closed && index.get(&key)?.is_some() {
-            rows.put(key, Watermark(segment.end).encode());
-        }
-    }
-    rows.write()
-}

@@ -9,8 +9,8 @@ use crate::hospitals::{self, HospitalInfo};
 use crate::identity::{Identity, TlsIdentity};
 use crate::index::Index;
 use crate::ledger::Ledger;
-use crate::open::{self, Opened};
-use crate::rebuild::{self, Progress, RebuildReport};
+use crate::open::{self, Opened, Standing};
+use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
 use crate::status::{self, Counters, Status, Work};
 use crate::{Code, Config, Finding, init};
@@ -186,6 +186,7 @@ impl Vault {
         let bytes = records.map(|record| record.bytes.len()).sum();
         within("deposit batch", bytes, DEPOSIT_BATCH_BYTES_MAX)?;
         let desk = self.desk(hospital)?;
+        desk.takes_entries()?;
         let _room = self.room(bytes).await?;
         let prepared = self.at_desk(hospital, move |desk| Ok(desk.prepare(&batch.deposits))).await?;
         let places = desk.committer().deposit(prepared).await?;
@@ -214,7 +215,7 @@ impl Vault {
 
     /// Newest signed head of the log.
     pub async fn checkpoint(&self, hospital: HospitalId) -> Result<String> {
-        Ok(self.desk(hospital)?.ledger().head().checkpoint.clone())
+        Ok(self.desk(hospital)?.head()?.checkpoint.clone())
     }
 
     /// Entries from leaf `from` on, with their summaries: at most `count`, fewer where the page would grow too large.
@@ -224,7 +225,7 @@ impl Vault {
 
     /// Proof that the log of `from` leaves is a prefix of the log of `to` leaves.
     pub async fn consistency(&self, hospital: HospitalId, from: u64, to: u64) -> Result<Vec<Digest>> {
-        self.at_desk(hospital, move |desk| desk.ledger().consistency(from, to)).await
+        self.at_desk(hospital, move |desk| desk.consistency(from, to)).await
     }
 
     /// State of the whole vault.
@@ -289,14 +290,14 @@ impl Inner {
             room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),
             folder,
         };
-        for (info, ledger, halted) in hospitals {
-            let desk = inner.open_desk(info, ledger, halted)?;
+        for (info, ledger, standing) in hospitals {
+            let desk = inner.open_desk(info, ledger, standing)?;
             inner.desks.write().insert(desk.info().hospital, Arc::new(desk));
         }
         Ok(inner)
     }
 
-    fn open_desk(&self, hospital: HospitalInfo, ledger: Ledger, halted: Option<String>) -> Result<Desk> {
+    fn open_desk(&self, hospital: HospitalInfo, ledger: Ledger, standing: Standing) -> Result<Desk> {
         let log = LogId::of(self.identity.vault(), hospital.hospital);
         let workplace = Workplace {
             hospital,
@@ -307,7 +308,7 @@ impl Inner {
             clock: self.clock.clone(),
             work: self.work.clone(),
         };
-        Desk::open(workplace, log, halted)
+        Desk::open(workplace, log, standing)
     }
 
     fn enrol(&self, enrolment: &[u8]) -> Result<HospitalId> {
@@ -317,7 +318,8 @@ impl Inner {
         if let Entry::Vacant(vacant) = desks.entry(hospital) {
             let ledger = open::open_ledger(&self.identity, &info, &self.index, &self.tier, &*self.clock)?;
             let halted = open::too_many_absent(&self.tier, &self.absent);
-            vacant.insert(Arc::new(self.open_desk(info, ledger, halted)?));
+            let standing = Standing { unseen: halted.clone(), halted };
+            vacant.insert(Arc::new(self.open_desk(info, ledger, standing)?));
         }
         Ok(hospital)
     }
@@ -348,13 +350,8 @@ impl Inner {
 
     fn close(&self) -> Result<()> {
         self.room.close();
-        let desks = self.desks();
-        desks.iter().for_each(|desk| desk.committer().stop());
-        self.tier.close()?;
-        match desks.iter().any(|desk| desk.committer().halted().is_some()) {
-            true => Ok(()), // what was appended last may not be in the index
-            false => rebuild::mark_ends(self.index.as_ref(), &self.tier),
-        }
+        self.desks().iter().for_each(|desk| desk.committer().stop());
+        Ok(self.tier.close()?)
     }
 }
 

@@ -6,7 +6,8 @@
 //! - The address is the suite digest of the record's bytes, whatever its kind: one rule verifies everything.
 //! - A [`Location`] is a hint: whoever follows it verifies the bytes it leads to.
 
-use crate::{Error, Result};
+use crate::stripe::slot_len;
+use crate::{Code, Error, Result};
 use bytes::Bytes;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::RECORD_BYTES_MAX;
@@ -129,6 +130,11 @@ impl Location {
                 Err(shosoin_protocol::Error::Invalid { what: "location", why: "the record must lie in its stripe" })
             }
         }
+    }
+
+    /// Where the stripe after the record's begins in a segment of `code`, or would.
+    pub fn next_stripe_at(&self, code: Code) -> u64 {
+        self.stripe_at + slot_len(self.payload_len, code)
     }
 
     /// Where the record ends inside the payload.
