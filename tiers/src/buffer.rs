@@ -1,7 +1,6 @@
 //! Aligned memory for direct I/O, in safe code: a vector that is a block longer than it needs to be.
 
 use crate::layout::BLOCK_BYTES;
-use bytes::Bytes;
 use std::ops::{Deref, DerefMut};
 
 /// Bytes whose first one lies on a block boundary in memory. Reusable: [`clear`](Self::clear) keeps the memory.
@@ -45,11 +44,6 @@ impl AlignedBuf {
     /// Adds zeros up to the next block boundary.
     pub fn pad_to_block(&mut self) {
         self.resize(self.len().next_multiple_of(BLOCK_BYTES));
-    }
-
-    /// The content as shared bytes, without a copy.
-    pub fn into_bytes(self) -> Bytes {
-        Bytes::from(self.memory).slice(self.start..)
     }
 
     fn reserve(&mut self, more: usize) {
@@ -112,14 +106,5 @@ mod tests {
         assert!(buf.is_empty());
         buf.resize(11 * BLOCK_BYTES);
         assert!(buf.as_ptr() == memory && buf.iter().all(|byte| *byte == 0));
-    }
-
-    #[test]
-    fn content_becomes_shared_bytes_without_a_copy() {
-        let mut buf = AlignedBuf::with_capacity(3 * BLOCK_BYTES);
-        buf.extend_from_slice(&[5; 3000]);
-        let memory = buf.as_ptr();
-        let bytes = buf.into_bytes();
-        assert!(bytes.as_ptr() == memory && bytes == vec![5; 3000]);
     }
 }

@@ -162,6 +162,14 @@ pub struct Tier {
     syncs: AtomicU64,
 }
 
+/// A label that cannot be written stays as it is, and the volume takes no other writes either.
+fn heal_label(volume: &mut Volume) {
+    if let Err(error) = volume.heal_label() {
+        tracing::error!(volume = %volume.id(), %error, "a damaged label could not be written anew, the volume is suspect");
+        volume.mark_suspect();
+    }
+}
+
 type SharedSlot = Arc<Mutex<Slot>>;
 
 /// Where the open segment of one hospital is, if there is one.
@@ -176,12 +184,13 @@ impl Tier {
     /// Opens `volumes`, finds their segments, and recovers and closes those whose writer did not. What was met on the
     /// way is returned; absent volumes are simply not given.
     pub fn open(
-        volumes: Vec<Volume>,
+        mut volumes: Vec<Volume>,
         options: TierOptions,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<(Tier, Vec<Finding>)> {
         refuse_duplicates(&volumes)?;
+        volumes.iter_mut().for_each(heal_label);
         let mut findings: Vec<Finding> = volumes.iter().flat_map(|volume| volume.findings().to_vec()).collect();
         let mounts =
             volumes.into_iter().map(|volume| Mount::start(volume).map(Arc::new)).collect::<Result<Vec<_>>>()?;

@@ -75,6 +75,18 @@ impl Volume {
         Ok(())
     }
 
+    /// Writes both copies of the label anew if one of them is not good and the medium takes writes. What was wrong with it
+    /// stays among the [findings](Self::findings).
+    pub fn heal_label(&mut self) -> Result<()> {
+        if self.findings.is_empty() || self.read_only {
+            return Ok(());
+        }
+        let findings = self.findings.clone();
+        self.relabel(|_| {})?;
+        self.findings = findings;
+        Ok(())
+    }
+
     /// Replaces both copies, one after the other: a crash leaves at least one that is good, old or new.
     fn write_label(&self) -> Result<()> {
         let format = |source| Error::Format { what: "label".into(), place: self.media.place(), source };

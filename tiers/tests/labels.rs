@@ -6,7 +6,9 @@ use shosoin_protocol::{ErrorKind, VolumeId};
 use shosoin_tiers::layout::{LABEL, LABEL_BAK};
 use shosoin_tiers::media::{Fault, Faults, FaultyMedia, MediaFile, MemoryMedia, Op, RecordedMedia, Recorder};
 use shosoin_tiers::volume::{MediaClass, TierKind, refuse_duplicates};
-use shosoin_tiers::{Defect, Error, Finding, Media, Place, Volume, VolumeLabel};
+use shosoin_tiers::{
+    Code, Defect, Error, Finding, Media, Place, SystemClock, SystemRandom, Tier, TierOptions, Volume, VolumeLabel,
+};
 use std::io;
 use std::sync::Arc;
 
@@ -177,6 +179,34 @@ fn relabelling_raises_the_generation_and_replaces_a_damaged_copy() {
         assert_eq!(again.label(), &VolumeLabel { generation: 2, firmware: "F10".into(), ..label(1) });
         assert!(again.findings().is_empty() && volume.findings().is_empty());
     }
+}
+
+#[test]
+fn opening_a_tier_reports_a_damaged_label_and_heals_it() {
+    for path in [LABEL, LABEL_BAK] {
+        let media: Vec<MemoryMedia> = (1..=6).map(labelled).collect();
+        media[3].tamper(path, |bytes| bytes[17] ^= 1).unwrap();
+        let open_tier = || {
+            let volumes = media.iter().map(|media| open(media).unwrap()).collect();
+            let options = TierOptions::new(Code::parse("4+2").unwrap());
+            Tier::open(volumes, options, Arc::new(SystemClock), Arc::new(SystemRandom)).unwrap().1
+        };
+        let findings = open_tier();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].place, Place::volume(VolumeId([4; 16])));
+        assert!(open_tier().is_empty());
+        assert_eq!(open(&media[3]).unwrap().label().generation, 2);
+    }
+}
+
+#[test]
+fn a_damaged_label_on_a_read_only_volume_is_left_as_it_is() {
+    let media = labelled(1);
+    media.tamper(LABEL, |bytes| bytes[17] ^= 1).unwrap();
+    media.set_read_only(true);
+    let mut volume = open(&media).unwrap();
+    volume.heal_label().unwrap();
+    assert_eq!((reported(&volume), reported(&open(&media).unwrap())), (vec![LABEL], vec![LABEL]));
 }
 
 #[test]

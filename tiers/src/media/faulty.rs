@@ -38,11 +38,6 @@ impl Faults {
         self.when(move |number, _| (number == n).then_some(Fault::Torn { keep, kind: KILLED }));
     }
 
-    /// Lets every call from now on fail, or pass again.
-    pub fn set_dead(&self, dead: bool) {
-        self.plan.lock().dead = dead;
-    }
-
     /// Forgets every rule and brings the dead back; the count goes on.
     pub fn clear(&self) {
         let mut plan = self.plan.lock();
@@ -55,7 +50,7 @@ impl Faults {
         self.plan.lock().calls
     }
 
-    /// Whether [`kill_at`](Self::kill_at) or [`set_dead`](Self::set_dead) has struck.
+    /// Whether [`kill_at`](Self::kill_at) has struck.
     pub fn is_dead(&self) -> bool {
         self.plan.lock().dead
     }
