@@ -1,5 +1,6 @@
 //! Access: what every reader of a tier shares: open files, coders, the repair queue, the last rebuilt stripe, counters.
 
+use crate::pool::Pool;
 use crate::read::Rebuilt;
 use crate::repair::{RepairItem, RepairQueue};
 use crate::segment::{Segment, shard_no};
@@ -15,10 +16,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Shard files kept open for reading. Together with open segments this stays far below a limit of 1,024 descriptors.
 const FILES_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
+/// Buffers kept for reads past the cache, a part of a unit each: a few MiB in all.
+const READ_BUFFERS_MAX: usize = 8;
+
 /// What readers share.
 pub struct Access {
     files: Mutex<LruCache<(SegmentId, usize), Arc<dyn MediaFile>>>,
     coders: Mutex<HashMap<Code, Arc<Erasure>>>,
+    /// memory for reads past the cache
+    pub pool: Pool,
     /// what waits for repair
     pub repairs: RepairQueue,
     /// the last stripe that had to be rebuilt; its lock admits one rebuild at a time
@@ -32,6 +38,7 @@ impl Access {
         Access {
             files: Mutex::new(LruCache::new(FILES_MAX)),
             coders: Mutex::default(),
+            pool: Pool::new(READ_BUFFERS_MAX),
             repairs: RepairQueue::default(),
             rebuilt: Mutex::default(),
             rebuilt_reads: AtomicU64::new(0),

@@ -139,7 +139,9 @@ impl Defect {
             | Defect::StripeTorn { .. }
             | Defect::ForeignFile { .. }
             | Defect::ShardTwice => Severity::Note,
-            Defect::StripeLost { .. } | Defect::StripeUnjudged { .. } | Defect::SegmentUnreadable { .. } => Severity::Lost,
+            Defect::StripeLost { .. } | Defect::StripeUnjudged { .. } | Defect::SegmentUnreadable { .. } => {
+                Severity::Lost
+            }
             _ => Severity::Degraded,
         }
     }
@@ -163,7 +165,10 @@ impl fmt::Display for Defect {
             }
             Defect::ShardShort { missing_bytes } => write!(f, "shard ends {missing_bytes} bytes early"),
             Defect::StripeUnjudged { good, unseen, needed } => {
-                write!(f, "last stripe waits for absent shards: {good} good units of {needed} needed, {unseen} not seen")
+                write!(
+                    f,
+                    "last stripe waits for absent shards: {good} good units of {needed} needed, {unseen} not seen"
+                )
             }
             Defect::StripeLost { good, needed } => write!(f, "stripe is lost: {good} good units of {needed} needed"),
             Defect::SegmentUnreadable { present, needed } => {

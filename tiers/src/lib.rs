@@ -26,6 +26,7 @@ mod load;
 pub mod media;
 mod mount;
 pub mod placement;
+mod pool;
 mod prepare;
 mod read;
 mod record;

@@ -208,9 +208,8 @@ impl Stripe {
 
     /// Units that nobody could look at: their shards are absent or cannot be read now, and may be good all the same.
     pub fn unseen_count(&self) -> usize {
-        let unseen = |(_, defect): &&(u8, Defect)| {
-            matches!(defect, Defect::ShardMissing | Defect::ShardUnreadable { .. })
-        };
+        let unseen =
+            |(_, defect): &&(u8, Defect)| matches!(defect, Defect::ShardMissing | Defect::ShardUnreadable { .. });
         self.defects.iter().filter(unseen).count()
     }
 

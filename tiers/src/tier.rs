@@ -4,7 +4,8 @@ use crate::access::Access;
 use crate::footer::SEGMENT_RECORDS_MAX;
 use crate::mount::Mount;
 use crate::placement::{Candidate, Request};
-use crate::prepare::{Pool, Prepared};
+use crate::pool::Pool;
+use crate::prepare::Prepared;
 use crate::segment::{Identity, Segment};
 use crate::volume::refuse_duplicates;
 use crate::writer::{Writer, room_for};
@@ -24,6 +25,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Segments open for writing at the same time; each holds k + m descriptors and its table.
 const OPEN_SEGMENTS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+
+/// Stripes whose memory is kept: one being written while another is prepared.
+const STRIPE_BUFFERS_MAX: usize = 2;
 
 /// How a tier is run.
 #[derive(Debug, Clone)]
@@ -212,7 +216,7 @@ impl Tier {
             segments: RwLock::new(segments),
             writers: Mutex::new(LruCache::new(OPEN_SEGMENTS_MAX)),
             access,
-            pool: Pool::default(),
+            pool: Pool::new(STRIPE_BUFFERS_MAX),
             stripes: AtomicU64::new(0),
             records: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
