@@ -1,6 +1,6 @@
 //! How fast records reach media: `cargo run --release -p shosoin-tiers --example append -- DIR [MIB]`, pinned with
 //! `taskset -c 0` for the figure of one core. Prints the parts (gather, encode, digest, direct write), the ceiling that
-//! follows from them, and what an append of one 4 MiB record at a time reaches.
+//! follows from them, what appends of one and of eight 4 MiB records at a time reach, and how fast they are read back.
 
 use bytes::Bytes;
 use shosoin_protocol::suite::Hasher;
@@ -8,7 +8,7 @@ use shosoin_protocol::{HospitalId, RecordKind, Suite, VolumeId};
 use shosoin_tiers::media::{FileMedia, FileOptions, Media, WriteUnit};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{
-    AlignedBuf, Code, Erasure, Record, SystemClock, SystemRandom, Tier, TierOptions, Volume, VolumeLabel,
+    AlignedBuf, Code, Erasure, Location, Record, SystemClock, SystemRandom, Tier, TierOptions, Volume, VolumeLabel,
 };
 use std::error::Error;
 use std::path::Path;
@@ -26,8 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parts = parts(Path::new(&dir), count, &records)?;
     let seconds: f64 = parts.iter().map(|(_, gbps)| 1.0 / gbps).sum();
     let (tier, records) = (tier(Path::new(&dir))?, with_addresses(&records));
-    let one = append(&tier, count, &records[..1])?;
-    let eight = append(&tier, count / 8, &records[..8])?;
+    let mut stored = Vec::new();
+    let one = append(&tier, count, &records[..1], &mut stored)?;
+    let read = read(&tier, &records, &stored)?;
+    let eight = append(&tier, count / 8, &records[..8], &mut stored)?;
     for (name, gbps) in parts {
         println!("{name:>16} {gbps:6.2} GB/s of payload");
     }
@@ -35,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, reached) in [("append of one", one), ("append of eight", eight)] {
         println!("{name:>16} {reached:6.2} GB/s = {:.0} % of the ceiling", reached * seconds * 100.0);
     }
+    println!("{:>16} {read:6.2} GB/s", "read");
     Ok(())
 }
 
@@ -121,11 +124,18 @@ fn with_addresses(records: &[Bytes]) -> Vec<Record> {
     records.iter().map(record).collect()
 }
 
-fn append(tier: &Tier, count: usize, group: &[Record]) -> Result<f64, Box<dyn Error>> {
-    let store = |_| {
-        tier.append(HospitalId([1; 16]), Suite::Default, group)?;
+fn append(tier: &Tier, count: usize, group: &[Record], stored: &mut Vec<Location>) -> Result<f64, Box<dyn Error>> {
+    let mut store = |_| {
+        stored.extend(tier.append(HospitalId([1; 16]), Suite::Default, group)?.locations);
         Ok(())
     };
-    rate(8, store)?; // memory and files warm
+    rate(8, &mut store)?; // memory and files warm
     Ok(group.len() as f64 * rate(count, store)?)
+}
+
+fn read(tier: &Tier, records: &[Record], stored: &[Location]) -> Result<f64, Box<dyn Error>> {
+    rate(stored.len(), |no| {
+        std::hint::black_box(tier.read(Suite::Default, &stored[no], &records[0].address)?);
+        Ok(())
+    })
 }
