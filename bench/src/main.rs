@@ -1,7 +1,9 @@
 //! `shosoin-bench`: workloads, ceilings and rivals, never part of the product. Figures live in `bench/RESULTS.md`.
 
 mod growth;
+mod measure;
 mod memory;
+mod path;
 mod s3;
 mod site;
 
@@ -19,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Workload {
+    /// the straight path on one core, against the sum of its parts
+    Path(path::Options),
     /// PUT and GET through S3 on loopback
     S3(s3::Options),
     /// memory, listing and disk as the number of objects grows
@@ -30,6 +34,7 @@ enum Workload {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     match Arguments::parse().workload {
+        Workload::Path(options) => path::run(&options),
         Workload::S3(options) => s3::run(options).await,
         Workload::Growth(options) => growth::run(options).await,
         Workload::Memory(options) => memory::run(options).await,
