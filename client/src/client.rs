@@ -161,7 +161,7 @@ impl Client {
     /// Takes no more deposits, waits for those under way, and saves the head.
     pub async fn close(&self) -> Result<()> {
         self.inner.lane.close().await;
-        self.inner.ledger.save().await
+        self.inner.ledger.close().await
     }
 
     /// A bucket, unless there is none.

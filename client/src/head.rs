@@ -111,7 +111,8 @@ pub struct HeadKeeper {
 /// The file, and whoever is writing it. Each writer takes the newest state once it is its turn, so none goes back.
 struct HeadFile {
     path: PathBuf,
-    turn: Mutex<()>,
+    /// held while writing
+    closed: Mutex<bool>,
     newest: watch::Receiver<Remembered>,
 }
 
@@ -119,7 +120,7 @@ impl HeadKeeper {
     /// Keeps `path` up to date from `remembered` on.
     pub fn new(path: PathBuf, remembered: Remembered) -> Self {
         let (newest, changes) = watch::channel(remembered);
-        let file = Arc::new(HeadFile { path, turn: Mutex::new(()), newest: changes.clone() });
+        let file = Arc::new(HeadFile { path, closed: Mutex::new(false), newest: changes.clone() });
         let task = tokio::spawn(keep(file.clone(), changes));
         HeadKeeper { newest, file, task }
     }
@@ -140,7 +141,13 @@ impl HeadKeeper {
     /// Saves what is remembered now; it is there for good on return.
     pub async fn save(&self) -> Result<()> {
         let file = self.file.clone();
-        blocking("saving the head", move || file.save()).await
+        blocking("saving the head", move || file.save(false)).await
+    }
+
+    /// [`HeadKeeper::save`], and nothing is saved afterwards.
+    pub async fn close(&self) -> Result<()> {
+        let file = self.file.clone();
+        blocking("saving the head", move || file.save(true)).await
     }
 }
 
@@ -151,8 +158,12 @@ impl Drop for HeadKeeper {
 }
 
 impl HeadFile {
-    fn save(&self) -> Result<()> {
-        let _turn = self.turn.lock();
+    fn save(&self, for_the_last_time: bool) -> Result<()> {
+        let mut closed = self.closed.lock();
+        if *closed {
+            return Ok(());
+        }
+        *closed = for_the_last_time;
         let newest = self.newest.borrow().clone();
         newest.save(&self.path)
     }
@@ -161,7 +172,7 @@ impl HeadFile {
 async fn keep(file: Arc<HeadFile>, mut changes: watch::Receiver<Remembered>) {
     while changes.changed().await.is_ok() {
         let file = file.clone();
-        if let Err(error) = blocking("saving the head", move || file.save()).await {
+        if let Err(error) = blocking("saving the head", move || file.save(false)).await {
             tracing::warn!(%error, "the newest ledger head could not be saved; the older one is kept");
         }
     }

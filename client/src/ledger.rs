@@ -168,6 +168,11 @@ impl Ledger {
         self.keeper.save().await
     }
 
+    /// Saves the newest head and touches the state folder no more.
+    pub async fn close(&self) -> Result<()> {
+        self.keeper.close().await
+    }
+
     async fn verify_head(&self, text: &str) -> Result<Head> {
         let (identity, text) = (self.identity.clone(), text.to_owned());
         blocking("verifying a ledger head", move || verified(&identity, &text)).await
@@ -175,16 +180,17 @@ impl Ledger {
 
     /// Goes from `position` to `offered`. `own` are entries that are known to lie between the two.
     async fn advance(&self, position: &mut PositionRow, offered: Head, own: Vec<Placed>) -> Result<()> {
-        let remembered = self.head();
+        let (remembered, from) = (self.head(), position.frontier.size());
+        let known = from < offered.size() && covers(&own, from, offered.size());
         if let Some(remembered) = &remembered
-            && (position.frontier.size() != remembered.size() || offered.size() <= remembered.size())
+            && (!known || from != remembered.size())
         {
             self.prove(remembered, &offered).await?;
         }
-        if offered.size() <= position.frontier.size() {
+        if offered.size() <= from {
             return Ok(());
         }
-        match covers(&own, position.frontier.size(), offered.size()) {
+        match known {
             true => self.apply(position, own, &offered, true).await?,
             false => self.follow(position, &offered).await?,
         }

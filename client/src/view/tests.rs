@@ -17,6 +17,9 @@ const BUCKET: &str = "ward";
 
 static KEYRING: LazyLock<Keyring> = LazyLock::new(|| Keyring::generate(Suite::Default).unwrap());
 
+/// Name, version, whether it is the newest, whether it is a marker.
+type Shown = (String, VersionId, bool, bool);
+
 /// A view of a ledger that is made up entry by entry.
 struct Made {
     view: View,
@@ -77,7 +80,7 @@ impl Made {
         }
     }
 
-    fn versions_all(&self, query: &VersionsQuery) -> (Vec<(String, VersionId, bool, bool)>, Vec<String>) {
+    fn versions_all(&self, query: &VersionsQuery) -> (Vec<Shown>, Vec<String>) {
         let (mut versions, mut prefixes, mut query) = (Vec::new(), Vec::new(), query.clone());
         loop {
             let page = self.view.list_versions(&query).unwrap();
@@ -136,7 +139,7 @@ impl Model {
         current.map(|(name, _)| name.clone()).collect()
     }
 
-    fn versions(&self) -> Vec<(String, VersionId, bool, bool)> {
+    fn versions(&self) -> Vec<Shown> {
         let mut all = Vec::new();
         for (name, versions) in &self.names {
             for (at, (id, _, marker)) in versions.iter().enumerate() {
