@@ -131,6 +131,12 @@ pub enum Defect {
 }
 
 impl Defect {
+    /// Whether it says only that nobody could look: the shard is absent or cannot be read now, and may be good all the
+    /// same.
+    pub fn is_unseen(&self) -> bool {
+        matches!(self, Defect::ShardMissing | Defect::ShardUnreadable { .. })
+    }
+
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {

@@ -208,9 +208,7 @@ impl Stripe {
 
     /// Units that nobody could look at: their shards are absent or cannot be read now, and may be good all the same.
     pub fn unseen_count(&self) -> usize {
-        let unseen =
-            |(_, defect): &&(u8, Defect)| matches!(defect, Defect::ShardMissing | Defect::ShardUnreadable { .. });
-        self.defects.iter().filter(unseen).count()
+        self.defects.iter().filter(|(_, defect)| defect.is_unseen()).count()
     }
 
     /// What was wrong, by shard.

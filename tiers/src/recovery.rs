@@ -119,7 +119,7 @@ fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding
     let identity = Identity { id: found.id, hospital: found.hospital, suite: Suite::Default, code };
     let shards = found.shards(code);
     let files = ShardFiles::open(identity, &shards);
-    if files.present() < code.k() || !decides(&files) || files.longest() > torn_bytes_max(code) {
+    if files.present() < code.k() || !ends_at(&files, 0) || files.longest() > torn_bytes_max(code) {
         let defect = Defect::SegmentUnreadable { present: 0, needed: small(code.k()) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
         return Segment::unreadable(identity, shards);
@@ -128,9 +128,10 @@ fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding
     close(found, identity, survey, &files, now_ms, findings)
 }
 
-/// Whether so many shards are present that a committed stripe cannot be missing from all of them: more than m.
-fn decides(files: &ShardFiles) -> bool {
-    files.present() > files.identity.code.m()
+/// Whether more than m shards were seen to hold no stripe at `at`: a committed one cannot be missing from so many.
+fn ends_at(files: &ShardFiles, at: u64) -> bool {
+    let seen = |header: &Result<UnitHeader, Defect>| !header.as_ref().is_err_and(Defect::is_unseen);
+    files.headers(at).iter().filter(|header| seen(header)).count() > files.identity.code.m()
 }
 
 /// What following the chain of stripes gave.
@@ -147,7 +148,7 @@ pub struct Survey {
 /// of every stripe, and every unit of the last.
 pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
     let Identity { id, code, .. } = files.identity;
-    let mut survey = Survey { table: Table::new(code), whole: decides(files), findings: Vec::new() };
+    let mut survey = Survey { table: Table::new(code), whole: true, findings: Vec::new() };
     let mut next = link(files, 0, 0, CHAIN_START);
     while let Some(header) = next {
         let at = header.stripe.at;
@@ -160,6 +161,7 @@ pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
         debug_assert!(survey.table.end() > at, "every kept stripe moves the end");
     }
     let (end, longest) = (survey.table.end(), files.longest());
+    survey.whole &= ends_at(files, end);
     if longest > end {
         let lost = longest - end > torn_bytes_max(code);
         let (good, needed) = (0, small(code.k()));

@@ -8,9 +8,10 @@ mod common;
 use common::{HOSPITAL, Rig, SUITE, Stored, append, assert_all_read, walk_all};
 use shosoin_protocol::HospitalId;
 use shosoin_tiers::layout::{BLOCK_BYTES, LABEL};
-use shosoin_tiers::media::WriteUnit;
-use shosoin_tiers::{Finding, Media, Tier};
+use shosoin_tiers::media::{Fault, Faults, Op, WriteUnit};
+use shosoin_tiers::{Finding, Location, Media, Tier};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is done to a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,4 +330,93 @@ fn damage_on_more_than_m_shards_of_one_stripe_leaves_the_others_readable() {
         }
     }
     assert!(outcome.len() == 2, "{outcome:?}");
+}
+
+/// How a volume can answer reads that it should answer with what was written.
+const READ_FAULTS: [Fault; 3] =
+    [Fault::Fail(std::io::ErrorKind::Other), Fault::Flip { at: 77, mask: 2 }, Fault::ShortRead { keep: 100 }];
+
+#[test]
+fn two_volumes_that_answer_every_read_wrong_are_read_around() {
+    for fault in READ_FAULTS {
+        for (first, second) in (0..6).flat_map(|first| (0..first).map(move |second| (first, second))) {
+            let Filled { rig, stored, .. } = filled(Ended::Closed);
+            let faults = Arc::new(Faults::default());
+            let (tier, _) = rig.open_through(&faults).unwrap();
+            let places = [rig.media[first].place(), rig.media[second].place()];
+            faults.when(move |_, call| {
+                let reads = matches!(call.op, Op::Read | Op::ReadPastCache);
+                (reads && places.contains(&call.place)).then_some(fault)
+            });
+            assert_all_read(&tier, &stored, &format!("{fault:?} from {first} and {second}"));
+            assert!(noticed(&tier, Vec::new()), "{fault:?} from {first} and {second}: nobody noticed");
+            faults.clear();
+            assert_all_read(&tier, &stored, "healthy again");
+        }
+    }
+}
+
+#[test]
+fn a_record_is_never_given_under_another_address_or_place() {
+    let Filled { tier, stored, .. } = filled(Ended::Closed);
+    for (asked, other) in stored.iter().flat_map(|asked| stored.iter().map(move |other| (asked, other))) {
+        match tier.read(SUITE, &asked.location, &other.record.address) {
+            Ok(bytes) => assert_eq!(bytes, other.record.bytes),
+            Err(error) => assert_ne!(asked.location, other.location, "{error}"),
+        }
+    }
+    let Stored { record, location } = &stored[2];
+    let wrong = [
+        Location { stripe_at: location.stripe_at + 4096, ..*location },
+        Location { stripe_at: 1 << 40, ..*location },
+        Location { stripe_at: location.stripe_at + 1, ..*location },
+        Location { payload_len: u32::MAX, ..*location },
+        Location { payload_len: 0, ..*location },
+        Location { at: location.at + 1, ..*location },
+        Location { at: u32::MAX, ..*location },
+        Location { len: u32::MAX, ..*location },
+        Location { len: location.len - 1, ..*location },
+        Location { segment: shosoin_protocol::SegmentId([9; 16]), ..*location },
+    ];
+    for location in wrong {
+        let read = tier.read(SUITE, &location, &record.address);
+        assert!(read.is_err(), "{location:?}");
+        assert_ne!(tier.peek(&location, &record.address).ok(), Some(true), "{location:?}");
+    }
+}
+
+#[test]
+fn many_readers_and_writers_at_once_over_two_bad_volumes_see_only_exact_records() {
+    let rig = Rig::new("4+2", 2);
+    let faults = Arc::new(Faults::default());
+    let (tier, _) = rig.open_through(&faults).unwrap();
+    let places = [rig.media[1].place(), rig.media[6].place()];
+    faults.when(move |number, call| match call.op {
+        Op::Write | Op::Sync if places.contains(&call.place) && number > 200 => {
+            Some(Fault::Fail(std::io::ErrorKind::Other))
+        }
+        Op::Read | Op::ReadPastCache if places.contains(&call.place) => Some(Fault::Flip { at: number, mask: 1 }),
+        _ => None,
+    });
+    let stored: Vec<Stored> = std::thread::scope(|scope| {
+        let tier = &tier;
+        let writer = |first: u32| {
+            scope.spawn(move || {
+                let mut mine = Vec::new();
+                for group in 0..20 {
+                    mine.extend(append(tier, first + group * 3..first + group * 3 + 3).unwrap());
+                    assert_all_read(tier, &mine, "while others write");
+                }
+                mine
+            })
+        };
+        let writers: Vec<_> = (0..4).map(|no| writer(no * 1000)).collect();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    assert_all_read(&tier, &stored, "all written");
+    tier.close().unwrap();
+    drop(tier);
+    let (tier, _) = rig.open();
+    assert_all_read(&tier, &stored, "reopened");
+    assert_eq!(walk_all(&tier).len(), 240);
 }

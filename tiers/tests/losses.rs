@@ -138,6 +138,16 @@ fn last_stripe(stored: &[Stored]) -> usize {
 
 #[test]
 fn a_start_with_any_of_the_volumes_decides_nothing_that_the_others_could_prove_wrong() {
+    start_with_any(false);
+}
+
+#[test]
+fn a_start_while_any_of_the_volumes_cannot_be_read_decides_nothing_that_they_could_prove_wrong() {
+    start_with_any(true);
+}
+
+/// Damages up to m shards in every way, starts while any volumes are absent or unreadable, and then with all of them.
+fn start_with_any(unreadable: bool) {
     let damages: [fn(&mut Vec<u8>, usize); 5] = [
         |_, _| {},
         |bytes, _| bytes.clear(),
@@ -154,9 +164,13 @@ fn a_start_with_any_of_the_volumes_decides_nothing_that_the_others_could_prove_w
                         let shard = &rig.shards(*volume)[0];
                         rig.media[*volume].tamper(shard, |bytes| damage(bytes, last_stripe(&stored))).unwrap();
                     }
-                    drop(rig.open_without(&absent));
+                    match unreadable {
+                        false => drop(rig.open_without(&absent)),
+                        true => drop(rig.open_unreadable(&absent)),
+                    }
                     let (tier, _) = rig.open();
-                    let what = format!("{code}, damage {no} on {damaged:?}, started without {absent:?}");
+                    let how = if unreadable { "while nothing can be read on" } else { "without" };
+                    let what = format!("{code}, damage {no} on {damaged:?}, started {how} {absent:?}");
                     assert_all_read(&tier, &stored, &what);
                     assert_eq!(walk_all(&tier).len(), stored.len(), "{what}");
                 }

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use shosoin_protocol::{HospitalId, RecordKind, Suite, VolumeId};
 use shosoin_tiers::clock::{ManualClock, SeededRandom};
-use shosoin_tiers::media::{Faults, FaultyMedia, MemoryMedia};
+use shosoin_tiers::media::{Fault, Faults, FaultyMedia, MemoryMedia, Op};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Code, Finding, Location, Media, Record, Result, Tier, TierOptions, Volume, VolumeLabel, Walked};
 use std::sync::Arc;
@@ -47,6 +47,17 @@ impl Rig {
     pub fn open_without(&self, lost: &[usize]) -> Result<(Tier, Vec<Finding>)> {
         let present = self.media.iter().enumerate().filter(|(no, _)| !lost.contains(no));
         self.open_on(present.map(|(_, media)| Arc::new(media.clone()) as Arc<dyn Media>))
+    }
+
+    /// Opens the tier while no shard on the volumes `unreadable` can be read.
+    pub fn open_unreadable(&self, unreadable: &[usize]) -> Result<(Tier, Vec<Finding>)> {
+        let faults = Arc::new(Faults::default());
+        let places: Vec<String> = unreadable.iter().map(|no| self.media[*no].place()).collect();
+        faults.when(move |_, call| {
+            let hit = matches!(call.op, Op::Read | Op::ReadPastCache) && call.path.ends_with(".shard");
+            (hit && places.contains(&call.place)).then_some(Fault::Fail(std::io::ErrorKind::Other))
+        });
+        self.open_through(&faults)
     }
 
     /// Opens the tier on media that fail as `faults` say.
