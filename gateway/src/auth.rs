@@ -23,6 +23,17 @@ impl Door {
         Door { client, users }
     }
 
+    /// A client may say whose bucket it believes it speaks to.
+    fn check_owner(&self, context: &S3AccessContext<'_>) -> S3Result<()> {
+        let owner = self.client.keyring().hospital().to_string();
+        match context.headers().get("x-amz-expected-bucket-owner") {
+            Some(expected) if expected.as_bytes() != owner.as_bytes() => {
+                Err(s3_error!(AccessDenied, "The bucket is not owned by the expected owner."))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn find(&self, access_key_id: &str) -> S3Result<KnownUser> {
         let found = self.users.find(self.client.keyring(), access_key_id).map_err(|error| {
             tracing::error!(%error, "the users file cannot be used");
@@ -43,6 +54,7 @@ impl S3Auth for Door {
 impl S3Access for Door {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         refuse_version_2(context)?;
+        self.check_owner(context)?;
         let Some(credentials) = context.credentials() else {
             return Err(s3_error!(AccessDenied, "Every request must be signed."));
         };

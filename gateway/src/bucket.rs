@@ -7,19 +7,23 @@ use s3s::dto::*;
 use s3s::{S3Result, s3_error};
 use shosoin_protocol::manifest::BucketFacts;
 
+/// The region that S3 treats unlike all others.
+const FIRST_REGION: &str = "us-east-1";
 /// Buckets in one page of the list.
 const PAGE_BUCKETS_MAX: usize = 10_000;
 /// Makes a bucket; one that exists is the caller's own.
 pub(crate) async fn create(gateway: &Gateway, input: CreateBucketInput) -> S3Result<CreateBucketOutput> {
-    crate::unsupported::refuse_bucket_acl(input.acl.as_ref())?;
     if input.object_lock_enabled_for_bucket == Some(true) {
         return Err(reply::not_implemented("Object lock"));
     }
     check_location(gateway, input.create_bucket_configuration.as_ref())?;
-    if gateway.client.bucket(&input.bucket).map_err(reply::s3)?.is_some() {
-        return Err(reply::already_owned());
+    let created = gateway.client.create_bucket(BucketFacts::new(&input.bucket, crate::s3::now_ms())).await;
+    match created {
+        // The oldest region of S3 answers a repeated creation with success, and tools rely on it there.
+        Err(shosoin_client::Error::BucketExists { .. })
+            if gateway.region == FIRST_REGION && input.create_bucket_configuration.is_none() => {}
+        created => created.map_err(reply::s3)?,
     }
-    gateway.client.create_bucket(BucketFacts::new(&input.bucket, crate::s3::now_ms())).await.map_err(reply::s3)?;
     Ok(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) })
 }
 
@@ -90,6 +94,6 @@ fn listed(gateway: &Gateway, facts: BucketFacts) -> Bucket {
 /// The region; S3 leaves the oldest one out.
 pub(crate) fn location(gateway: &Gateway, input: &GetBucketLocationInput) -> S3Result<GetBucketLocationOutput> {
     gateway.bucket(&input.bucket)?;
-    let named = (gateway.region != "us-east-1").then(|| gateway.region.clone());
+    let named = (gateway.region != FIRST_REGION).then(|| gateway.region.clone());
     Ok(GetBucketLocationOutput { location_constraint: named.map(BucketLocationConstraint::from) })
 }

@@ -5,7 +5,7 @@ use crate::checksum::{self, Hasher, answer_in};
 use crate::conditions::{self, Conditions};
 use crate::headers::{system_headers, user_metadata};
 use crate::multipart::{part_number, refuse_customer_key};
-use crate::s3::{Found, Gateway, now_ms, shown_version};
+use crate::s3::{Found, Gateway, now_ms, written_version};
 use crate::unsupported::{refuse_given, refuse_options};
 use crate::uploads::StoredPart;
 use crate::{policy, reply, tagging};
@@ -81,7 +81,7 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
     Ok(CopyObjectOutput {
         copy_object_result: Some(result),
         copy_source_version_id: source.found.version_text(),
-        version_id: shown_version(bucket.versioning, stored.version, stored.facts.null_version),
+        version_id: written_version(stored.version, stored.facts.null_version),
         ..Default::default()
     })
 }

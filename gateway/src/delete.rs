@@ -31,24 +31,31 @@ impl Guard {
         self.etag.is_none() && self.modified.is_none() && self.size.is_none()
     }
 
-    /// Whether this is the object the caller means. A marker has neither ETag nor size; only `*` means it.
+    /// Whether this is the object the caller means. A marker has no ETag, so only `*` means it, and no bytes.
     fn check(&self, content: &RowContent) -> S3Result<()> {
         let holds = match content {
             RowContent::Object { facts, etag } => {
                 let wanted = Conditions { if_match: self.etag.clone(), ..Default::default() };
-                let seconds = |at: &Timestamp| time::OffsetDateTime::from(at.clone()).unix_timestamp();
-                let stored = reply::timestamp(facts.modified_ms);
                 wanted.judge(etag, facts.modified_ms) == Verdict::Holds
-                    && self.modified.as_ref().is_none_or(|modified| seconds(modified) == seconds(&stored))
+                    && self.modified.as_ref().is_none_or(|modified| same_second(modified, facts.modified_ms))
                     && self.size.is_none_or(|size| list::size(facts.size_bytes) == Some(size))
             }
-            RowContent::Marker { .. } => self.etag.as_ref().is_none_or(ETagCondition::is_any),
+            RowContent::Marker { modified_ms } => {
+                self.etag.as_ref().is_none_or(ETagCondition::is_any)
+                    && self.modified.as_ref().is_none_or(|modified| same_second(modified, *modified_ms))
+                    && self.size.is_none_or(|size| size == 0)
+            }
         };
         match holds {
             true => Ok(()),
             false => Err(conditions::failed()),
         }
     }
+}
+
+fn same_second(said: &Timestamp, stored_ms: u64) -> bool {
+    let seconds = |at: Timestamp| time::OffsetDateTime::from(at).unix_timestamp();
+    seconds(said.clone()) == seconds(reply::timestamp(stored_ms))
 }
 
 /// What a delete did, as both answers tell it.
@@ -126,9 +133,10 @@ async fn delete(gateway: &Gateway, bucket: &str, key: &str, version_id: Option<&
 
 async fn put_marker(gateway: &Gateway, bucket: &str, key: &str, guard: Guard) -> S3Result<Done> {
     let mut condition = Condition::Any;
-    if !guard.is_none()
-        && let Some(row) = gateway.row(bucket, key, Which::Latest)?
-    {
+    if !guard.is_none() {
+        let Some(row) = gateway.row(bucket, key, Which::Latest)? else {
+            return Ok(Done { version: None, marker: false });
+        };
         guard.check(&row.content)?;
         if let Some((_, etag)) = row.object() {
             condition = Condition::Etag(etag.to_owned());

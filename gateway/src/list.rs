@@ -65,7 +65,8 @@ pub(crate) fn objects_v1(gateway: &Gateway, input: ListObjectsInput) -> S3Result
     let next_marker = page.next.as_deref().filter(|_| query.delimiter.is_some()).map(|next| spelling.write(next));
     Ok(ListObjectsOutput {
         name: Some(input.bucket),
-        prefix: Some(spelling.write(&query.prefix)),
+        // The one field of this form that SDKs do not decode.
+        prefix: Some(query.prefix),
         marker: Some(spelling.write(&input.marker.unwrap_or_default())),
         max_keys: Some(count(max)),
         is_truncated: Some(page.next.is_some()),

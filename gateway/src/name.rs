@@ -1,8 +1,20 @@
 //! Names as S3 writes them: version ids, and the URL form of names inside a listing.
 
 use s3s::dto::EncodingType;
+use s3s::validation::NameValidation;
 use s3s::{S3Result, s3_error};
 use shosoin_protocol::VersionId;
+
+/// The rules for bucket names: those of `s3s`, and what S3 says besides about dots, prefixes and suffixes.
+pub(crate) struct BucketNames;
+
+impl NameValidation for BucketNames {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        let reserved = name.starts_with("sthree-")
+            || ["-s3alias", "--ol-s3", "--x-s3", ".mrap"].iter().any(|end| name.ends_with(end));
+        s3s::path::check_bucket_name(name) && !name.contains("-.") && !name.contains(".-") && !reserved
+    }
+}
 
 /// What S3 calls the version that was stored while versioning was off or suspended.
 pub(crate) const NULL: &str = "null";
@@ -109,6 +121,17 @@ pub(crate) fn url_decode(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bucket_names_follow_the_rules_of_s3() {
+        for good in ["abc", "a.b.c", "0-1-2", &"a".repeat(63)] {
+            assert!(BucketNames.validate_bucket_name(good), "{good}");
+        }
+        for wrong in ["ab", "Abc", "a_b", "10.0.0.1", "a..b", "a-.b", "a.-b", "xn--abc", "abc-s3alias", &"a".repeat(64)]
+        {
+            assert!(!BucketNames.validate_bucket_name(wrong), "{wrong}");
+        }
+    }
 
     #[test]
     fn decoding_is_the_reverse_and_refuses_what_is_not_encoded() {

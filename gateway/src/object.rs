@@ -4,16 +4,17 @@ use crate::checksum::{self, Declared, answer_in, declared_in};
 use crate::conditions::{self, Conditions, Verdict};
 use crate::headers::{answer_headers, system_headers, user_metadata};
 use crate::receive::{announced, receive};
-use crate::s3::{Found, Gateway, shown_version};
+use crate::s3::{Found, Gateway, written_version};
 use crate::span::Span;
 use crate::unsupported::refuse_options;
 use crate::{list, policy, reply, tagging};
 use futures::TryStreamExt;
+use http::HeaderMap;
 use http_body_util::StreamBody;
 use s3s::dto::*;
-use s3s::{Body, S3Request, S3Response, S3Result};
+use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 use shosoin_client::{NewObject, OpenObject, Part};
-use shosoin_protocol::manifest::{Checksum as KeptChecksum, ObjectFacts};
+use shosoin_protocol::manifest::{ChecksumAlgorithm as Algorithm, ObjectFacts};
 
 /// Header by which SDKs name the algorithm of the checksum they send.
 const SDK_ALGORITHM: &str = "x-amz-sdk-checksum-algorithm";
@@ -23,8 +24,7 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     let S3Request { mut input, headers, trailing_headers, .. } = request;
     refuse_options!(input);
     let bucket = gateway.bucket(&input.bucket)?;
-    let declared =
-        declared(&headers, input.content_md5.as_deref(), declared_in!(input)?, input.checksum_algorithm.as_ref())?;
+    let declared = declared(&headers, declared_in!(input)?, input.checksum_algorithm.as_ref())?;
     let mut new = NewObject {
         bucket: input.bucket.clone(),
         name: input.key.clone(),
@@ -37,13 +37,13 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     new.policy = Some(policy);
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
     let writer = gateway.client.writer(&bucket, policy.label).map_err(reply::s3)?;
-    let received = receive(writer, input.body, announced(input.content_length)?, declared.hasher()).await?;
+    let received = receive(writer, input.body, length(&headers, input.content_length)?, declared.hasher()).await?;
     declared.check(&received.content.md5, received.checksum.as_ref(), trailing_headers.as_ref())?;
     new.checksum = received.checksum;
     let stored = conditions::deposit(gateway, new, Part::single(received.content), condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(ETag::Strong(stored.etag)),
-        version_id: shown_version(bucket.versioning, stored.version, stored.facts.null_version),
+        version_id: written_version(stored.version, stored.facts.null_version),
         ..Default::default()
     };
     if let Some(checksum) = &stored.facts.checksum {
@@ -55,13 +55,21 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
 
 /// What the headers of an upload declare about its bytes.
 pub(crate) fn declared(
-    headers: &http::HeaderMap,
-    content_md5: Option<&str>,
-    header: Option<(shosoin_protocol::manifest::ChecksumAlgorithm, String)>,
+    headers: &HeaderMap,
+    header: Option<(Algorithm, String)>,
     algorithm: Option<&ChecksumAlgorithm>,
 ) -> S3Result<Declared> {
-    let of_sdk = headers.get(SDK_ALGORITHM).and_then(|value| value.to_str().ok());
-    Declared::new(content_md5, header, algorithm.map(ChecksumAlgorithm::as_str).or(of_sdk))
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    // `s3s` takes an empty header for none; an empty digest is a wrong one.
+    Declared::new(text("content-md5"), header, algorithm.map(ChecksumAlgorithm::as_str).or(text(SDK_ALGORITHM)))
+}
+
+/// The length an upload announces, which it must.
+pub(crate) fn length(headers: &HeaderMap, content_length: Option<i64>) -> S3Result<Option<u64>> {
+    match content_length.is_none() && !headers.contains_key(http::header::TRANSFER_ENCODING) {
+        true => Err(s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header.")),
+        false => announced(content_length),
+    }
 }
 
 /// `GetObject`: streams from the vault; no byte of a chunk comes before the chunk is verified.
@@ -90,9 +98,9 @@ pub(crate) async fn get(gateway: &Gateway, input: GetObjectInput) -> S3Result<Ge
         ..Default::default()
     };
     answer_headers!(output, facts);
-    if let Some((checksum, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
-        output.checksum_type = Some(checksum::type_of(checksum.full_object));
-        answer_in!(output, checksum.algorithm, text);
+    if let Some((algorithm, full_object, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
+        output.checksum_type = Some(checksum::type_of(full_object));
+        answer_in!(output, algorithm, text);
     }
     Ok(output)
 }
@@ -120,13 +128,16 @@ pub(crate) fn head(gateway: &Gateway, input: HeadObjectInput) -> S3Result<S3Resp
         ..Default::default()
     };
     answer_headers!(output, facts);
-    if let Some((checksum, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
-        output.checksum_type = Some(checksum::type_of(checksum.full_object));
-        answer_in!(output, checksum.algorithm, text);
+    if let Some((algorithm, full_object, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
+        output.checksum_type = Some(checksum::type_of(full_object));
+        answer_in!(output, algorithm, text);
     }
     let partial = output.content_range.is_some();
     let mut response = S3Response::new(output);
     response.status = partial.then_some(http::StatusCode::PARTIAL_CONTENT);
+    if !facts.tags.is_empty() {
+        response.headers.insert("x-amz-tagging-count", facts.tags.len().into());
+    }
     Ok(response)
 }
 
@@ -146,19 +157,18 @@ fn stream(opened: &OpenObject, span: &Span) -> StreamingBlob {
     StreamingBlob::from(Body::http_body_unsync(StreamBody::new(frames)))
 }
 
-/// The checksum an answer carries: of the whole object, or of the part that was asked for; none beside a range.
-fn checksum_of<'a>(
-    facts: &'a ObjectFacts,
-    span: &Span,
-    mode: Option<&ChecksumMode>,
-) -> Option<(&'a KeptChecksum, String)> {
+/// The checksum an answer carries: of the whole object, or of the part that was asked for; none beside a range. Its
+/// type is the object's in both cases.
+fn checksum_of(facts: &ObjectFacts, span: &Span, mode: Option<&ChecksumMode>) -> Option<(Algorithm, bool, String)> {
     if mode.map(ChecksumMode::as_str) != Some(ChecksumMode::ENABLED) {
         return None;
     }
+    let whole = facts.checksum.as_ref();
     let (checksum, parts) = match span {
-        Span::Whole { .. } => (facts.checksum.as_ref()?, facts.parts.len()),
+        Span::Whole { .. } => (whole?, facts.parts.len()),
         Span::Part { index, .. } => (facts.parts.get(*index)?.checksum.as_ref()?, 1),
         Span::Range { .. } => return None,
     };
-    Some((checksum, checksum::text(checksum, parts)))
+    let full_object = whole.is_none_or(|whole| whole.full_object);
+    Some((checksum.algorithm, full_object, checksum::text(checksum, parts)))
 }

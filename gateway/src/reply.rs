@@ -7,13 +7,16 @@ use s3s::{S3Error, S3ErrorCode, s3_error};
 use shosoin_client::Error;
 use shosoin_protocol::{ErrorKind, VersionId, api};
 use std::time::{Duration, UNIX_EPOCH};
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// Date of HTTP (RFC 9110, IMF-fixdate).
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+
+/// Date of a signature of version 4.
+const AMZ_DATE: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 /// A failure of the client library, as S3 tells it. The cause goes to the log with its kind; the caller gets a
 /// sentence without names or paths.
@@ -110,6 +113,12 @@ pub(crate) fn timestamp(ms: u64) -> Timestamp {
 pub(crate) fn http_date(ms: u64) -> Option<HeaderValue> {
     let text = OffsetDateTime::from(UNIX_EPOCH + Duration::from_millis(ms)).format(HTTP_DATE).ok()?;
     HeaderValue::from_str(&text).ok()
+}
+
+/// `x-amz-date` for a `Date`, if that is one.
+pub(crate) fn amz_date(date: &str) -> Option<HeaderValue> {
+    let at = PrimitiveDateTime::parse(date, HTTP_DATE).ok()?;
+    HeaderValue::from_str(&at.format(AMZ_DATE).ok()?).ok()
 }
 
 #[cfg(test)]

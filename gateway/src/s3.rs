@@ -33,13 +33,13 @@ pub(crate) struct Found {
 impl Found {
     /// Its version id as answers have it: none where the bucket was never versioned.
     pub(crate) fn version_text(&self) -> Option<String> {
-        shown_version(self.versioning, self.version, self.null_version)
+        (self.versioning != Versioning::Off).then(|| version_text(self.version, self.null_version))
     }
 }
 
-/// A version id as answers have it: none where the bucket was never versioned.
-pub(crate) fn shown_version(versioning: Versioning, version: VersionId, null_version: bool) -> Option<String> {
-    (versioning != Versioning::Off).then(|| version_text(version, null_version))
+/// The version id that a write answers with: none where the version is S3's `null` one.
+pub(crate) fn written_version(version: VersionId, null_version: bool) -> Option<String> {
+    (!null_version).then(|| version.to_string())
 }
 
 /// Milliseconds since 1970.
@@ -236,7 +236,9 @@ impl S3 for Gateway {
     }
     async fn put_bucket_acl(&self, request: S3Request<PutBucketAclInput>) -> S3Result<S3Response<PutBucketAclOutput>> {
         self.bucket(&request.input.bucket)?;
-        unsupported::refuse_acl_change(request.input.acl.as_ref().map(BucketCannedACL::as_str))?;
+        let input = &request.input;
+        let canned = input.acl.as_ref().map(BucketCannedACL::as_str);
+        unsupported::refuse_acl_change(self, canned, input.access_control_policy.as_ref())?;
         ok(Ok(PutBucketAclOutput {}))
     }
     async fn get_object_acl(&self, request: S3Request<GetObjectAclInput>) -> S3Result<S3Response<GetObjectAclOutput>> {
@@ -248,7 +250,8 @@ impl S3 for Gateway {
     async fn put_object_acl(&self, request: S3Request<PutObjectAclInput>) -> S3Result<S3Response<PutObjectAclOutput>> {
         let input = &request.input;
         self.find_object(&input.bucket, &input.key, input.version_id.as_deref())?;
-        unsupported::refuse_acl_change(input.acl.as_ref().map(ObjectCannedACL::as_str))?;
+        let canned = input.acl.as_ref().map(ObjectCannedACL::as_str);
+        unsupported::refuse_acl_change(self, canned, input.access_control_policy.as_ref())?;
         ok(Ok(PutObjectAclOutput::default()))
     }
 

@@ -8,6 +8,7 @@
 use crate::auth::Door;
 use crate::chunked::{Bounded, Form};
 use crate::error::Error;
+use crate::name::BucketNames;
 use crate::s3::Gateway;
 use crate::uploads::Uploads;
 use crate::users::Users;
@@ -42,6 +43,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Largest XML body: 1,000 keys to delete, or 10,000 parts with checksums.
 const XML_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest life of a presigned URL: a week.
+const EXPIRES_SECONDS_MAX: u32 = 7 * 24 * 60 * 60;
+const AMZ_DATE: &str = "x-amz-date";
 
 /// How a gateway is set up.
 #[derive(Debug, Clone)]
@@ -92,6 +96,7 @@ fn service(client: Client, options: &GatewayOptions) -> Result<S3Service, Error>
     let mut builder = S3ServiceBuilder::new(Gateway { client, uploads, region: options.region.clone() });
     builder.set_auth(door.clone());
     builder.set_access(door);
+    builder.set_validation(BucketNames);
     let mut config = S3Config::default();
     config.xml_max_body_size = XML_BYTES_MAX;
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
@@ -169,10 +174,12 @@ struct Front {
 impl Front {
     async fn answer(&self, request: hyper::Request<Incoming>) -> Result<HttpResponse, HttpError> {
         let id = self.next_id();
+        let of_attributes = asks_for_attributes(&request);
         let response = match bounded(request) {
             Ok(request) => Box::pin(self.service.call(request)).await?,
             Err(error) => error.to_http_response().map_err(|error| HttpError::new(Box::new(error)))?,
         };
+        let response = if of_attributes { without_etag_quotes(response) } else { response };
         Ok(signed_off(response, &id))
     }
 
@@ -184,7 +191,9 @@ impl Front {
 
 /// Refuses bodies that would be read into memory whole, and bounds those in chunks.
 fn bounded(request: hyper::Request<Incoming>) -> Result<HttpRequest, S3Error> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    check_expiry(head.uri.query().unwrap_or_default())?;
+    add_amz_date(&mut head.headers);
     let content_type = head.headers.get(http::header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     if head.method == Method::POST && content_type.to_ascii_lowercase().starts_with(b"multipart/form-data") {
         return Err(s3_error!(NotImplemented, "Uploads from an HTML form are not supported by this store."));
@@ -197,6 +206,26 @@ fn bounded(request: hyper::Request<Incoming>) -> Result<HttpRequest, S3Error> {
         }
     };
     Ok(HttpRequest::from_parts(head, body))
+}
+
+/// A presigned URL is good for a second to a week; `s3s` would answer another number as a malformed request.
+fn check_expiry(query: &str) -> Result<(), S3Error> {
+    let expires = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Expires="));
+    match expires.map(|text| text.parse::<u32>()) {
+        None | Some(Ok(1..=EXPIRES_SECONDS_MAX)) => Ok(()),
+        Some(_) => Err(s3_error!(AccessDenied, "X-Amz-Expires must be 1 to {EXPIRES_SECONDS_MAX} seconds.")),
+    }
+}
+
+/// A signature of version 4 may be dated by `Date` alone; `s3s` reads `x-amz-date` only.
+fn add_amz_date(headers: &mut http::HeaderMap) {
+    if headers.contains_key(AMZ_DATE) {
+        return;
+    }
+    let date = headers.get(http::header::DATE).and_then(|date| crate::reply::amz_date(date.to_str().ok()?));
+    if let Some(date) = date {
+        headers.insert(AMZ_DATE, date);
+    }
 }
 
 /// Puts the request id into the header, and into the body of an error as S3 does.
@@ -214,6 +243,21 @@ fn signed_off(mut response: HttpResponse, id: &str) -> HttpResponse {
     response
 }
 
+fn asks_for_attributes<B>(request: &hyper::Request<B>) -> bool {
+    let names = request.uri().query().unwrap_or_default().split('&').map(|pair| pair.split('=').next());
+    request.method() == Method::GET && names.flatten().any(|name| name == "attributes")
+}
+
+/// `s3s` writes every ETag in quotes; in the answer to `GetObjectAttributes` S3 writes it without.
+fn without_etag_quotes(mut response: HttpResponse) -> HttpResponse {
+    let bytes = response.body().bytes();
+    if let Some(text) = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+        let plain = text.replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>");
+        *response.body_mut() = Body::from(plain);
+    }
+    response
+}
+
 fn with_request_id(body: &[u8], id: &str) -> Option<String> {
     let head = std::str::from_utf8(body).ok()?.strip_suffix("</Error>")?;
     Some(format!("{head}<RequestId>{id}</RequestId></Error>"))
@@ -222,6 +266,36 @@ fn with_request_id(body: &[u8], id: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_presigned_url_lives_a_second_to_a_week() {
+        for good in ["", "a=b", "X-Amz-Expires=1", "a=b&X-Amz-Expires=604800&c"] {
+            assert!(check_expiry(good).is_ok(), "{good}");
+        }
+        for wrong in ["X-Amz-Expires=0", "X-Amz-Expires=-7", "X-Amz-Expires=604801", "X-Amz-Expires=soon"] {
+            assert_eq!(check_expiry(wrong).unwrap_err().code(), &s3s::S3ErrorCode::AccessDenied, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_date_stands_in_for_the_date_of_the_signature() {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::DATE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
+        add_amz_date(&mut headers);
+        assert_eq!(headers[AMZ_DATE], "19941106T084937Z");
+        headers.insert(http::header::DATE, HeaderValue::from_static("yesterday"));
+        add_amz_date(&mut headers);
+        assert_eq!(headers[AMZ_DATE], "19941106T084937Z");
+    }
+
+    #[test]
+    fn attributes_have_an_etag_without_quotes() {
+        let response = HttpResponse::new(Body::from("<A><ETag>\"ab-2\"</ETag></A>".to_owned()));
+        assert_eq!(without_etag_quotes(response).body().bytes().unwrap(), "<A><ETag>ab-2</ETag></A>");
+        let ask = |uri: &str| asks_for_attributes(&hyper::Request::builder().uri(uri).body(()).unwrap());
+        assert!(ask("/b/k?attributes") && ask("/b/k?versionId=null&attributes="));
+        assert!(!ask("/b/k") && !ask("/b/attributes?a=attributes"));
+    }
 
     #[test]
     fn an_error_body_gets_the_request_id() {

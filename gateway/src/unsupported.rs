@@ -2,7 +2,8 @@
 //! classes. What a bucket is not set up with is answered as S3 answers for a bucket that never was.
 //!
 //! An option that is silently ignored would be a promise that is not kept, so each is refused by name. Encryption with
-//! `AES256` is accepted: it is what every record gets before it leaves the hospital.
+//! `AES256` is accepted: it is what every record gets before it leaves the hospital. A canned ACL beside a create or put,
+//! which many tools send unasked, opens nothing: what it would grant stays closed, and `GetObjectAcl` says so.
 
 use crate::reply;
 use crate::s3::Gateway;
@@ -13,7 +14,6 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 macro_rules! refuse_options {
     ($input:expr) => {{
         use $crate::unsupported as refuse;
-        refuse::refuse_object_acl($input.acl.as_ref())?;
         refuse::refuse_given("Granting access by header", $input.grant_full_control.is_some())?;
         refuse::refuse_given("Granting access by header", $input.grant_read.is_some())?;
         refuse::refuse_given("Granting access by header", $input.grant_read_acp.is_some())?;
@@ -38,28 +38,26 @@ pub(crate) fn refuse_given(feature: &str, given: bool) -> S3Result<()> {
     }
 }
 
-/// Objects belong to the hospital alone.
-pub(crate) fn refuse_object_acl(acl: Option<&ObjectCannedACL>) -> S3Result<()> {
-    match acl.map(ObjectCannedACL::as_str) {
-        None | Some(ObjectCannedACL::PRIVATE | ObjectCannedACL::BUCKET_OWNER_FULL_CONTROL) => Ok(()),
-        Some(_) => Err(no_access_lists()),
-    }
+/// Answers an attempt to set an access list: only the one that is there already, by its name or in full.
+pub(crate) fn refuse_acl_change(
+    gateway: &Gateway,
+    canned: Option<&str>,
+    full: Option<&AccessControlPolicy>,
+) -> S3Result<()> {
+    let same = match (canned, full) {
+        (Some(canned), None) => canned == BucketCannedACL::PRIVATE,
+        (None, Some(full)) => is_owner_alone(full, gateway.owner().id.as_deref()),
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(no_access_lists()) }
 }
 
-/// Buckets too.
-pub(crate) fn refuse_bucket_acl(acl: Option<&BucketCannedACL>) -> S3Result<()> {
-    match acl.map(BucketCannedACL::as_str) {
-        None | Some(BucketCannedACL::PRIVATE) => Ok(()),
-        Some(_) => Err(no_access_lists()),
-    }
-}
-
-/// Answers an attempt to set an access list: only the one that is there already.
-pub(crate) fn refuse_acl_change(canned: Option<&str>) -> S3Result<()> {
-    match canned {
-        Some(BucketCannedACL::PRIVATE) => Ok(()),
-        _ => Err(no_access_lists()),
-    }
+fn is_owner_alone(policy: &AccessControlPolicy, owner_id: Option<&str>) -> bool {
+    let is_owner = |grant: &Grant| {
+        grant.permission.as_ref().map(Permission::as_str) == Some(Permission::FULL_CONTROL)
+            && grant.grantee.as_ref().is_some_and(|grantee| grantee.id.as_deref() == owner_id)
+    };
+    policy.grants.as_ref().is_some_and(|grants| matches!(grants.as_slice(), [grant] if is_owner(grant)))
 }
 
 fn no_access_lists() -> S3Error {
@@ -109,8 +107,6 @@ mod tests {
 
     #[test]
     fn what_costs_nothing_to_promise_is_accepted_and_the_rest_refused() {
-        assert!(refuse_object_acl(Some(&ObjectCannedACL::from_static("private"))).is_ok());
-        assert!(refuse_object_acl(Some(&ObjectCannedACL::from_static("public-read"))).is_err());
         assert!(refuse_encryption(Some(&ServerSideEncryption::from_static("AES256"))).is_ok());
         assert!(refuse_encryption(Some(&ServerSideEncryption::from_static("aws:kms"))).is_err());
         assert!(refuse_storage_class(Some(&StorageClass::from_static("GLACIER"))).is_err());

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use parking_lot::RwLock;
 use s3s::auth::SecretKey;
+use s3s::validation::NameValidation;
 use serde::{Deserialize, Serialize};
 use shosoin_client::Keyring;
 use std::collections::HashMap;
@@ -326,7 +327,7 @@ fn checked_name(name: &str) -> Result<String, Error> {
 }
 
 fn checked_bucket(bucket: &str) -> Result<String, Error> {
-    match s3s::path::check_bucket_name(bucket) {
+    match crate::name::BucketNames.validate_bucket_name(bucket) {
         true => Ok(bucket.into()),
         false => Err(Error::Invalid {
             what: "bucket",

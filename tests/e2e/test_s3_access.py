@@ -139,7 +139,7 @@ CHUNKED = {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-
         (b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 6, "IncompleteBody"),
         (b"zz\r\nhello\r\n0\r\n\r\n", 5, "InvalidRequest"),
         (b"5\r\nhelloXX0\r\n\r\n", 5, "InvalidRequest"),
-        (b"9\r\nhello\r\n0\r\n\r\n", 9, "IncompleteBody"),
+        (b"9\r\nhello", 9, "IncompleteBody"),
     ],
 )
 def test_chunked_bodies_with_a_trailer_are_checked(site, s3, bucket, body, length, expected):

@@ -221,11 +221,23 @@ def test_tags_are_put_read_deleted_and_checked(s3, bucket):
 def test_what_the_store_does_not_do_is_refused_by_name(s3, bucket):
     put = dict(Bucket=bucket, Key="a", Body=b"x")
     assert failure(s3.put_object, StorageClass="GLACIER", **put) == (400, "InvalidStorageClass")
-    assert failure(s3.put_object, ACL="public-read", **put) == (400, "AccessControlListNotSupported")
+    assert failure(s3.put_object, GrantRead="uri=http://acs.amazonaws.com/groups/global/AllUsers", **put)[0] == 501
     assert failure(s3.put_object, ServerSideEncryption="aws:kms", **put) == (501, "NotImplemented")
     assert failure(s3.put_object, SSECustomerAlgorithm="AES256", SSECustomerKey="0" * 32, **put)[1] == "NotImplemented"
     assert failure(s3.put_object, ObjectLockLegalHoldStatus="ON", **put) == (501, "NotImplemented")
     assert failure(s3.head_object, Bucket=bucket, Key="a")[0] == 404
+
+
+def test_a_canned_acl_opens_nothing(site, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x", ACL="public-read")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{site.info['s3_endpoint']}/{bucket}/a")
+    assert caught.value.code == 403
+    grants = s3.get_object_acl(Bucket=bucket, Key="a")["Grants"]
+    assert [one["Permission"] for one in grants] == ["FULL_CONTROL"]
+    denied = (400, "AccessControlListNotSupported")
+    assert failure(s3.put_object_acl, Bucket=bucket, Key="a", ACL="public-read") == denied
+    assert failure(s3.put_bucket_acl, Bucket=bucket, ACL="public-read") == denied
 
 
 def test_record_type_label_and_retention_are_checked_before_anything_is_stored(s3, bucket):
