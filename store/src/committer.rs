@@ -133,6 +133,11 @@ impl Committer {
         answered.await.map_err(|_| Error::Closing)?
     }
 
+    /// Requests that wait for the group being committed.
+    pub fn waiting(&self) -> usize {
+        self.jobs.lock().as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
+    }
+
     /// Why the log takes no more entries, if it does not.
     pub fn halted(&self) -> Option<String> {
         self.state.halted.lock().clone()

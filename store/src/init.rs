@@ -9,7 +9,7 @@ use crate::vault::InitOptions;
 use shosoin_protocol::{VaultId, VolumeId};
 use shosoin_tiers::layout::SEGMENTS;
 use shosoin_tiers::media::{FileMedia, FileOptions, Media};
-use shosoin_tiers::volume::{MediaClass, RatedLife, TierKind};
+use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Clock, Error as MediaError, Random, SystemClock, SystemRandom, Volume, VolumeLabel};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,22 +43,9 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
 /// Labels a volume. One that is labelled already is taken if nothing was ever stored on it.
 fn label(media: FileMedia, spec: &VolumeSpec, demo: bool) -> Result<()> {
     let media = Arc::new(media);
-    let label = VolumeLabel {
-        id: VolumeId(draw()?),
-        generation: 1,
-        tier: TierKind::Hot,
-        class: MediaClass::Ssd,
-        demo,
-        vendor: String::new(),
-        model: String::new(),
-        serial: String::new(),
-        lot: String::new(),
-        firmware: String::new(),
-        first_use_ms: SystemClock.now_ms(),
-        rated_life: RatedLife::NotStated,
-        security_label: String::new(),
-        domains: spec.domains.clone().into(),
-    };
+    let mut label = VolumeLabel::new(VolumeId(draw()?), TierKind::Hot, MediaClass::Ssd, SystemClock.now_ms());
+    label.demo = demo;
+    label.domains = spec.domains.clone().into();
     match Volume::create(media.clone(), label) {
         Err(MediaError::VolumeExists { .. }) if media.list(SEGMENTS)?.is_empty() => Ok(()),
         created => Ok(created.map(drop)?),

@@ -72,6 +72,8 @@ pub struct HospitalStatus {
     pub log_root: String,
     /// term of the sequencer
     pub term: u64,
+    /// requests that wait for the group being committed
+    pub waiting: usize,
     /// why the log takes no more entries, if it does not
     pub read_only: Option<String>,
 }
@@ -175,6 +177,7 @@ impl HospitalStatus {
             log_size: head.size,
             log_root: head.root.to_string(),
             term: desk.ledger().term(),
+            waiting: desk.committer().waiting(),
             read_only: desk.committer().halted(),
         }
     }

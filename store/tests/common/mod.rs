@@ -263,9 +263,9 @@ impl Site {
     }
 
     /// A vault of 4+2 on media of the caller, labelled already.
-    pub async fn on_media(media: Vec<Arc<dyn Media>>) -> Site {
+    pub async fn on_media(index: IndexKind, media: Vec<Arc<dyn Media>>) -> Site {
         let dir = tempfile::tempdir().unwrap();
-        Vault::init(&vault_dir(&dir), init_options(Vec::new(), IndexKind::Fjall)).await.unwrap();
+        Vault::init(&vault_dir(&dir), init_options(Vec::new(), index)).await.unwrap();
         Site::of(dir, Some(media))
     }
 
