@@ -66,7 +66,11 @@ impl Devices<'_> {
         if let Body::Device(change) = entry.body() {
             let hospital_key = self.identity.keyring.hospital_key().public();
             change.verify(self.identity.log, &hospital_key).map_err(answer)?;
-            self.device(change.key.device_id(), Some(&change.key))?;
+            let target = self.device(change.key.device_id(), Some(&change.key))?;
+            if change.enrol && !target.enrolled {
+                let why = format!("device {} was revoked and joins again", change.key.device_id());
+                return Err(Error::Contradiction { operation: OPERATION, why });
+            }
         }
         let device = self.device(statement.device, None)?;
         let next = Chain { next_seq: statement.device_seq, prev: statement.prev };
