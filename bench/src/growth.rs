@@ -3,6 +3,7 @@
 //! listing; at the end the site is closed and opened again.
 
 use crate::Failure;
+use crate::measure::disk_bytes_below;
 use crate::site::{Site, Source, fresh_dir};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::ObjectStoreExt as _;
@@ -63,8 +64,8 @@ pub async fn run(options: Options) -> Result<(), Failure> {
             resident_mib: site.resident_bytes()? >> 20,
             list_page_ms_p50: pages[pages.len() / 2],
             list_page_ms_p99: pages[pages.len() * 99 / 100],
-            index_mib: size_below(&dir.join("vault/index"))? >> 20,
-            view_mib: size_below(&dir.join("hospital/view"))? >> 20,
+            index_mib: disk_bytes_below(&dir.join("vault/index"))? >> 20,
+            view_mib: disk_bytes_below(&dir.join("hospital/view"))? >> 20,
         };
         println!("{}", serde_json::to_string(&milestone)?);
     }
@@ -103,13 +104,4 @@ async fn list_pages(site: &Site, stored: u64) -> Result<Vec<f64>, Failure> {
     }
     times.sort_by(f64::total_cmp);
     Ok(times)
-}
-
-fn size_below(dir: &Path) -> Result<u64, Failure> {
-    let mut sum = 0;
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        sum += if entry.file_type()?.is_dir() { size_below(&entry.path())? } else { entry.metadata()?.len() };
-    }
-    Ok(sum)
 }

@@ -1,6 +1,7 @@
 //! `shosoin-bench`: workloads, ceilings and rivals, never part of the product. Figures live in `bench/RESULTS.md`.
 
 mod growth;
+mod index;
 mod measure;
 mod memory;
 mod path;
@@ -25,6 +26,8 @@ enum Workload {
     Path(path::Options),
     /// PUT and GET through S3 on loopback
     S3(s3::Options),
+    /// the databases that can hold the index, at millions of rows
+    Index(index::Options),
     /// memory, listing and disk as the number of objects grows
     Growth(growth::Options),
     /// peak memory while multipart uploads run side by side
@@ -34,6 +37,7 @@ enum Workload {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     match Arguments::parse().workload {
+        Workload::Index(options) => index::run(&options),
         Workload::Path(options) => path::run(&options),
         Workload::S3(options) => s3::run(options).await,
         Workload::Growth(options) => growth::run(options).await,
