@@ -121,8 +121,7 @@ pub fn unreadable(error: &Error) -> Defect {
 fn believe(bytes: &[u8], identity: Identity, shard: usize, at: u64) -> Result<UnitHeader, Defect> {
     let header = UnitHeader::decode(bytes).map_err(|error| Defect::HeaderDamaged { why: error.to_string() })?;
     let stripe = &header.stripe;
-    let found = Identity { id: stripe.segment, hospital: stripe.hospital, suite: stripe.suite, code: stripe.code };
-    match found == identity && usize::from(header.shard) == shard && stripe.at == at {
+    match stripe.identity() == identity && usize::from(header.shard) == shard && stripe.at == at {
         true => Ok(header),
         false => Err(Defect::HeaderDamaged { why: "it belongs to another segment, shard or offset".into() }),
     }

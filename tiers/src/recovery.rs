@@ -15,13 +15,13 @@ use crate::closed;
 use crate::finding::{Defect, Finding, Place};
 use crate::footer::{ClosedBy, Closing, Locator, SEGMENT_RECORDS_MAX, STRIPE_ROW_LEN, StripeRow, Table};
 use crate::layout::{BLOCK_BYTES, align_up};
-use crate::load::{Extent, ShardFiles};
+use crate::load::{Extent, ShardFiles, unreadable};
 use crate::record::FRAME_LEN;
-use crate::segment::{Identity, Segment};
+use crate::segment::{Identity, Segment, shard_no};
 use crate::stripe::{CHAIN_START, STRIPE_PAYLOAD_BYTES_MAX, UnitHeader, slot_len};
 use crate::tier::SegmentState;
 use crate::writer::{FooterShard, write_footers};
-use crate::{Code, Result};
+use crate::{AlignedBuf, Code, Result};
 use shosoin_protocol::{Digest, Suite};
 
 /// Opens one segment that was found on media; closes it if its writer did not. `None` where nothing was ever stored in it.
@@ -42,17 +42,13 @@ pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Res
     report_absent(access, &files, &mut findings);
     let (present, needed) = (files.present(), identity.code.k());
     if present < needed {
-        let defect = Defect::SegmentUnreadable { present: small(present), needed: small(needed) };
+        let defect = Defect::SegmentUnreadable { present: shard_no(present), needed: shard_no(needed) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
         return Ok((Some(Segment::unreadable(identity, shards)), findings));
     }
     let mut survey = survey(access, &files)?;
     findings.append(&mut survey.findings);
     Ok((Some(close(found, identity, survey, &files, now_ms, &mut findings)), findings))
-}
-
-fn small(count: usize) -> u8 {
-    crate::segment::shard_no(count)
 }
 
 fn first_locator(found: &Found) -> Option<Locator> {
@@ -68,18 +64,18 @@ fn open_closed(access: &Access, found: &Found, locator: &Locator, findings: &mut
     for (shard, mount) in shards.iter().enumerate().filter(|_| locator.stripes > 0) {
         let defect = match identity.open_shard(&shards, shard) {
             None => Some(Defect::ShardMissing),
-            Some(Err(error)) => Some(crate::load::unreadable(&error)),
+            Some(Err(error)) => Some(unreadable(&error)),
             Some(Ok(file)) => match file.len() {
                 Ok(len) if len == locator.file_len() => None,
                 Ok(len) => {
                     let why = format!("the file has {len} bytes instead of {}", locator.file_len());
                     Some(Defect::FooterDamaged { why })
                 }
-                Err(error) => Some(crate::load::unreadable(&error)),
+                Err(error) => Some(unreadable(&error)),
             },
         };
         if let Some(defect) = defect {
-            let place = Place::segment(identity.id).shard(small(shard), mount.as_ref().map(|mount| mount.id()));
+            let place = Place::segment(identity.id).shard(shard_no(shard), mount.as_ref().map(|mount| mount.id()));
             findings.push(Finding::new(place, defect));
             lost.push(shard);
         }
@@ -94,7 +90,7 @@ fn report_absent(access: &Access, files: &ShardFiles, findings: &mut Vec<Finding
     let lost: Vec<usize> = (0..code.shards()).filter(absent).collect();
     for shard in &lost {
         if let Err(defect) = files.get(*shard) {
-            findings.push(Finding::new(Place::segment(id).shard(small(*shard), None), defect));
+            findings.push(Finding::new(Place::segment(id).shard(shard_no(*shard), None), defect));
         }
     }
     access.queue_shards(id, code, &lost);
@@ -103,13 +99,11 @@ fn report_absent(access: &Access, files: &ShardFiles, findings: &mut Vec<Finding
 /// What any good first header says about the segment.
 fn identify(found: &Found) -> Option<Identity> {
     found.files().find_map(|(shard, file)| {
-        let mut bytes = crate::AlignedBuf::default();
+        let mut bytes = AlignedBuf::default();
         file.ok()?.read_past_cache(0, BLOCK_BYTES, &mut bytes).ok()?;
         let UnitHeader { stripe, shard: stated, .. } = UnitHeader::decode(&bytes).ok()?;
         let ours = stripe.segment == found.id && stripe.hospital == found.hospital && usize::from(stated) == shard;
-        let Identity { id, hospital, suite, code } =
-            Identity { id: stripe.segment, hospital: stripe.hospital, suite: stripe.suite, code: stripe.code };
-        ours.then_some(Identity { id, hospital, suite, code })
+        ours.then_some(stripe.identity())
     })
 }
 
@@ -120,7 +114,7 @@ fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding
     let shards = found.shards(code);
     let files = ShardFiles::open(identity, &shards);
     if files.present() < code.k() || !ends_at(&files, 0) || files.longest() > torn_bytes_max(code) {
-        let defect = Defect::SegmentUnreadable { present: 0, needed: small(code.k()) };
+        let defect = Defect::SegmentUnreadable { present: 0, needed: shard_no(code.k()) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
         return Segment::unreadable(identity, shards);
     }
@@ -164,7 +158,7 @@ pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
     survey.whole &= ends_at(files, end);
     if longest > end {
         let lost = longest - end > torn_bytes_max(code);
-        let (good, needed) = (0, small(code.k()));
+        let (good, needed) = (0, shard_no(code.k()));
         let defect = match lost {
             true => Defect::StripeLost { good, needed },
             false => Defect::StripeTorn { good, needed },
@@ -193,22 +187,20 @@ fn survey_stripe(
     let place = Place::segment(id).at(header.stripe.at);
     let extent = if is_last { Extent::All } else { Extent::Data };
     let mut stripe = files.load(header.stripe.at, header.stripe.payload_len, extent);
-    let (good, needed) = (small(stripe.good_count()), small(code.k()));
+    let (good, needed) = (shard_no(stripe.good_count()), shard_no(code.k()));
     let present = |(_, defect): &&(u8, Defect)| *defect != Defect::ShardMissing;
     let damaged = stripe.defects().iter().filter(present);
     survey.findings.extend(damaged.map(|(shard, defect)| Finding::new(place.shard(*shard, None), defect.clone())));
     access.queue(stripe.repairs(id, header.stripe.at));
     if good < needed && is_last {
-        let unseen = small(stripe.unseen_count());
+        let unseen = shard_no(stripe.unseen_count());
         let torn = good + unseen < needed;
         survey.whole &= torn;
-        survey.findings.push(Finding::new(
-            place,
-            match torn {
-                true => Defect::StripeTorn { good, needed },
-                false => Defect::StripeUnjudged { good, unseen, needed },
-            },
-        ));
+        let defect = match torn {
+            true => Defect::StripeTorn { good, needed },
+            false => Defect::StripeUnjudged { good, unseen, needed },
+        };
+        survey.findings.push(Finding::new(place, defect));
         return Ok(false);
     }
     let mut row =
@@ -262,7 +254,7 @@ fn close(
             Ok(file) => open.push(FooterShard { shard, mount: mount.clone(), file }),
             Err(error) => {
                 let defect = Defect::FooterUnwritten { why: error.to_string() };
-                findings.push(Finding::new(place.shard(small(shard), Some(mount.id())), defect));
+                findings.push(Finding::new(place.shard(shard_no(shard), Some(mount.id())), defect));
             }
         }
     }

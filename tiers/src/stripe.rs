@@ -9,8 +9,8 @@
 //! - Stripes form a chain: each names the digest of the one before. Nothing is ever found by scanning for magic bytes.
 //! - A stripe is submitted only after the one before it is durable, so every stripe but the last is committed.
 
-use crate::Code;
 use crate::layout::{BLOCK_BYTES, align_up};
+use crate::{Code, Identity};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::{RECORD_BYTES_MAX, SHARDS_MAX};
 use shosoin_protocol::{Digest, Error, HospitalId, Result, SegmentId, Suite};
@@ -89,6 +89,11 @@ pub struct UnitHeader {
 }
 
 impl StripeHeader {
+    /// The segment it says it belongs to.
+    pub fn identity(&self) -> Identity {
+        Identity { id: self.segment, hospital: self.hospital, suite: self.suite, code: self.code }
+    }
+
     /// Bytes of each unit.
     pub fn unit_len(&self) -> u64 {
         unit_len(self.payload_len, self.code)

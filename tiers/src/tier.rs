@@ -278,6 +278,9 @@ impl Tier {
         open: &mut Option<Writer>,
         prepared: &mut Prepared,
     ) -> Result<(SegmentId, u64)> {
+        if let Some(writer) = open.take_if(|writer| !writer.takes_writes()) {
+            self.finish(writer);
+        }
         let mut writer = match open.take() {
             Some(writer) => writer,
             None => self.begin(hospital, suite, prepared.payload_len)?,

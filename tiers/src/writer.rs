@@ -121,6 +121,11 @@ impl Writer {
         }
     }
 
+    /// Whether every one of its volumes still takes writes: one may have become suspect through another segment.
+    pub fn takes_writes(&self) -> bool {
+        self.shards.iter().all(|open| open.mount.volume.takes_writes())
+    }
+
     /// Whether the next stripe belongs into another segment.
     pub fn is_full(&self, segment_bytes_max: u64, records_max: u32) -> bool {
         let table = self.segment.table();
@@ -128,12 +133,13 @@ impl Writer {
         table.is_some_and(|table| table.end() * k >= segment_bytes_max || table.record_count() >= records_max)
     }
 
-    /// Ends the segment: writes its footer on every shard that has not failed, behind everything written so far. Gives
-    /// the volumes that have no footer then, with the reason.
+    /// Ends the segment: writes its footer behind everything written so far, on every shard that has not failed and whose
+    /// volume takes writes. Gives the volumes where that failed, with the reason.
     pub fn close(self, now_ms: u64) -> Vec<(VolumeId, Error)> {
         let Some(table) = self.segment.table() else { return Vec::new() };
         let footer_at = self.written_to.max(table.end());
-        let shards = self.shards.into_iter().enumerate().filter(|(_, open)| !open.failed);
+        let shards =
+            self.shards.into_iter().enumerate().filter(|(_, open)| !open.failed && open.mount.volume.takes_writes());
         let shards: Vec<FooterShard> =
             shards.map(|(shard, OpenShard { mount, file, .. })| FooterShard { shard, mount, file }).collect();
         let closing = Closing { identity: self.segment.identity, by: ClosedBy::Writer, at_ms: now_ms, footer_at };

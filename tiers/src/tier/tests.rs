@@ -223,6 +223,38 @@ fn a_call_that_failed_is_never_made_again_on_that_shard() {
 }
 
 #[test]
+fn a_volume_that_became_suspect_is_written_to_by_no_other_segment_either() {
+    let mut rig = Rig::new("4+2", 7);
+    let (faults, recorder) = (Arc::new(Faults::default()), Arc::new(Recorder::default()));
+    let (tier, _) = rig.open_with(
+        |_| true,
+        |medium| {
+            let faulty = Arc::new(FaultyMedia::new(medium, faults.clone()));
+            Arc::new(RecordedMedia::new(faulty, recorder.clone()))
+        },
+    );
+    let other = HospitalId([0; 16]);
+    let stored = records(Suite::Default, &[5000]);
+    let before = tier.append(other, Suite::Default, &stored).unwrap();
+    let shared = tier.segments()[0].shards[0].unwrap();
+    let place = tier.volumes().into_iter().find(|status| status.id == shared).unwrap().place;
+    let struck = place.clone();
+    faults.when(move |_, call| {
+        (call.place == struck && call.op != Op::Space && call.op.changes()).then_some(Fault::Fail(ErrorKind::Other))
+    });
+    for hospital in (1..10).map(|no| HospitalId([no; 16])) {
+        tier.append(hospital, Suite::Default, &stored).unwrap(); // one of their segments meets the volume
+    }
+    assert_eq!(tier.volumes().iter().filter(|status| status.state == VolumeState::Suspect).count(), 1);
+    recorder.take();
+    let after = tier.append(other, Suite::Default, &stored).unwrap();
+    assert!(recorder.take().iter().all(|call| call.place != place || !call.op.changes()));
+    assert_ne!(before.locations[0].segment, after.locations[0].segment);
+    assert_reads(&tier, Suite::Default, &stored, &before.locations);
+    assert_reads(&tier, Suite::Default, &stored, &after.locations);
+}
+
+#[test]
 fn with_too_few_writable_volumes_an_append_is_refused_and_everything_stays_readable() {
     let mut rig = Rig::new("4+2", 6);
     let faults = Arc::new(Faults::default());
