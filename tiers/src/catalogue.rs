@@ -34,22 +34,11 @@ impl Found {
         })
     }
 
-    /// Whether every file of it is there without a single byte. The files of a segment are made durable before anything is
-    /// written to one of them, and a stripe is on all of them, so nothing was ever stored in it.
-    pub fn is_void(&self) -> bool {
-        self.files().all(|(_, file)| file.and_then(|file| file.len()).is_ok_and(|len| len == 0))
-    }
-
-    /// Removes the files of a void segment. One that cannot be removed is met again at the next start.
-    pub fn forget(&self) {
-        for (shard, mount) in self.mounts.iter().enumerate() {
-            let Some(mount) = mount.as_ref().filter(|mount| mount.volume.takes_writes()) else { continue };
-            let media = mount.volume.media();
-            let removed = media.remove(&shard_path(self.hospital, self.id, shard_no(shard)));
-            if let Err(error) = removed.and_then(|()| media.sync_dir(&hospital_dir(self.hospital))) {
-                tracing::warn!(volume = %mount.id(), segment = %self.id, %error, "an empty shard stays behind");
-            }
-        }
+    /// Whether the files that are there are too few for `code` and hold nothing. All files of a segment are made durable
+    /// before anything is written to one of them, so its writer stopped while it was making them.
+    pub fn is_void(&self, code: Code) -> bool {
+        let few = self.mounts.iter().flatten().count() < code.shards();
+        few && self.files().all(|(_, file)| file.and_then(|file| file.len()).is_ok_and(|len| len == 0))
     }
 }
 

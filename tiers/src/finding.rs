@@ -121,7 +121,7 @@ pub enum Defect {
         /// records kept
         records: u32,
     },
-    /// The segment was begun and nothing was ever stored in it; its empty files were removed.
+    /// The segment was begun and nothing was ever stored in it; its few empty files stay.
     SegmentVoid,
     /// A footer could not be written on this volume.
     FooterUnwritten {

@@ -31,8 +31,7 @@ pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Res
         return Ok((Some(open_closed(access, found, &locator, &mut findings)), findings));
     }
     let Some(identity) = identify(found) else {
-        if found.is_void() {
-            found.forget();
+        if found.is_void(tier_code) {
             return Ok((None, vec![Finding::new(Place::segment(found.id), Defect::SegmentVoid)]));
         }
         return Ok((Some(open_empty(found, tier_code, now_ms, &mut findings)), findings));

@@ -95,6 +95,22 @@ fn killed_at_any_call_no_acknowledged_record_is_lost() {
 }
 
 #[test]
+fn killed_at_any_call_and_started_without_two_volumes_no_acknowledged_record_is_lost() {
+    for call in 0..calls_of_the_workload(0) {
+        let (rig, faults) = (rig(0), Arc::new(Faults::default()));
+        faults.kill_at(call, 3000);
+        let (acknowledged, _) = workload(&rig, &faults);
+        rig.crash(call);
+        let absent = [call % 6, (call * 5 + 2) % 6].map(|no| usize::try_from(no).unwrap());
+        let what = format!("killed at call {call}, started without {absent:?}");
+        let (tier, _) = rig.open_without(&absent).unwrap();
+        assert_sound(&tier, &acknowledged, &what);
+        drop(tier);
+        assert_recovers(&rig, acknowledged, &what);
+    }
+}
+
+#[test]
 fn killed_again_at_any_call_of_the_recovery_no_acknowledged_record_is_lost() {
     let calls = calls_of_the_workload(0);
     for first in (calls / 4..calls).step_by(7) {
