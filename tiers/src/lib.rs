@@ -3,8 +3,14 @@
 //!
 //! From the bottom up: [`media`] is the storage of one volume and [`durable`] the one way a file on it is replaced;
 //! [`layout`] names what is where. A [`volume`] is a medium with a label. [`placement`] chooses volumes for the shards of a
-//! segment, and [`erasure`] computes them. A [`Record`] lies in a stripe of a segment; a [`Tier`] is all volumes of one
-//! media class and every segment on them. Damage that was seen and worked around is a [`Finding`].
+//! segment, and [`erasure`] computes them. A [`Record`] lies in a [`stripe`] of a segment, and a [`footer`] says what a
+//! closed segment holds; a [`Tier`] is all volumes of one media class and every segment on them. Damage that was seen and
+//! worked around is a [`Finding`].
+//!
+//! A write goes `prepare` (gather, encode, digest, in one pass) to `writer` (headers, then write and sync on the `lane` of
+//! every volume at once). A read takes a record's own bytes (`read`) or, where they are not what their address says, the
+//! whole stripe (`load`), which is then queued (`repair`). A start lists what is there (`catalogue`) and closes what nobody
+//! closed (`recovery`); `check` reads all of a segment.
 //!
 //! Everything here is synchronous. Time, randomness and media are injected ([`clock`], [`media`]).
 

@@ -3,7 +3,10 @@
 //! Invariants
 //! - A stripe is in the table only after every one of its k + m units is synced.
 //! - After any failed write or sync the segment gets no further stripe: it is closed behind the torn bytes, which stay.
-//! - A failed call is never repeated on the same file.
+//! - A failed call is never repeated on the same file, and a suspect volume is written to by no segment.
+//!
+//! Files are not preallocated: measured, it takes a tenth off the sync of a 4 KiB stripe and nothing off a large one, and it
+//! would hold room on media for segments that may end early.
 
 use crate::footer::{ClosedBy, Closing, Footer, StripeRow, Table};
 use crate::lane::on_all;
