@@ -56,7 +56,7 @@ impl SealedPiece {
 
 impl PartContent {
     /// Content whose chunks are all in the vault.
-    pub(crate) fn uploaded(
+    pub fn uploaded(
         size_bytes: u64,
         md5: [u8; 16],
         plain_digest: Digest,
