@@ -104,7 +104,7 @@ impl StripeHeader {
         self.at + slot_len(self.payload_len, self.code)
     }
 
-    /// The part that is the same on every shard, and its digest: what [`StripeHeader::unit_header`] is made from.
+    /// The part that is the same on every shard, and its digest: what [`StripeHeader::write_unit_header`] is made from.
     pub fn encode(&self) -> (Vec<u8>, Digest) {
         debug_assert_eq!(self.units.len(), self.code.shards(), "a stripe has k + m units");
         let (k, m) = self.code.bytes();
