@@ -31,17 +31,17 @@ fn an_upload_and_its_parts_are_there_after_a_restart() {
     {
         let uploads = Uploads::open(dir.path()).unwrap();
         uploads.create(&keyring, &id, &upload("a")).unwrap();
-        uploads.put_part(&id, 7, &part(1)).unwrap();
-        uploads.put_part(&id, 10_000, &part(2)).unwrap();
-        uploads.put_part(&id, 7, &part(3)).unwrap();
+        uploads.put_part(&keyring, &id, 7, &part(1)).unwrap();
+        uploads.put_part(&keyring, &id, 10_000, &part(2)).unwrap();
+        uploads.put_part(&keyring, &id, 7, &part(3)).unwrap();
     }
     let uploads = Uploads::open(dir.path()).unwrap();
     assert_eq!(uploads.upload(&keyring, &id).unwrap(), Some(upload("a")));
     assert_eq!(uploads.part_numbers(&id).unwrap(), [7, 10_000]);
-    let found = uploads.part(&id, 7).unwrap().unwrap();
+    let found = uploads.part(&keyring, &id, 7).unwrap().unwrap();
     assert_eq!((found.uploaded_ms, found.etag()), (9, hex::encode([3; 16])));
     assert_eq!(found.checksum, part(3).checksum);
-    assert!(uploads.part(&id, 8).unwrap().is_none());
+    assert!(uploads.part(&keyring, &id, 8).unwrap().is_none());
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_completed_upload_is_gone_but_for_its_outcome() {
     let uploads = Uploads::open(dir.path()).unwrap();
     let id = UploadId::random().unwrap();
     uploads.create(&keyring, &id, &upload("a")).unwrap();
-    uploads.put_part(&id, 1, &part(1)).unwrap();
+    uploads.put_part(&keyring, &id, 1, &part(1)).unwrap();
     let done = Done {
         bucket: "images".into(),
         name: "a".into(),
@@ -85,10 +85,10 @@ fn a_file_cannot_stand_in_for_another() {
     let uploads = Uploads::open(dir.path()).unwrap();
     let id = UploadId::random().unwrap();
     uploads.create(&keyring, &id, &upload("a")).unwrap();
-    uploads.put_part(&id, 1, &part(1)).unwrap();
+    uploads.put_part(&keyring, &id, 1, &part(1)).unwrap();
     let folder = dir.path().join("multipart").join(id.as_str());
     std::fs::copy(folder.join("part-00001"), folder.join("part-00002")).unwrap();
-    assert!(matches!(uploads.part(&id, 2), Err(Error::Damaged { .. })));
+    assert!(matches!(uploads.part(&keyring, &id, 2), Err(Error::Damaged { .. })));
     std::fs::write(folder.join("upload"), b"garbage").unwrap();
     assert!(matches!(uploads.upload(&keyring, &id), Err(Error::Damaged { .. })));
 }
