@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
-/// Bytes after which a group takes no more: a stripe large enough that its syncs do not count, small enough that the
-/// next one does not wait long.
-const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes after which a group takes no more: enough that stripes are prepared while others are written and syncs do not
+/// count, little enough that the next one does not wait long.
+const GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Requests that may wait for one committer; their bytes are bounded by the vault.
 const WAITING_MAX: usize = 1024;
 

@@ -1,7 +1,10 @@
 //! The operator's vault: it takes deposits from hospitals, keeps them on media, proves what it keeps, and cannot
-//! read any of it. In reading order: [`vault`] is the front, [`intake`] checks a deposit, [`committer`] makes it durable
-//! and gives it its place in the [`ledger`], [`index`] remembers where things are, [`rebuild`] recreates that memory
-//! from media, and [`check`] compares the two.
+//! read any of it.
+//!
+//! In reading order: [`vault`] is the front, and `desk` what it does for one hospital. `intake` judges a deposit on its
+//! own and `sequence` in its order; `committer` takes everything waiting into a `group`, which makes it durable and gives
+//! it its place in the `ledger`. [`index`] remembers where things are in the `rows` that `apply` writes; [`rebuild`]
+//! recreates that memory from media, and [`check`] compares the two. [`http`] is the same front over mutual TLS.
 //!
 //! Invariants
 //! - Nothing is acknowledged before every byte it speaks of, the ledger entry and the checkpoint included, is synced.

@@ -46,7 +46,7 @@ pub struct RebuildReport {
     pub log_sizes: BTreeMap<String, u64>,
     /// damage met on the way
     pub findings: Vec<Finding>,
-    /// hospitals with segments that could not be walked: their logs may be longer than what was found
+    /// hospitals with segments that are not wholly in sight: their logs may be longer than what was found
     #[serde(skip)]
     pub incomplete: BTreeSet<HospitalId>,
 }
@@ -118,6 +118,10 @@ impl Walk<'_> {
             return Ok(());
         }
         self.report.segments += 1;
+        if segment.state == SegmentState::Unreadable {
+            // Volumes that are absent may hold acknowledged stripes of it, whatever can be walked here.
+            self.report.incomplete.insert(segment.hospital);
+        }
         let tier = self.tier;
         let mut failed = None;
         let walked = tier.walk(segment.id, from, &mut |walked| {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use shosoin_protocol::entry::{Body, DeviceChange};
+use shosoin_protocol::entry::{Body, DeviceChange, Entry};
 use shosoin_protocol::{ErrorKind, Suite};
 use shosoin_store::{Error, IndexKind, OpenOptions, Severity, Vault, index};
 use std::collections::BTreeMap;
@@ -262,6 +262,68 @@ async fn a_byte_changed_in_an_index_file_is_an_error_at_worst_and_gone_after_reo
             }
         }
     }
+}
+
+/// Changes every row whose key begins with `tag`.
+fn spoil(archive: &Archive, tag: u8, change: impl Fn(&mut Vec<u8>)) {
+    let index = index::open(archive.kind, &archive.index_dir()).unwrap();
+    let mut batch = index::Batch::default();
+    let mut spoil = |key: &[u8], value: &[u8]| {
+        let mut value = value.to_vec();
+        change(&mut value);
+        batch.put(key.to_vec(), value);
+        Ok(true)
+    };
+    index.scan(&[tag], &mut spoil).unwrap();
+    assert!(!batch.is_empty());
+    index.write(batch).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_lie_are_never_believed() {
+    let archive = Archive::new(IndexKind::Fjall).await;
+    // leaves, nodes, versions, names, devices, heads, in the order of their tags
+    for tag in 2..=7 {
+        spoil(&archive, tag, |value| value[0] ^= 1);
+        let vault = archive.site.open().await;
+        for (hospital, parcels) in &archive.hospitals {
+            let vault_key = vault_key(&vault, hospital.id).await;
+            for parcel in parcels {
+                if let Ok(reply) = vault.version(hospital.id, parcel.deposit.version).await {
+                    let entry = Entry::decode(&reply.entry).unwrap();
+                    assert_eq!(entry.body(), &parcel.body(), "tag {tag}");
+                    reply.inclusion.verify(&entry.leaf_hash(), &vault_key).unwrap();
+                }
+            }
+        }
+        drop(vault);
+        std::fs::remove_dir_all(archive.index_dir()).unwrap();
+        let vault = archive.site.open().await;
+        archive.holds(&vault).await;
+        assert_clean(&vault).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_nodes_of_the_tree_are_computed_again_and_proofs_hold() {
+    let archive = Archive::new(IndexKind::Fjall).await;
+    let good = archive.rows();
+    // 17 leaves: the node over the first 16 is at the edge and is verified on opening, those beneath it are not
+    let index = index::open(archive.kind, &archive.index_dir()).unwrap();
+    let mut batch = index::Batch::default();
+    for key in good.keys().filter(|key| key[0] == 3 && key[17] < 4) {
+        batch.put(key.clone(), vec![0xee; 32]);
+    }
+    assert!(!batch.is_empty());
+    index.write(batch).unwrap();
+    drop(index);
+    let vault = archive.site.open().await;
+    assert!(!was_rebuilt(&vault).await);
+    archive.holds(&vault).await;
+    assert_clean(&vault).await;
+    vault.close().await.unwrap();
+    drop(vault);
+    assert_eq!(archive.rows(), good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
