@@ -146,3 +146,90 @@ fn check_summary(identity: &Identity, entry: &Entry, summary: &Summary, index: u
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Keyring;
+    use bytes::Bytes;
+    use shosoin_protocol::entry::{DeviceChange, PlacedEntry, Seen, Statement};
+    use shosoin_protocol::sign::SigningKey;
+    use shosoin_protocol::{Digest, LogId, Suite, VaultId};
+    use std::sync::Arc;
+
+    /// A device that signs one entry after the other.
+    struct Signer<'a> {
+        key: &'a SigningKey,
+        chain: Chain,
+    }
+
+    fn identity() -> Identity {
+        let keyring = Arc::new(Keyring::generate(Suite::Default).unwrap());
+        let (vault, vault_key) = (VaultId([7; 16]), keyring.hospital_key().public());
+        let log = LogId::of(vault, keyring.hospital());
+        Identity { keyring, vault, vault_key, log, threads: 2 }
+    }
+
+    impl Signer<'_> {
+        fn change(&mut self, identity: &Identity, enrol: bool, target: &PublicKey) -> LogItem {
+            let hospital_key = identity.keyring.hospital_key();
+            let statement = Statement {
+                suite: Suite::Default,
+                log: identity.log,
+                hospital: identity.keyring.hospital(),
+                device: self.key.public().device_id(),
+                device_seq: self.chain.next_seq,
+                prev: self.chain.prev,
+                seen: Seen::nothing(),
+                claimed_ms: 0,
+                body: Body::Device(DeviceChange::certify(identity.log, enrol, target.clone(), hospital_key)),
+            };
+            let entry = Entry::sign(statement, self.key);
+            self.chain = Chain { next_seq: self.chain.next_seq + 1, prev: entry.leaf_hash() };
+            LogItem { placed: PlacedEntry { index: 0, accepted_ms: 0, entry }, summary: Bytes::new() }
+        }
+    }
+
+    fn checked(identity: &Identity, items: Vec<LogItem>) -> Result<usize> {
+        let dir = tempfile::tempdir().unwrap();
+        let (view, _) = View::open(dir.path(), identity.log).unwrap();
+        check_page(identity, &view, LogPage { items }).map(|placed| placed.len())
+    }
+
+    #[test]
+    fn devices_join_and_leave_but_one_that_left_never_joins_again() {
+        let identity = identity();
+        let other_key = SigningKey::from_seed(Suite::Default, &[9; 32].into()).unwrap();
+        let (own_public, other_public) = (identity.keyring.device_key().public(), other_key.public());
+        let start = Chain { next_seq: 0, prev: Digest([0; 32]) };
+        let mut own = Signer { key: identity.keyring.device_key(), chain: start };
+        let mut other = Signer { key: &other_key, chain: start };
+        let mut items = vec![
+            own.change(&identity, true, &own_public),
+            other.change(&identity, true, &other_public),
+            own.change(&identity, false, &other_public),
+        ];
+        assert_eq!(checked(&identity, items.clone()).unwrap(), 3);
+        for again in [other.change(&identity, true, &other_public), own.change(&identity, true, &other_public)] {
+            items.push(again);
+            assert!(matches!(checked(&identity, items.clone()), Err(Error::Contradiction { .. })));
+            items.pop();
+        }
+    }
+
+    #[test]
+    fn an_entry_out_of_its_chain_or_signed_by_another_is_refused() {
+        let identity = identity();
+        let other_key = SigningKey::from_seed(Suite::Default, &[9; 32].into()).unwrap();
+        let public = identity.keyring.device_key().public();
+        let start = Chain { next_seq: 0, prev: Digest([0; 32]) };
+        let mut own = Signer { key: identity.keyring.device_key(), chain: start };
+        let first = own.change(&identity, true, &public);
+        let second = own.change(&identity, false, &other_key.public());
+        assert!(matches!(checked(&identity, vec![second.clone()]), Err(Error::Contradiction { .. })));
+        assert!(matches!(checked(&identity, vec![first.clone(), first.clone()]), Err(Error::Contradiction { .. })));
+        assert_eq!(checked(&identity, vec![first, second]).unwrap(), 2);
+        let stranger = Signer { key: &other_key, chain: start }.change(&identity, true, &public);
+        assert!(checked(&identity, vec![stranger]).is_err());
+    }
+}
