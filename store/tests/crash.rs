@@ -6,15 +6,13 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
+use shosoin_protocol::Suite;
 use shosoin_protocol::api::DepositRequest;
 use shosoin_protocol::entry::{Entry, Seen};
 use shosoin_protocol::receipt::Receipt;
-use shosoin_protocol::{Suite, VolumeId};
 use shosoin_store::{CheckOptions, Finding, IndexKind, OpenOptions, Result, Severity, Vault};
 use shosoin_tiers::clock::SeededRandom;
 use shosoin_tiers::media::{Fault, Faults, FaultyMedia, Media, MemoryMedia};
-use shosoin_tiers::volume::{MediaClass, TierKind};
-use shosoin_tiers::{Volume, VolumeLabel};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -42,11 +40,7 @@ impl Rig {
     /// Fresh volumes, six and `spare` more; whatever was known of older ones is forgotten.
     fn renew(&mut self, spare: usize) {
         let _ = std::fs::remove_dir_all(self.site.path().join("index"));
-        self.media = (0..6 + spare).map(|no| MemoryMedia::new(&format!("v{no:02}"))).collect();
-        for (no, media) in (1u8..).zip(&self.media) {
-            let label = VolumeLabel::new(VolumeId([no; 16]), TierKind::Hot, MediaClass::Ssd, 0);
-            Volume::create(Arc::new(media.clone()), label).unwrap();
-        }
+        self.media = memory_volumes(6 + spare);
     }
 
     async fn open_through(&self, faults: &Arc<Faults>) -> Result<Vault> {
@@ -55,7 +49,7 @@ impl Rig {
     }
 
     async fn open(&self) -> Vault {
-        self.open_on(self.media.iter().map(|media| Arc::new(media.clone()) as Arc<dyn Media>).collect()).await.unwrap()
+        self.open_on(as_media(&self.media)).await.unwrap()
     }
 
     async fn open_on(&self, media: Vec<Arc<dyn Media>>) -> Result<Vault> {

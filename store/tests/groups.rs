@@ -7,11 +7,9 @@ use common::*;
 use parking_lot::Mutex;
 use shosoin_protocol::api::code;
 use shosoin_protocol::entry::{Body, DeviceChange};
-use shosoin_protocol::{ErrorKind, Suite, VolumeId};
+use shosoin_protocol::{ErrorKind, Suite};
 use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Vault};
-use shosoin_tiers::media::{Call, Fault, Faults, Hook, Hooked, Media, MemoryMedia, Op};
-use shosoin_tiers::volume::{MediaClass, TierKind};
-use shosoin_tiers::{Volume, VolumeLabel};
+use shosoin_tiers::media::{Call, Fault, Faults, Hook, Hooked, Media, Op};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,12 +20,8 @@ const SHARDS: u64 = 6;
 /// A vault on media that `hook` watches.
 async fn vault_on<H: Hook + 'static>(hook: &Arc<H>) -> (Site, Vault) {
     let mut site = Site::on_media(IndexKind::Memory, Vec::new()).await;
-    let media = (1..=6u8).map(|no| {
-        let media: Arc<dyn Media> = Arc::new(MemoryMedia::new(&format!("v{no:02}")));
-        let label = VolumeLabel::new(VolumeId([no; 16]), TierKind::Hot, MediaClass::Ssd, 0);
-        Volume::create(media.clone(), label).unwrap();
-        Arc::new(Hooked::new(media, hook.clone())) as Arc<dyn Media>
-    });
+    let watched = |media| Arc::new(Hooked::new(media, hook.clone())) as Arc<dyn Media>;
+    let media = as_media(&memory_volumes(6)).into_iter().map(watched);
     site.options = OpenOptions { media: Some(media.collect()), ..site.options };
     let vault = site.open().await;
     (site, vault)
@@ -173,12 +167,8 @@ async fn a_group_whose_outcome_is_unknown_stops_the_log_and_reading_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_vault_refuses_without_stopping_the_log() {
     let mut site = Site::on_media(IndexKind::Memory, Vec::new()).await;
-    let volumes: Vec<MemoryMedia> = (1..=6).map(|no| MemoryMedia::new(&format!("v{no:02}"))).collect();
-    for (no, media) in (1u8..).zip(&volumes) {
-        let label = VolumeLabel::new(VolumeId([no; 16]), TierKind::Hot, MediaClass::Ssd, 0);
-        Volume::create(Arc::new(media.clone()), label).unwrap();
-    }
-    let media = volumes.iter().map(|media| Arc::new(media.clone()) as Arc<dyn Media>).collect();
+    let volumes = memory_volumes(6);
+    let media = as_media(&volumes);
     site.options = OpenOptions { media: Some(media), ..site.options };
     let vault = site.open().await;
     let mut hospital = enrolled(&vault, Suite::Default, 1).await;

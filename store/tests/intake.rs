@@ -21,7 +21,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Scene {
-        let site = Site::on_disk(IndexKind::Memory).await;
+        let site = Site::on_media(IndexKind::Memory, as_media(&memory_volumes(6))).await;
         let vault = site.open().await;
         let hospital = enrolled(&vault, Suite::Default, 1).await;
         Scene { _site: site, vault, hospital }
@@ -90,7 +90,7 @@ async fn a_hospital_that_is_not_enrolled_is_unknown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_begins_with_the_device_of_the_enrolment_and_nothing_else() {
-    let site = Site::on_disk(IndexKind::Memory).await;
+    let site = Site::on_media(IndexKind::Memory, as_media(&memory_volumes(6))).await;
     let vault = site.open().await;
     let mut hospital = Hospital::new(Suite::Default, 1, vault.id());
     vault.enrol(&hospital.enrolment()).unwrap();

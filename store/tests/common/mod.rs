@@ -11,11 +11,13 @@ use shosoin_protocol::policy::DepositPolicy;
 use shosoin_protocol::receipt::Receipt;
 use shosoin_protocol::sign::SigningKey;
 use shosoin_protocol::{
-    Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VaultId, VersionId,
+    Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VaultId, VersionId, VolumeId,
 };
 use shosoin_store::{CheckOptions, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
 use shosoin_tiers::clock::{ManualClock, SeededRandom};
-use shosoin_tiers::media::Media;
+use shosoin_tiers::media::{Media, MemoryMedia};
+use shosoin_tiers::volume::{MediaClass, TierKind};
+use shosoin_tiers::{Volume, VolumeLabel};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -244,6 +246,21 @@ pub fn sealed(suite: Suite, hospital: HospitalId, context: Context, len: u32, sa
 
 pub fn token(name: &str) -> NameToken {
     NameToken(shosoin_protocol::suite::sha256(&[b"token of the tests", name.as_bytes()]).0)
+}
+
+/// Labelled volumes in memory.
+pub fn memory_volumes(count: usize) -> Vec<MemoryMedia> {
+    let volumes: Vec<_> = (1..=count).map(|no| MemoryMedia::new(&format!("v{no:02}"))).collect();
+    for (no, media) in (1u8..).zip(&volumes) {
+        let label = VolumeLabel::new(VolumeId([no; 16]), TierKind::Hot, MediaClass::Ssd, 0);
+        Volume::create(Arc::new(media.clone()), label).unwrap();
+    }
+    volumes
+}
+
+/// The same volumes as a vault takes them.
+pub fn as_media(volumes: &[MemoryMedia]) -> Vec<Arc<dyn Media>> {
+    volumes.iter().map(|media| Arc::new(media.clone()) as Arc<dyn Media>).collect()
 }
 
 /// A vault on simulated or real media.
