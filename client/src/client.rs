@@ -21,7 +21,6 @@ use parking_lot::Mutex;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::api::Hello;
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::codec::Reader;
 use shosoin_protocol::entry::{Body, DeviceChange};
 use shosoin_protocol::manifest::BucketFacts;
 use shosoin_protocol::policy::Label;
@@ -236,8 +235,9 @@ fn pin(
         false => Err(Error::WrongVault { what, expected, found: found.to_owned() }),
     };
     wrong("hospital", keyring.hospital().to_string(), &hello.hospital)?;
-    let key = parse_key(&hello.vault_key).map_err(|source| Error::Answer { operation: "hello", source })?;
-    let vault: VaultId = hello.vault.parse().map_err(|source| Error::Answer { operation: "hello", source })?;
+    let answer = |source| Error::Answer { operation: "hello", source };
+    let key: PublicKey = hello.vault_key.parse().map_err(answer)?;
+    let vault: VaultId = hello.vault.parse().map_err(answer)?;
     if let Some(pinned) = &options.vault_key {
         wrong("key", pinned.fingerprint(), &key.fingerprint())?;
     }
@@ -249,12 +249,4 @@ fn pin(
         }
         None => Ok(Remembered { vault, vault_key: key, checkpoint: String::new(), chain: Chain::START }),
     }
-}
-
-fn parse_key(text: &str) -> shosoin_protocol::Result<PublicKey> {
-    let bad = |_| shosoin_protocol::Error::Invalid { what: "vault key", why: "it must be hex" };
-    let bytes = hex::decode(text).map_err(bad)?;
-    let mut reader = Reader::new(&bytes, "vault key");
-    let key = PublicKey::read(&mut reader)?;
-    reader.finish().map(|()| key)
 }

@@ -152,7 +152,7 @@ impl Vault {
         let key = desk.ledger().public_key();
         Ok(Hello {
             vault: self.id().to_string(),
-            vault_key: hex::encode([&[key.suite().code()], key.as_bytes()].concat()),
+            vault_key: key.to_string(),
             hospital: hospital.to_string(),
             release: env!("CARGO_PKG_VERSION").to_owned(),
             code: self.inner.tier.code().to_string(),
