@@ -22,6 +22,9 @@ use std::ops::Range;
 /// costs a quarter of the processor time. Smaller ones are better off in the cache with their neighbours.
 const PAST_CACHE_BYTES_MIN: usize = 256 * 1024;
 
+/// No file is as long as this, so that offsets in a stripe can be added to where it begins.
+const STRIPE_AT_MAX: u64 = 1 << 62;
+
 /// The last stripe that had to be rebuilt.
 pub struct Rebuilt {
     segment: SegmentId,
@@ -67,36 +70,54 @@ pub fn peek(access: &Access, segment: &Segment, location: &Location, address: &A
 fn refuse_impossible(location: &Location, address: &Address) -> Result<()> {
     let inside = location.end() <= u64::from(location.payload_len);
     let limits = location.payload_len as usize <= STRIPE_PAYLOAD_BYTES_MAX && location.len as usize <= RECORD_BYTES_MAX;
-    match inside && limits && location.stripe_at.is_multiple_of(BLOCK_BYTES as u64) {
+    let offset = location.stripe_at < STRIPE_AT_MAX && location.stripe_at.is_multiple_of(BLOCK_BYTES as u64);
+    match inside && limits && offset {
         true => Ok(()),
         false => Err(elsewhere(location, address)),
     }
 }
 
-/// Bytes `range` of the payload straight from the data units, unverified; `None` where one of them cannot be read.
+/// Bytes `range` of the payload straight from the data units, unverified; `None` where one of them cannot be read. The
+/// units of a large record are read at the same time, because they are on different volumes.
 fn direct(access: &Access, segment: &Segment, location: &Location, range: Range<u64>) -> Option<Vec<u8>> {
     let unit_len = unit_len(location.payload_len, segment.identity.code);
     let mut bytes = vec![0; usize::try_from(range.end - range.start).ok()?];
+    let mut parts = Vec::new();
     let mut left = bytes.as_mut_slice();
     for part in unit_parts(range, unit_len) {
         let len = usize::try_from(part.range.end - part.range.start).ok()?;
-        let (into, rest) = std::mem::take(&mut left).split_at_mut_checked(len)?;
-        let at = location.stripe_at + HEADER_LEN as u64 + part.range.start;
-        let file = access.file(segment, part.unit)?;
-        let read = match len < PAST_CACHE_BYTES_MIN {
-            true => file.read_at(at, into),
-            false => read_past_cache(access, &*file, at, into),
-        };
-        match read {
-            Ok(count) if count == len => left = rest,
-            Ok(_) => return None,
-            Err(error) => {
-                access.note_read_error(segment, part.unit, &error);
-                return None;
-            }
+        let (into, rest) = left.split_at_mut_checked(len)?;
+        parts.push((part.unit, location.stripe_at + HEADER_LEN as u64 + part.range.start, into));
+        left = rest;
+    }
+    let read = |(unit, at, into): (usize, u64, &mut [u8])| read_part(access, segment, unit, at, into);
+    let all_read = match parts.iter().all(|(_, _, into)| into.len() < PAST_CACHE_BYTES_MIN) {
+        true => parts.into_iter().all(read),
+        false => std::thread::scope(|scope| {
+            let here = parts.pop();
+            let elsewhere: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || read(part))).collect();
+            let here = here.is_none_or(read);
+            elsewhere.into_iter().fold(here, |all, thread| thread.join().unwrap_or(false) && all)
+        }),
+    };
+    all_read.then_some(bytes)
+}
+
+/// Fills `into` from `at` of a data unit's shard; false where that cannot be done.
+fn read_part(access: &Access, segment: &Segment, unit: usize, at: u64, into: &mut [u8]) -> bool {
+    let Some(file) = access.file(segment, unit) else { return false };
+    let len = into.len();
+    let read = match len < PAST_CACHE_BYTES_MIN {
+        true => file.read_at(at, into),
+        false => read_past_cache(access, &*file, at, into),
+    };
+    match read {
+        Ok(count) => count == len,
+        Err(error) => {
+            access.note_read_error(segment, unit, &error);
+            false
         }
     }
-    Some(bytes)
 }
 
 /// Fills `into` from `at`, past the page cache: whole blocks around it are read into memory that is used again.

@@ -494,6 +494,7 @@ fn a_wrong_location_is_an_error_and_never_wrong_bytes() {
         Location { stripe_at: 1, ..good },
         Location { stripe_at: u64::MAX, ..good },
         Location { stripe_at: u64::MAX - 4095, ..good },
+        Location { stripe_at: u64::MAX - 4095, payload_len: 30_000_000, at: 29_000_000, ..good },
         Location { payload_len: u32::MAX, ..good },
         Location { at: u32::MAX, ..good },
         Location { at: good.at + 1, ..good },
