@@ -97,6 +97,7 @@ impl Mount {
             state: self.state(),
             free_bytes: space.map(|space| space.free_bytes),
             total_bytes: space.map(|space| space.total_bytes),
+            write_mode: self.volume.media().write_mode(),
             shards: self.shards.load(Ordering::Relaxed),
             read_errors: self.read_errors.load(Ordering::Relaxed),
         }

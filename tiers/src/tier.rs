@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::footer::SEGMENT_RECORDS_MAX;
+use crate::media::WriteMode;
 use crate::mount::Mount;
 use crate::placement::{Candidate, Request};
 use crate::pool::Pool;
@@ -130,6 +131,8 @@ pub struct VolumeStatus {
     pub free_bytes: Option<u64>,
     /// room in all, in bytes; `None` when the medium does not say
     pub total_bytes: Option<u64>,
+    /// whether writes bypass the page cache
+    pub write_mode: WriteMode,
     /// shards on it
     pub shards: u32,
     /// failed reads since it was opened

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Stored, append, assert_all_read};
 use shosoin_protocol::VolumeId;
-use shosoin_tiers::media::{FileMedia, FileOptions};
+use shosoin_tiers::media::{FileMedia, FileOptions, WriteMode};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Code, Error, Result, Severity, SystemClock, SystemRandom, Tier, TierOptions, Volume, VolumeLabel};
 use std::path::PathBuf;
@@ -107,6 +107,12 @@ fn where_folders_vanish_new_records_go_to_those_that_are_left() {
         let (tier, _) = folders.open();
         assert_all_read(&tier, &stored, "reopened");
     });
+}
+
+#[test]
+fn status_says_where_writes_go_through_the_cache() {
+    let (tier, _) = Folders::new(6, false).open();
+    assert!(tier.volumes().iter().all(|volume| volume.write_mode == WriteMode::Buffered));
 }
 
 #[test]
