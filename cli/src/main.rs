@@ -26,6 +26,7 @@ mod text;
 use args::Cli;
 use clap::Parser as _;
 use output::Output;
+use std::io::IsTerminal as _;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -37,7 +38,8 @@ const LOG_FILTER: &str = "warn,s3s=off";
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("SHOSOIN_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     let output = Output::new(cli.json);
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli, output)));
     match outcome {

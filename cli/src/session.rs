@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
 use crate::lock::Lock;
+use crate::operator;
 use shosoin_client::{Client, ClientOptions, HttpOptions, HttpTransport, Transport};
 use shosoin_keyring::Keyring;
-use shosoin_store::{OpenOptions, Vault};
+use shosoin_store::Vault;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,8 +32,7 @@ impl Session {
         let lock = Lock::take(&state)?;
         match embedded_vault(args) {
             Some(dir) => {
-                let vault = Vault::open(&dir, OpenOptions::default()).await;
-                let vault = vault.map_err(Error::vault(format!("open vault {}", dir.display())))?;
+                let vault = operator::open(&dir).await?;
                 Session::embedded(vault, keyring, &state, lock).await
             }
             None => {
@@ -47,18 +47,19 @@ impl Session {
     pub async fn embedded(vault: Vault, keyring: Keyring, state: &Path, lock: Lock) -> Result<Session> {
         let hospital = vault.enrol(&keyring.enrolment()).map_err(Error::vault("enrol the hospital of this site"))?;
         let transport = Embedded::new(vault.clone(), hospital);
-        let client = open_client(state, keyring, Arc::new(transport)).await?;
-        Ok(Session { client, vault: Some(vault), _lock: lock })
+        match open_client(state, keyring, Arc::new(transport)).await {
+            Ok(client) => Ok(Session { client, vault: Some(vault), _lock: lock }),
+            Err(error) => operator::finish(&vault, Err(error)).await,
+        }
     }
 
     /// Finishes what is under way on both sides.
     pub async fn close(self) -> Result<()> {
         let client = self.client.close().await.map_err(Error::client("close the hospital's state"));
-        let vault = match &self.vault {
-            Some(vault) => vault.close().await.map_err(Error::vault("close the vault")),
-            None => Ok(()),
-        };
-        client.and(vault)
+        match &self.vault {
+            Some(vault) => operator::finish(vault, client).await,
+            None => client,
+        }
     }
 
     /// Closes after a command, whose own failure comes first.

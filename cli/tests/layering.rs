@@ -107,10 +107,8 @@ fn the_operators_crates_reach_neither_the_keyring_nor_any_sealing() {
 }
 
 #[test]
-fn the_keyring_does_reach_sealing_so_the_search_can_find_it() {
+fn the_keyring_is_found_to_reach_sealing_so_the_search_would_see_it() {
     let graph = Graph::load();
     let reached = graph.reach("shosoin-keyring", &TLS);
-    for sealing in SEALING {
-        assert!(reached.contains(sealing), "the keyring does not reach {sealing}; is the list above still right?");
-    }
+    assert!(["aws-lc-rs", "argon2", "hkdf"].iter().all(|sealing| reached.contains(sealing)), "{reached:?}");
 }

@@ -4,7 +4,7 @@
 //! `DIR/vault` is all that an operator would hold, `DIR/hospital` all that the hospital holds.
 
 use crate::commands::keyring::{SuiteArg, generate};
-use crate::commands::vault::init::parse_index;
+use crate::commands::vault::init::{parse_code, parse_index};
 use crate::commands::vault::serve::AdminTask;
 use crate::error::{Error, Result};
 use crate::files;
@@ -19,7 +19,7 @@ use clap::Args;
 use serde_json::json;
 use shosoin_gateway::{GatewayOptions, NewCredentials, Role, UserStore};
 use shosoin_keyring::Keyring;
-use shosoin_store::{Code, Config, IndexKind, InitOptions, Vault, VolumeSpec};
+use shosoin_store::{Config, IndexKind, InitOptions, Vault, VolumeSpec};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -148,39 +148,38 @@ fn make_passphrase(path: &Path) -> Result<Zeroizing<String>> {
     Ok(passphrase)
 }
 
+/// The vault of the site. Making one that is there already changes nothing; one whose making was cut short is finished.
 async fn open_or_make_vault(dir: &Path, args: &UpArgs) -> Result<Vault> {
-    match dir.join(shosoin_store::config::FILE).exists() {
-        true => refuse_other_shape(dir, args)?,
-        false => {
-            let volumes = args.volumes.unwrap_or(6);
-            let code = args.code.as_deref().unwrap_or("4+2");
-            let options = InitOptions {
-                volumes: (1..=volumes).map(|number| VolumeSpec::at(format!("volumes/v{number:02}"))).collect(),
-                code: Code::parse(code).map_err(|error| Error::invalid("--code", error.to_string()))?,
-                demo: true,
-                index: args.index.unwrap_or_default(),
-                listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
-            };
-            Vault::init(dir, options).await.map_err(Error::vault(format!("make vault {}", dir.display())))?;
-        }
+    let (volumes, code, index) = shape(dir, args)?;
+    let options = InitOptions {
+        volumes: (1..=volumes).map(|number| VolumeSpec::at(format!("volumes/v{number:02}"))).collect(),
+        code: parse_code(&code, volumes)?,
+        demo: true,
+        index,
+        listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+    };
+    match Vault::init(dir, options).await {
+        Ok(()) | Err(shosoin_store::Error::Exists { .. }) => operator::open(dir).await,
+        Err(error) => Err(Error::vault(format!("make vault {}", dir.display()))(error)),
     }
-    operator::open(dir).await
 }
 
-/// Volumes, code and index are decided when a vault is made; asking for others later is a mistake, not a wish.
-fn refuse_other_shape(dir: &Path, args: &UpArgs) -> Result<()> {
+/// Volumes, code and index: decided when a vault is made, so that asking for others later is a mistake, not a wish.
+fn shape(dir: &Path, args: &UpArgs) -> Result<(usize, String, IndexKind)> {
+    if !dir.join(shosoin_store::config::FILE).exists() {
+        let code = args.code.clone().unwrap_or_else(|| "4+2".to_owned());
+        return Ok((args.volumes.unwrap_or(6), code, args.index.unwrap_or_default()));
+    }
     let config = Config::load(dir).map_err(Error::vault(format!("open vault {}", dir.display())))?;
-    let differs =
-        |what: &str, has: String| Err(Error::invalid(what, format!("the vault in {} has {has}", dir.display())));
-    match args {
-        UpArgs { volumes: Some(volumes), .. } if *volumes != config.volumes.len() => {
-            differs("--volumes", config.volumes.len().to_string())
-        }
-        UpArgs { code: Some(code), .. } if *code != config.code => differs("--code", config.code),
-        UpArgs { index: Some(index), .. } if *index != config.index => {
-            differs("--index", format!("{:?}", config.index))
-        }
-        _ => Ok(()),
+    let (volumes, code, index) = (config.volumes.len(), config.code, config.index);
+    let differs = [
+        ("--volumes", args.volumes.is_some_and(|asked| asked != volumes), volumes.to_string()),
+        ("--code", args.code.as_ref().is_some_and(|asked| *asked != code), code.clone()),
+        ("--index", args.index.is_some_and(|asked| asked != index), format!("{index:?}")),
+    ];
+    match differs.into_iter().find(|(_, differs, _)| *differs) {
+        Some((what, _, has)) => Err(Error::invalid(what, format!("the vault in {} has {has}", dir.display()))),
+        None => Ok((volumes, code, index)),
     }
 }
 

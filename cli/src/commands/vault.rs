@@ -71,7 +71,8 @@ pub async fn run(command: VaultCommand, output: Output) -> Result<()> {
 }
 
 async fn check(args: &CheckArgs, output: Output) -> Result<()> {
-    let report = operator::check(&args.dir, CheckOptions { every_unit: args.every_unit, ..CheckOptions::default() }).await?;
+    let report =
+        operator::check(&args.dir, CheckOptions { every_unit: args.every_unit, ..CheckOptions::default() }).await?;
     output.answer(&report, || {
         let sealed = text::bytes(report["sealed_bytes"].as_u64().unwrap_or(0));
         let (segments, records, entries) = (&report["segments"], &report["records"], &report["entries"]);

@@ -63,9 +63,20 @@ pub fn parse_index(text: &str) -> Result<IndexKind, String> {
     }
 }
 
+/// The code of a vault over `volumes` volumes.
+pub fn parse_code(text: &str, volumes: usize) -> Result<Code> {
+    let code = Code::parse(text).map_err(|error| Error::invalid("--code", error.to_string()))?;
+    match code.shards() {
+        needed if needed <= volumes => Ok(code),
+        needed => {
+            Err(Error::invalid("number of volumes", format!("code {text} needs {needed} of them, not {volumes}")))
+        }
+    }
+}
+
 /// Makes the vault and prints what hospitals must pin.
 pub async fn run(args: InitArgs, output: Output) -> Result<()> {
-    let code = Code::parse(&args.code).map_err(|error| Error::invalid("--code", error.to_string()))?;
+    let code = parse_code(&args.code, args.volume.len())?;
     let options = InitOptions { volumes: args.volume, code, demo: args.demo, index: args.index, listen: args.listen };
     let made = Vault::init(&args.dir, options).await;
     made.map_err(Error::vault(format!("make vault {}", args.dir.display())))?;
