@@ -143,12 +143,12 @@ fn lose_a_cache(site: &Path, dice: &mut Dice) {
 async fn no_acknowledged_record_is_lost_however_often_the_site_is_killed() {
     let rounds = from_env("SHOSOIN_CRASHES", 10);
     let seed = from_env("SHOSOIN_CRASH_SEED", u64::from(std::process::id()));
-    println!("SHOSOIN_CRASHES={rounds} SHOSOIN_CRASH_SEED={seed}");
     let mut dice = Dice(seed | 1);
-    let dir = tempfile::tempdir().unwrap();
-    let journal = File::create(dir.path().join("journal")).unwrap();
+    let dir = tempfile::tempdir().unwrap().keep(); // a run that fails leaves its evidence
+    println!("SHOSOIN_CRASHES={rounds} SHOSOIN_CRASH_SEED={seed} in {}", dir.display());
+    let journal = File::create(dir.join("journal")).unwrap();
     let journal = Mutex::new(Journal { file: journal, records: Vec::new() });
-    let run = Run { site: dir.path().join("site"), journal, next: AtomicU64::new(0) };
+    let run = Run { site: dir.join("site"), journal, next: AtomicU64::new(0) };
     run.up().stop();
     shosoin(&["bucket", "create", "records", "--dir", arg(&run.site)]).ok();
 
@@ -172,4 +172,5 @@ async fn no_acknowledged_record_is_lost_however_often_the_site_is_killed() {
     let tour = shosoin(&["verify", "--dir", arg(&run.site), "--all", "--json"]).ok().json();
     assert!(tour["verified"].as_u64().unwrap() >= known as u64, "{tour}");
     println!("{rounds} kills, {known} acknowledged records, none lost");
+    std::fs::remove_dir_all(dir).unwrap();
 }
