@@ -128,16 +128,26 @@ impl Ledger {
     pub async fn refresh(self: &Arc<Self>) -> Result<()> {
         let at_least = self.size();
         let text = repeat(|| self.transport.checkpoint()).await?;
-        self.confirm(&text, at_least).await.map(|_| ())
+        // a view that was deleted, or cut short, is behind a head that is already known
+        let behind = self.position.lock().await.frontier.size() < at_least;
+        match behind {
+            true => self.follow_to(&text, at_least).await.map(drop),
+            false => self.confirm(&text, at_least).await.map(drop),
+        }
     }
 
     /// Believes a signed head if it continues or precedes the one remembered, and has at least `at_least` leaves.
     /// If it is newer, everything up to it is applied.
     pub async fn confirm(self: &Arc<Self>, text: &str, at_least: u64) -> Result<Checkpoint> {
         let known = self.head.read().as_ref().filter(|head| head.text == text).map(|head| head.checkpoint.clone());
-        if let Some(checkpoint) = known {
-            return Ok(checkpoint);
+        match known {
+            Some(checkpoint) => Ok(checkpoint),
+            None => self.follow_to(text, at_least).await,
         }
+    }
+
+    /// As [`confirm`](Self::confirm), for a head that is new or that the view has not reached.
+    async fn follow_to(self: &Arc<Self>, text: &str, at_least: u64) -> Result<Checkpoint> {
         let offered = self.verify_head(text).await?;
         if offered.size() < at_least {
             return Err(self.refused("went back", &offered));
