@@ -10,7 +10,7 @@ use object_store::ObjectStoreExt as _;
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path as Name;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Bytes of one object: small enough that rows, not bytes, are what grows.

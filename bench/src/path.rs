@@ -7,7 +7,7 @@
 //!
 //! | part | bytes it touches for each byte of plain text |
 //! |---|---|
-//! | prf | 1: dedup secret of the class over the payload; 0 in class 0 |
+//! | prf | 1: dedup secret of the class over the payload; not in class 0 |
 //! | seal | 1 |
 //! | address | 1, over the sealed bytes |
 //! | open | 1 |
