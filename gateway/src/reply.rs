@@ -18,32 +18,32 @@ const HTTP_DATE: &[BorrowedFormatItem<'_>] =
 /// Date of a signature of version 4.
 const AMZ_DATE: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
-/// A failure of the client library, as S3 tells it. The cause goes to the log with its kind; the caller gets a
-/// sentence without names or paths.
+/// A failure of the client library, as S3 tells it. The cause goes to the log; failures of the client hold no names of
+/// objects, so what a person can act on may go to the caller.
 pub(crate) fn s3(error: Error) -> S3Error {
-    match &error {
+    tell(&error)
+}
+
+fn tell(error: &Error) -> S3Error {
+    match error {
+        Error::Shared(error) => tell(error),
         Error::NoSuchBucket { .. } => no_such_bucket(),
         Error::NoSuchName { .. } => no_such_key(),
         Error::NoSuchVersion { .. } => no_such_version(),
         Error::BucketExists { .. } => already_owned(),
         Error::BucketNotEmpty { .. } => s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty."),
         Error::Precondition => crate::conditions::failed(),
-        Error::OverLimit { what, .. } | Error::Invalid { what, .. } => over_limit(what, &error),
+        // Names, metadata and tags are measured before the client library sees them; what is left is content.
+        Error::OverLimit { .. } => S3Error::with_message(S3ErrorCode::EntityTooLarge, error.to_string()),
+        Error::Invalid { .. } => S3Error::with_message(S3ErrorCode::InvalidArgument, error.to_string()),
         Error::IsMarker { .. } => s3_error!(MethodNotAllowed, "The specified version is a delete marker."),
-        _ => other(&error),
+        _ => other(error),
     }
 }
 
-fn over_limit(what: &str, error: &Error) -> S3Error {
-    let code = match what {
-        "name" | "object name" => S3ErrorCode::KeyTooLongError,
-        "user metadata" => S3ErrorCode::MetadataTooLarge,
-        "object" | "part" => S3ErrorCode::EntityTooLarge,
-        _ => S3ErrorCode::InvalidArgument,
-    };
-    S3Error::with_message(code, error.to_string())
-}
-
+/// What is not the caller's doing. A record that the ledger has and the vault has not is damage, never `NoSuchKey`: a
+/// caller would take that for a delete. A vault that refuses this gateway is an outage, never `AccessDenied`: the
+/// caller's key is good.
 fn other(error: &Error) -> S3Error {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     tracing::error!(kind = error.kind().name(), %error, cause, "a request failed");
@@ -51,13 +51,11 @@ fn other(error: &Error) -> S3Error {
         return s3_error!(ServiceUnavailable, "The vault cannot write to enough volumes; nothing was changed.");
     }
     match error.kind() {
-        ErrorKind::NotFound => no_such_key(),
-        ErrorKind::Refused => s3_error!(AccessDenied, "The vault refused; nothing was changed."),
-        ErrorKind::Invalid => s3_error!(InvalidRequest, "The vault found the request invalid; nothing was changed."),
-        ErrorKind::Damaged => s3_error!(InternalError, "The record is damaged and no good copy could be made."),
+        ErrorKind::NotFound | ErrorKind::Damaged => s3_error!(InternalError, "The record cannot be given: {error}."),
         ErrorKind::Unavailable => s3_error!(ServiceUnavailable, "The vault cannot be reached; please try again."),
+        ErrorKind::Refused => s3_error!(ServiceUnavailable, "The vault refuses this gateway; its log says why."),
         ErrorKind::Unsupported => s3_error!(NotImplemented, "The record is of a newer format than this release reads."),
-        ErrorKind::Bug => s3_error!(InternalError, "We encountered an internal error."),
+        ErrorKind::Invalid | ErrorKind::Bug => s3_error!(InternalError, "We encountered an internal error."),
     }
 }
 
@@ -140,6 +138,10 @@ mod tests {
         assert_eq!(asked.headers().unwrap()["x-amz-version-id"], "null");
     }
 
+    fn problem(kind: ErrorKind, code: &str) -> Error {
+        Error::Vault(api::Problem { kind: kind.name().into(), code: code.into(), message: "it says".into() })
+    }
+
     #[test]
     fn every_failure_of_the_client_has_its_s3_code() {
         let bucket = || String::from("b");
@@ -151,9 +153,16 @@ mod tests {
             (Error::BucketExists { bucket: bucket() }, S3ErrorCode::BucketAlreadyOwnedByYou),
             (Error::BucketNotEmpty { bucket: bucket() }, S3ErrorCode::BucketNotEmpty),
             (Error::Precondition, S3ErrorCode::PreconditionFailed),
+            (Error::OverLimit { what: "content", found: 2, limit: 1 }, S3ErrorCode::EntityTooLarge),
+            (Error::Invalid { what: "range", why: "it is empty" }, S3ErrorCode::InvalidArgument),
             (Error::IsMarker { version }, S3ErrorCode::MethodNotAllowed),
             (Error::Damaged { version, why: "a chunk".into() }, S3ErrorCode::InternalError),
             (Error::Closing, S3ErrorCode::ServiceUnavailable),
+            (problem(ErrorKind::NotFound, api::code::NOT_FOUND), S3ErrorCode::InternalError),
+            (problem(ErrorKind::Damaged, api::code::UNREADABLE), S3ErrorCode::InternalError),
+            (problem(ErrorKind::Refused, api::code::UNKNOWN_DEVICE), S3ErrorCode::ServiceUnavailable),
+            (problem(ErrorKind::Unavailable, api::code::NO_WRITABLE_MEDIA), S3ErrorCode::ServiceUnavailable),
+            (Error::Shared(std::sync::Arc::new(Error::Precondition)), S3ErrorCode::PreconditionFailed),
         ];
         for (error, code) in cases {
             assert_eq!(s3(error).code(), &code);
