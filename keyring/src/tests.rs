@@ -29,8 +29,8 @@ fn keyring(suite: Suite) -> Keyring {
 
 fn keyring_of(suite: Suite, hospital: HospitalId, root: [u8; 32]) -> Keyring {
     let der = |text: &str| hex::decode(text.trim()).unwrap();
-    let key_der = Zeroizing::new(der(include_str!("../vectors/tls-key.hex")));
-    let tls = TlsIdentity::from_der(key_der, der(include_str!("../vectors/tls-certificate.hex"))).unwrap();
+    let key_der = Zeroizing::new(der(include_str!("tests/tls-key.hex")));
+    let tls = TlsIdentity::from_der(key_der, der(include_str!("tests/tls-certificate.hex"))).unwrap();
     let secret = |byte| SecretKey::new([byte; 32]);
     let root = SecretKey::new(root);
     let (hospital_seed, device_seed) = (secret(0x44), secret(0x55));

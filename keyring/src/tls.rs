@@ -39,3 +39,23 @@ impl TlsIdentity {
 fn pin(key: &KeyPair) -> [u8; 32] {
     sha256(&[&key.subject_public_key_info()]).0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pin_is_of_the_key_that_the_certificate_carries() {
+        let made = TlsIdentity::generate().unwrap();
+        let key = KeyPair::try_from(made.key_der.as_slice()).unwrap();
+        let info = key.subject_public_key_info();
+        assert!(made.certificate_der.windows(info.len()).any(|window| window == info));
+        assert_eq!(made.pin, sha256(&[&info]).0);
+        assert_ne!(made.pin, TlsIdentity::generate().unwrap().pin);
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused() {
+        assert!(TlsIdentity::from_der(Zeroizing::new(vec![1, 2, 3]), Vec::new()).is_err());
+    }
+}
