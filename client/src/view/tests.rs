@@ -349,3 +349,32 @@ fn a_page_skips_what_is_rolled_up_instead_of_reading_it() {
     let ListPage { objects, common_prefixes, next } = made.view.list(&query).unwrap();
     assert_eq!((objects.len(), common_prefixes, next), (0, vec!["0/".into(), "1/".into(), "2/".into()], None));
 }
+
+#[test]
+#[ignore = "builds a view of a million names, or as many as SHOSOIN_VIEW_NAMES says: minutes"]
+fn a_page_of_a_thousand_of_a_million_names_takes_under_50_ms() {
+    let names = std::env::var("SHOSOIN_VIEW_NAMES").map_or(1_000_000, |text| text.parse().unwrap());
+    let mut made = Made::new(Versioning::Off);
+    for n in 0..names {
+        made.apply(Summary::Object(facts(&format!("{:03}/{:03}/scan-{n:07}.dcm", n % 997, n % 31), true)));
+    }
+    for (prefix, delimiter) in [("", None), ("", Some("/")), ("5", Some("/")), ("123/", None), ("123/", Some("/"))] {
+        let (bucket, delimiter) = (BUCKET.to_owned(), delimiter.map(str::to_owned));
+        let query = ListQuery { bucket, prefix: prefix.to_owned(), delimiter, start_after: None, max: 1000 };
+        let mut took = Vec::new();
+        for _ in 0..5 {
+            let begun = on_cpu_us();
+            let page = made.view.list(&query).unwrap();
+            took.push(on_cpu_us() - begun);
+            assert!(page.objects.len() + page.common_prefixes.len() <= 1000);
+        }
+        println!("{prefix:?} {:?}: {took:?} us", query.delimiter);
+        assert!(took.iter().all(|took| *took < 50_000), "{took:?}");
+    }
+}
+
+/// Time this thread spent running, in microseconds: what a page costs, however busy the machine is.
+fn on_cpu_us() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse::<u64>().unwrap() / 1000
+}
