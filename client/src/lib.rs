@@ -1,4 +1,25 @@
-//! The key-holding client: chunk, seal, upload, fetch, verify, local view of names.
+//! The key-holding client of a hospital: everything between plain objects with names and a vault that sees neither.
+//!
+//! *Writing.* [`ObjectWriter`] takes bytes as they come: `chunker` cuts them, `hashing` and `sealer` work side by side
+//! under one memory `budget`, and `uploader` sends what the vault lacks. `assemble` makes a deposit of the result, and
+//! `lane` signs it, sends it with others that wait, and verifies the receipt.
+//!
+//! *Knowing.* `ledger` follows the hospital's ledger from one verified head to the next (`head` remembers it over
+//! restarts, `audit` checks every entry) and applies its summaries to the `view` of names, so that looking up and listing
+//! never ask the vault.
+//!
+//! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
+//! again, `verify` proves it.
+//!
+//! Invariants
+//! - No byte of a chunk is given out before the whole chunk is verified; no answer of the vault is believed unchecked.
+//! - A ledger head that does not continue the one remembered is refused, and both are shown.
+//! - What a put answered is durable, in the ledger, and in the view: the next lookup or list shows it.
+//! - Nothing is visible that was not deposited. A writer that is dropped, or a process that dies, leaves nothing behind
+//!   but chunks that nobody names.
+//! - Memory is bounded: by the upload budget, by one chunk for each reader plus the read-ahead budget, by pages.
+//!
+//! Not here: S3 (`gateway`), cryptography (`keyring`), the operator's side (`store`).
 
 mod assemble;
 mod audit;

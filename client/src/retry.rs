@@ -26,6 +26,31 @@ pub async fn repeat<T, F: Future<Output = Result<T>>>(mut request: impl FnMut() 
     }
 }
 
+/// The vault answered that it cannot now. Silence is the transport's to deal with.
 fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::Unreachable { .. } | Error::Vault(_)) && error.kind() == ErrorKind::Unavailable
+    matches!(error, Error::Vault(problem) if problem.kind() == ErrorKind::Unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shosoin_protocol::api::Problem;
+    use std::cell::Cell;
+
+    fn problem(kind: ErrorKind) -> Error {
+        Error::Vault(Problem { kind: kind.name().into(), code: "x".into(), message: "y".into() })
+    }
+
+    #[tokio::test]
+    async fn only_what_may_pass_is_asked_again_and_not_for_ever() {
+        for (kind, asked) in [(ErrorKind::Unavailable, ATTEMPTS), (ErrorKind::NotFound, 1), (ErrorKind::Damaged, 1)] {
+            let times = Cell::new(0);
+            let request = async || {
+                times.set(times.get() + 1);
+                Err::<(), Error>(problem(kind))
+            };
+            assert_eq!(repeat(request).await.unwrap_err().kind(), kind);
+            assert_eq!(times.get(), asked);
+        }
+    }
 }

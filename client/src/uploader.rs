@@ -36,18 +36,8 @@ impl Uploader {
 
     /// Makes sure that the vault has this chunk, asking first where an equal one may have been sent before.
     pub async fn upload(&self, address: Address, bytes: Bytes, may_meet: bool) -> Result<()> {
-        let done = self.under_way.lock().entry(address).or_default().clone();
-        let outcome = self.upload_once(&done, address, bytes, may_meet).await;
-        let mut under_way = self.under_way.lock();
-        drop(done);
-        if under_way.get(&address).is_some_and(|left| Arc::strong_count(left) == 1) {
-            under_way.remove(&address);
-        }
-        outcome
-    }
-
-    async fn upload_once(&self, done: &Done, address: Address, bytes: Bytes, may_meet: bool) -> Result<()> {
-        let mut done = done.lock().await;
+        let turn = Turn::take(self, address);
+        let mut done = turn.done.lock().await;
         if !*done && (!may_meet || self.is_missing(address).await) {
             repeat(|| self.transport.put_chunk(address, bytes.clone())).await?;
         }
@@ -60,6 +50,30 @@ impl Uploader {
         match self.questions.send((address, reply)).await {
             Ok(()) => answer.await.unwrap_or(true),
             Err(_) => true,
+        }
+    }
+}
+
+/// One upload of an address among those under way. The last one to end forgets the address, however it ends.
+struct Turn<'a> {
+    uploader: &'a Uploader,
+    address: Address,
+    done: Done,
+}
+
+impl<'a> Turn<'a> {
+    fn take(uploader: &'a Uploader, address: Address) -> Self {
+        let done = uploader.under_way.lock().entry(address).or_default().clone();
+        Turn { uploader, address, done }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.uploader.under_way.lock();
+        let own_and_listed = 2;
+        if Arc::strong_count(&self.done) == own_and_listed {
+            under_way.remove(&self.address);
         }
     }
 }
