@@ -71,8 +71,9 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut under_way = self.uploader.under_way.lock();
-        let own_and_listed = 2;
-        if Arc::strong_count(&self.done) == own_and_listed {
+        // Given up under the lock: of two that end together, one sees that it is the last.
+        drop(std::mem::take(&mut self.done));
+        if under_way.get(&self.address).is_some_and(|listed| Arc::strong_count(listed) == 1) {
             under_way.remove(&self.address);
         }
     }
