@@ -8,8 +8,9 @@ use shosoin_client::Error;
 use shosoin_protocol::{ErrorKind, VersionId, api};
 use std::time::{Duration, UNIX_EPOCH};
 use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::{OffsetDateTime, UtcOffset};
 
 /// Date of HTTP (RFC 9110, IMF-fixdate).
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
@@ -113,9 +114,9 @@ pub(crate) fn http_date(ms: u64) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
-/// `x-amz-date` for a `Date`, if that is one.
+/// `x-amz-date` for a `Date`, if that is one: SDKs write the zone as `GMT` or as `-0000`.
 pub(crate) fn amz_date(date: &str) -> Option<HeaderValue> {
-    let at = PrimitiveDateTime::parse(date, HTTP_DATE).ok()?;
+    let at = OffsetDateTime::parse(date, &Rfc2822).ok()?.to_offset(UtcOffset::UTC);
     HeaderValue::from_str(&at.format(AMZ_DATE).ok()?).ok()
 }
 
@@ -126,6 +127,16 @@ mod tests {
     #[test]
     fn dates_have_the_form_of_http() {
         assert_eq!(http_date(784_111_777_000).unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn a_date_of_any_zone_gives_the_date_of_a_signature() {
+        for date in
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 -0000", "Sun, 06 Nov 1994 17:49:37 +0900"]
+        {
+            assert_eq!(amz_date(date).unwrap(), "19941106T084937Z", "{date}");
+        }
+        assert_eq!(amz_date("19941106T084937Z"), None);
     }
 
     #[test]

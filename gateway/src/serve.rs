@@ -22,7 +22,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{Body, HttpError, HttpRequest, HttpResponse, S3Error, s3_error};
+use s3s::{Body, HttpError, HttpRequest, HttpResponse, S3Error, S3ErrorCode, s3_error};
 use shosoin_client::Client;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -192,6 +192,9 @@ impl Front {
 /// Refuses bodies that would be read into memory whole, and bounds those in chunks.
 fn bounded(request: hyper::Request<Incoming>) -> Result<HttpRequest, S3Error> {
     let (mut head, body) = request.into_parts();
+    if head.method == Method::OPTIONS {
+        return Err(preflight(&head.headers));
+    }
     check_expiry(head.uri.query().unwrap_or_default())?;
     add_amz_date(&mut head.headers);
     let content_type = head.headers.get(http::header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
@@ -206,6 +209,17 @@ fn bounded(request: hyper::Request<Incoming>) -> Result<HttpRequest, S3Error> {
         }
     };
     Ok(HttpRequest::from_parts(head, body))
+}
+
+/// A browser asks whether another site's page may call: no bucket here has CORS rules, so never.
+fn preflight(headers: &http::HeaderMap) -> S3Error {
+    let (code, status, message) = match headers.contains_key(http::header::ORIGIN) {
+        true => ("AccessForbidden", StatusCode::FORBIDDEN, "CORSResponse: CORS is not enabled for this bucket."),
+        false => ("BadRequest", StatusCode::BAD_REQUEST, "Insufficient information. Origin request header needed."),
+    };
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+    error.set_status_code(status);
+    error
 }
 
 /// A presigned URL is good for a second to a week; `s3s` would answer another number as a malformed request.
@@ -275,6 +289,14 @@ mod tests {
         for wrong in ["X-Amz-Expires=0", "X-Amz-Expires=-7", "X-Amz-Expires=604801", "X-Amz-Expires=soon"] {
             assert_eq!(check_expiry(wrong).unwrap_err().code(), &s3s::S3ErrorCode::AccessDenied, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_preflight_is_never_allowed() {
+        let mut headers = http::HeaderMap::new();
+        assert_eq!(preflight(&headers).status_code(), Some(StatusCode::BAD_REQUEST));
+        headers.insert(http::header::ORIGIN, HeaderValue::from_static("http://example.com"));
+        assert_eq!(preflight(&headers).status_code(), Some(StatusCode::FORBIDDEN));
     }
 
     #[test]
