@@ -154,6 +154,32 @@ async fn everything_comes_back_when_the_state_folder_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_view_comes_back_when_it_alone_is_gone_or_behind_the_remembered_head() {
+    let (site, wire, client) = ward(Suite::Default, Versioning::Off).await;
+    let (view, older) = (site.state_dir().join("view"), site.dir.path().join("older-view"));
+    put(&client, "first", b"1").await;
+    client.close().await.unwrap();
+    drop(client);
+    copy_folder(&view, &older);
+    let client = site.client(&wire).await;
+    put(&client, "second", b"2").await;
+    client.close().await.unwrap();
+    drop(client);
+    std::fs::remove_dir_all(&view).unwrap();
+    let client = site.client(&wire).await;
+    assert_eq!(get(&client, "second").await.unwrap(), b"2");
+    client.close().await.unwrap();
+    drop(client);
+    std::fs::remove_dir_all(&view).unwrap();
+    copy_folder(&older, &view);
+    let client = site.client(&wire).await;
+    assert_eq!(
+        (get(&client, "first").await.unwrap(), get(&client, "second").await.unwrap()),
+        (b"1".into(), b"2".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_forked_or_smaller_ledger_is_refused_with_evidence() {
     let (site, wire, client) = ward(Suite::Default, Versioning::Off).await;
     put(&client, "common", b"x").await;
