@@ -1,4 +1,5 @@
 //! Every command explains itself, with an example; what is not understood is refused with exit code 2.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

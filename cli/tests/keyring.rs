@@ -1,4 +1,5 @@
 //! The key file on the command line: made once, opened only by its passphrase, never replaced.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The arrows between the crates, asserted over the dependency graph: that the operator is blind is a fact, not a habit.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,6 @@
 //! The two halves apart: vault and gateway as two processes that meet only over mutual TLS, and a client that needs
 //! the vault alone.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `up`: everything is made on first use, opened afterwards, and owned by one process.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The binary under test: run to its end, or kept running until it is stopped or killed.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use serde_json::Value;
 use std::ffi::OsStr;

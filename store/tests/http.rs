@@ -1,0 +1,270 @@
+//! The vault API from outside: who gets past the handshake, and what each request that is not as it should be gets.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+mod common;
+
+use common::{Hospital, Site, address};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use shosoin_protocol::api::{Enrolment, Hello, Problem};
+use shosoin_protocol::suite::sha256;
+use shosoin_protocol::{ErrorKind, Suite};
+use shosoin_store::http::{HttpOptions, Server};
+use shosoin_store::{IndexKind, Vault};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// A TLS key with its certificate, as a hospital has one.
+struct Key {
+    certificate: CertificateDer<'static>,
+    pkcs8: Vec<u8>,
+    pin: [u8; 32],
+}
+
+impl Key {
+    fn new() -> Key {
+        let made = rcgen::generate_simple_self_signed(["hospital".to_owned()]).unwrap();
+        let info = rustls::server::ParsedCertificate::try_from(made.cert.der()).unwrap().subject_public_key_info();
+        Key { certificate: made.cert.der().clone(), pkcs8: made.signing_key.serialize_der(), pin: sha256(&[&info]).0 }
+    }
+}
+
+/// A served vault and one enrolled hospital.
+struct Served {
+    site: Site,
+    vault: Vault,
+    hospital: Hospital,
+    key: Key,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl Served {
+    async fn new() -> Served {
+        let site = Site::on_disk(IndexKind::Memory).await;
+        let vault = site.open().await;
+        let (hospital, key) = (Hospital::new(Suite::Default, 1, vault.id()), Key::new());
+        let enrolment = Enrolment {
+            suite: hospital.suite,
+            hospital: hospital.id,
+            hospital_key: hospital.hospital_key.public(),
+            device_key: hospital.device.key.public(),
+            tls_pin: key.pin,
+        };
+        vault.enrol(&enrolment.sign(&hospital.hospital_key)).unwrap();
+        let options = HttpOptions { stall_timeout: Duration::from_millis(300), ..HttpOptions::default() };
+        let server = Server::bind(vault.clone(), "127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+        let address = server.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(server.run(async { stopped.await.unwrap_or_default() }));
+        Served { site, vault, hospital, key, address, stop, running }
+    }
+
+    async fn connect(&self, key: Option<&Key>) -> TlsStream<TcpStream> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyVault));
+        let config = match key {
+            None => builder.with_no_client_auth(),
+            Some(key) => {
+                let pkcs8 = PrivatePkcs8KeyDer::from(key.pkcs8.clone());
+                builder.with_client_auth_cert(vec![key.certificate.clone()], pkcs8.into()).unwrap()
+            }
+        };
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let name = ServerName::try_from("vault").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+
+    /// Sends a request on a connection of its own; its answer.
+    async fn ask(&self, head: &str, body: &[u8]) -> Answer {
+        let mut stream = self.connect(Some(&self.key)).await;
+        stream.write_all(format!("{head}\r\nhost: vault\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        Answer::read(&mut stream).await
+    }
+
+    async fn end(self) {
+        self.stop.send(()).unwrap();
+        self.running.await.unwrap();
+        self.vault.close().await.unwrap();
+        drop(self.site);
+    }
+}
+
+/// The tests are about the other side: any vault will do.
+#[derive(Debug)]
+struct AnyVault;
+
+impl ServerCertVerifier for AnyVault {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// An answer of HTTP/1.1 on a connection that then ends.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    async fn read(stream: &mut TlsStream<TcpStream>) -> Answer {
+        let mut bytes = Vec::new();
+        // a connection that ends without a TLS goodbye is an error after its last byte
+        let _ = stream.read_to_end(&mut bytes).await;
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_ascii_lowercase();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head, body: bytes[end + 4..].to_vec() }
+    }
+
+    /// Panics unless it is this problem, with the status of its kind.
+    fn is_problem(&self, kind: ErrorKind, code: &str) {
+        let problem: Problem = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!((problem.kind(), problem.code.as_str()), (kind, code), "{problem:?}");
+        assert_eq!(self.status, kind.http_status());
+        assert_eq!(self.head.contains("retry-after"), kind == ErrorKind::Unavailable);
+    }
+}
+
+#[tokio::test]
+async fn an_enrolled_hospital_is_greeted_as_itself() {
+    let served = Served::new().await;
+    let answer = served.ask("GET /v1/hello HTTP/1.1", b"").await;
+    let hello: Hello = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, hello.hospital), (200, served.hospital.id.to_string()));
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_key_without_an_enrolment_and_no_key_at_all_are_refused_in_the_handshake() {
+    let served = Served::new().await;
+    let stranger = Key::new();
+    for (key, alert) in [(Some(&stranger), "AccessDenied"), (None, "CertificateRequired")] {
+        let mut stream = served.connect(key).await;
+        let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert!(format!("{error:?}").contains(alert), "{error:?}");
+    }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_table_is_not_found() {
+    let served = Served::new().await;
+    for head in ["GET /v2/hello HTTP/1.1", "DELETE /v1/hello HTTP/1.1", "GET / HTTP/1.1"] {
+        served.ask(head, b"").await.is_problem(ErrorKind::NotFound, "no-route");
+    }
+    let zeros = "0".repeat(64);
+    served.ask(&format!("GET /v1/records/{zeros} HTTP/1.1"), b"").await.is_problem(ErrorKind::NotFound, "not-found");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_invalid() {
+    let served = Served::new().await;
+    for (head, body) in [
+        ("GET /v1/records/ABCD HTTP/1.1", b"" as &[u8]),
+        ("GET /v1/log/entries?from=x&size=1 HTTP/1.1", b""),
+        ("POST /v1/chunks/missing HTTP/1.1\r\ncontent-length: 3", b"abc"),
+        ("POST /v1/deposits HTTP/1.1\r\ncontent-length: 3", b"abc"),
+    ] {
+        served.ask(head, body).await.is_problem(ErrorKind::Invalid, "malformed");
+    }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_body_must_announce_its_length_and_keep_to_its_limit() {
+    let served = Served::new().await;
+    let path = format!("/v1/chunks/{}", "0".repeat(64));
+    let chunked = served.ask(&format!("PUT {path} HTTP/1.1\r\ntransfer-encoding: chunked"), b"0\r\n\r\n").await;
+    chunked.is_problem(ErrorKind::Invalid, "length-required");
+    let endless = served.ask(&format!("PUT {path} HTTP/1.1\r\ncontent-length: 99999999999"), b"").await;
+    endless.is_problem(ErrorKind::Invalid, "over-limit");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_is_given_up_and_may_be_sent_again() {
+    let served = Served::new().await;
+    let head = format!("PUT /v1/chunks/{} HTTP/1.1\r\ncontent-length: 100", "0".repeat(64));
+    served.ask(&head, b"only this").await.is_problem(ErrorKind::Unavailable, "body-cut");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_chunk_comes_back_exact_and_one_under_a_wrong_address_is_refused() {
+    let served = Served::new().await;
+    let chunk = served.hospital.chunk(300_000, 7);
+    let right = address(served.hospital.suite, &chunk);
+    let put = |address: String| format!("PUT /v1/chunks/{address} HTTP/1.1\r\ncontent-length: {}", chunk.len());
+    assert_eq!(served.ask(&put(right.to_string()), &chunk).await.status, 200);
+    assert!(served.ask(&format!("GET /v1/records/{right} HTTP/1.1"), b"").await.body == chunk);
+    let wrong = served.ask(&put("0".repeat(64)), &chunk).await;
+    assert_eq!(wrong.status, ErrorKind::Invalid.http_status());
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_drain_finishes_the_request_that_was_begun() {
+    let served = Served::new().await;
+    let chunk = served.hospital.chunk(100_000, 7);
+    let address = address(served.hospital.suite, &chunk);
+    let (first, rest) = chunk.split_at(50_000);
+    let mut stream = served.connect(Some(&served.key)).await;
+    let head = format!(
+        "PUT /v1/chunks/{address} HTTP/1.1\r\nhost: vault\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        chunk.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut begun = [0; 25]; // "HTTP/1.1 100 Continue\r\n\r\n": the vault is reading the body
+    stream.read_exact(&mut begun).await.unwrap();
+    stream.write_all(first).await.unwrap();
+    let Served { vault, stop, running, .. } = served;
+    stop.send(()).unwrap();
+    stream.write_all(rest).await.unwrap();
+    assert_eq!(Answer::read(&mut stream).await.status, 200);
+    running.await.unwrap();
+    vault.close().await.unwrap();
+}
