@@ -46,7 +46,9 @@ impl Index for FjallIndex {
     }
 
     fn write(&self, batch: Batch) -> Result<()> {
-        let mut writes = fjall::OwnedWriteBatch::with_capacity(self.database.clone(), batch.len());
+        // One made without a durability stays in this process's memory until its buffer is full.
+        let writes = fjall::OwnedWriteBatch::with_capacity(self.database.clone(), batch.len());
+        let mut writes = writes.durability(Some(fjall::PersistMode::Buffer));
         for (key, value) in batch.rows {
             writes.insert(&self.rows, key, value);
         }
