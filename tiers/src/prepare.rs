@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of each unit that are gathered, encoded and digested in one go: k + m of them stay within a core's own cache.
-const STRIP_BYTES: usize = 64 * 1024;
+const STRIP_BYTES: usize = 32 * 1024;
 /// Payload at which a stripe takes no more records and the next one begins: large enough that a sync costs little beside
 /// the writing, small enough that the next stripe can be prepared meanwhile and a rebuild reads no more than it must.
 const STRIPE_PAYLOAD_BYTES_AIM: usize = 8 * 1024 * 1024;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Runs of each part in each round; the shortest counts.
 const RUNS: usize = 12;
 /// Bytes of each unit that are encoded in one go, as the path does it.
-const STRIP_BYTES: usize = 64 * 1024;
+const STRIP_BYTES: usize = 32 * 1024;
 /// Writes in each round: `group` chunks each, like a stripe.
 const WRITES: usize = 16;
 
