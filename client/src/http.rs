@@ -22,7 +22,7 @@ use shosoin_protocol::api::{
 };
 use shosoin_protocol::codec::Reader;
 use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_BYTES_MAX, RECEIPT_BYTES_MAX, RECORD_BYTES_MAX};
-use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, NameToken, VersionId, receipt};
+use shosoin_protocol::{Address, DeviceId, Digest, NameToken, VersionId, receipt};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -90,7 +90,8 @@ impl HttpTransport {
         })
     }
 
-    /// One call, repeated while that is safe and may help.
+    /// One call, repeated while that is safe and no answer came. A vault that answers "not now" is the caller's to ask
+    /// again.
     async fn call(&self, call: Call) -> Result<Bytes> {
         let mut pause = PAUSE_MIN;
         let mut attempts_left = ATTEMPTS_MAX;
@@ -101,7 +102,7 @@ impl HttpTransport {
                 Err(failure) => failure,
             };
             let safe = failure.unsent || call.repeatable;
-            if !safe || failure.error.kind() != ErrorKind::Unavailable || attempts_left == 0 {
+            if !safe || !failure.error.is_unreachable() || attempts_left == 0 {
                 return Err(failure.error);
             }
             tracing::debug!(operation = call.operation, error = %failure.error, "no answer; asking again");

@@ -123,7 +123,7 @@ async fn a_connection_is_used_again_and_one_that_ended_meanwhile_is_replaced() {
 
 #[tokio::test]
 async fn what_is_the_same_twice_as_once_is_asked_again() {
-    let other = Other::start(vec![Act::Leave, Act::Answer(BUSY), Act::Answer(EMPTY)]).await;
+    let other = Other::start(vec![Act::Leave, Act::Leave, Act::Answer(EMPTY)]).await;
     assert_eq!(other.transport(other.pin).record(ADDRESS).await.unwrap(), Bytes::new());
     assert_eq!(other.requests(), 3);
 }
@@ -139,10 +139,18 @@ async fn a_deposit_that_the_vault_may_have_seen_is_not_sent_again() {
 
 #[tokio::test]
 async fn asking_again_has_an_end() {
-    let other = Other::start(vec![Act::Answer(BUSY); 100]).await;
+    let other = Other::start(vec![Act::Leave; 100]).await;
+    let error = other.transport(other.pin).record(ADDRESS).await.unwrap_err();
+    assert!(error.is_unreachable(), "{error:?}");
+    assert!((2..10).contains(&other.requests()), "{} requests", other.requests());
+}
+
+#[tokio::test]
+async fn a_vault_that_says_not_now_is_left_to_the_caller() {
+    let other = Other::start(vec![Act::Answer(BUSY); 2]).await;
     let error = other.transport(other.pin).record(ADDRESS).await.unwrap_err();
     assert!(error.is_problem("busy"), "{error:?}");
-    assert!((2..10).contains(&other.requests()), "{} requests", other.requests());
+    assert_eq!(other.requests(), 1);
 }
 
 #[tokio::test]
