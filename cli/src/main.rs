@@ -31,6 +31,10 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+/// Chunk buffers of megabytes come and go on many threads; the system's allocator keeps what it should give back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What is logged unless `SHOSOIN_LOG` says otherwise. The S3 library logs request bodies that it cannot parse, which
 /// may hold names, so it is silent.
 const LOG_FILTER: &str = "warn,s3s=off";

@@ -4,7 +4,7 @@ use shosoin_protocol::sign::PublicKey;
 use std::path::PathBuf;
 
 /// Memory that plain text and sealed bytes on their way to the vault may take, all writers together, in bytes.
-pub const UPLOAD_MEMORY_BYTES_DEFAULT: usize = 160 * 1024 * 1024;
+pub const UPLOAD_MEMORY_BYTES_DEFAULT: usize = 128 * 1024 * 1024;
 /// Memory that readers together may fill ahead of what is asked of them, in bytes.
 pub const READ_AHEAD_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
 
