@@ -175,12 +175,17 @@ impl Front {
     async fn answer(&self, request: hyper::Request<Incoming>) -> Result<HttpResponse, HttpError> {
         let id = self.next_id();
         let of_attributes = asks_for_attributes(&request);
+        let hang_up = expects_in_vain(&request);
         let response = match bounded(request) {
             Ok(request) => Box::pin(self.service.call(request)).await?,
             Err(error) => error.to_http_response().map_err(|error| HttpError::new(Box::new(error)))?,
         };
         let response = if of_attributes { without_etag_quotes(response) } else { response };
-        Ok(signed_off(response, &id))
+        let mut response = signed_off(response, &id);
+        if hang_up {
+            response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 
     /// Unique within a gateway's life; random parts are not needed, nobody guesses requests.
@@ -257,6 +262,13 @@ fn signed_off(mut response: HttpResponse, id: &str) -> HttpResponse {
     response
 }
 
+/// A client that expects `100 Continue` for an empty body gets none, for there is nothing to go on with. botocore then
+/// takes the status of that answer for the next one on the connection too, so there must be no next one.
+fn expects_in_vain<B: hyper::body::Body>(request: &hyper::Request<B>) -> bool {
+    let http1 = request.version() < http::Version::HTTP_2;
+    http1 && request.body().is_end_stream() && request.headers().contains_key(http::header::EXPECT)
+}
+
 fn asks_for_attributes<B>(request: &hyper::Request<B>) -> bool {
     let names = request.uri().query().unwrap_or_default().split('&').map(|pair| pair.split('=').next());
     request.method() == Method::GET && names.flatten().any(|name| name == "attributes")
@@ -289,6 +301,19 @@ mod tests {
         for wrong in ["X-Amz-Expires=0", "X-Amz-Expires=-7", "X-Amz-Expires=604801", "X-Amz-Expires=soon"] {
             assert_eq!(check_expiry(wrong).unwrap_err().code(), &s3s::S3ErrorCode::AccessDenied, "{wrong}");
         }
+    }
+
+    #[test]
+    fn only_an_empty_body_is_expected_in_vain() {
+        let request = |body: &'static str, expect: bool| {
+            let mut request = hyper::Request::new(Body::from(body.to_owned()));
+            if expect {
+                request.headers_mut().insert(http::header::EXPECT, HeaderValue::from_static("100-continue"));
+            }
+            expects_in_vain(&request)
+        };
+        assert!(request("", true));
+        assert!(!request("", false) && !request("x", true));
     }
 
     #[test]

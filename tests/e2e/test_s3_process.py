@@ -84,6 +84,18 @@ def test_keys_last_over_a_restart_and_end_when_they_are_removed(new_site):
     assert outcome(site.client(key).list_buckets) == (403, "InvalidAccessKeyId")
 
 
+def test_an_empty_body_that_is_expected_in_vain_ends_its_connection(site, bucket):
+    request = signed(site, "PUT", f"/{bucket}/empty", headers={"Expect": "100-continue", "Content-Length": "0"})
+    address = urlsplit(site.info["s3_endpoint"])
+    head = "".join(f"{name}: {value if isinstance(value, str) else value.decode()}\r\n" for name, value in request.headers.items())
+    with socket.create_connection((address.hostname, address.port), timeout=60) as wire:
+        wire.sendall(f"PUT /{bucket}/empty HTTP/1.1\r\nHost: {address.netloc}\r\n{head}\r\n".encode())
+        answer = b""
+        while part := wire.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 200") and b"connection: close" in answer.lower(), answer
+
+
 def test_only_a_signed_request_is_answered(site):
     request = signed(site, "GET", "/")
     del request.headers["Authorization"]
