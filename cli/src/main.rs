@@ -31,6 +31,10 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+/// Threads for hashing, sealing and reading. None of that work waits for other such work, so few suffice, and each
+/// thread keeps memory of its own.
+const BLOCKING_THREADS_MAX: usize = 32;
+
 /// Chunk buffers of megabytes come and go on many threads; the system's allocator keeps what it should give back.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -57,7 +61,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: Output) -> error::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build();
     let runtime = runtime.map_err(|source| error::Error::System { action: "start the runtime", source })?;
     runtime.block_on(commands::run(cli.command, output))
 }
