@@ -1,5 +1,6 @@
 //! `shosoin-bench`: workloads, ceilings and rivals, never part of the product. Figures live in `bench/RESULTS.md`.
 
+mod chunks;
 mod growth;
 mod index;
 mod measure;
@@ -28,6 +29,8 @@ enum Workload {
     S3(s3::Options),
     /// the databases that can hold the index, at millions of rows
     Index(index::Options),
+    /// memory of a vault as it takes small chunks by the million
+    Chunks(chunks::Options),
     /// memory, listing and disk as the number of objects grows
     Growth(growth::Options),
     /// peak memory while multipart uploads run side by side
@@ -40,6 +43,7 @@ async fn main() -> Result<(), Failure> {
         Workload::Index(options) => index::run(&options),
         Workload::Path(options) => path::run(&options),
         Workload::S3(options) => s3::run(options).await,
+        Workload::Chunks(options) => chunks::run(options).await,
         Workload::Growth(options) => growth::run(options).await,
         Workload::Memory(options) => memory::run(options).await,
     }
