@@ -8,15 +8,15 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use shosoin_keyring::Keyring;
-use shosoin_protocol::envelope::{Context, TAG_LEN, write_aad};
+use shosoin_protocol::envelope::{Context, write_aad};
 use shosoin_protocol::{Address, HospitalId, Suite};
 use shosoin_store::{IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Noise in each chunk, in bytes.
-const NOISE_BYTES: usize = 128;
+/// Noise in each chunk, in the place of sealed bytes and their tag.
+const SEALED_LEN: u32 = 144;
 /// Chunks on their way at once.
 const IN_FLIGHT: usize = 512;
 
@@ -83,10 +83,9 @@ async fn open(dir: &Path) -> Result<(Vault, HospitalId), Failure> {
 
 /// The chunk with this number: the same bytes whenever it is asked for.
 fn chunk(hospital: HospitalId, number: u64) -> (Address, Bytes) {
-    let mut noise = [0; NOISE_BYTES + TAG_LEN];
+    let mut noise = [0; SEALED_LEN as usize];
     blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut noise);
-    let len = (NOISE_BYTES + TAG_LEN) as u32;
-    let mut bytes = write_aad(Suite::Default, 0, hospital, &Context::Chunk, &[0; 32], len);
+    let mut bytes = write_aad(Suite::Default, 0, hospital, &Context::Chunk, &[0; 32], SEALED_LEN);
     bytes.extend_from_slice(&noise);
     (Suite::Default.address(&bytes), bytes.into())
 }
