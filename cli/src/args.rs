@@ -59,7 +59,7 @@ pub struct SiteArgs {
     /// Key file [default: the one in the folder]
     #[arg(long, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
-    /// Where the vault is, as in https://vault.example:7443 [default: from gateway.toml]
+    /// Where the vault is, as in `https://vault.example:7443` [default: from gateway.toml]
     #[arg(long, value_name = "URL")]
     pub vault_url: Option<String>,
     /// SHA-256 of the vault's TLS key, in hex, as its operator tells it [default: from gateway.toml]
