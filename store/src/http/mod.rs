@@ -3,8 +3,8 @@
 //!
 //! Invariants
 //! - Who calls is decided once, in the handshake, by the pin of the client's key ([`tls`]); no request names a hospital.
-//! - Everything is bounded: connections, bytes in memory ([`budget`]), the size of each body, and the time a peer may
-//!   take to shake hands, to send and to receive ([`stall`]).
+//! - Everything is bounded: connections, bytes in memory (`budget`), the size of each body, and the time a peer may
+//!   take to shake hands, to send and to receive (`stall`).
 //! - A drain answers every request that was begun, or gives up after a deadline and says so.
 //!
 //! Not here: what the calls mean (`Vault`), their messages (`protocol::api`).
