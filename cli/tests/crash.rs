@@ -17,6 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use support::{Serving, arg, bytes, shosoin};
+use tokio::sync::Notify;
 
 /// Clients that store at the same time.
 const CLIENTS: usize = 8;
@@ -58,6 +59,7 @@ impl Journal {
 struct Run {
     site: PathBuf,
     journal: Mutex<Journal>,
+    acknowledged: Notify,
     next: AtomicU64,
 }
 
@@ -101,7 +103,10 @@ impl Run {
             let digest = Sha256::digest(&content).into();
             let name = Name::from(format!("{:03}/{number}", number % 100));
             match s3.put(&name, content.into()).await {
-                Ok(_) => self.journal.lock().unwrap().add(name, digest),
+                Ok(_) => {
+                    self.journal.lock().unwrap().add(name, digest);
+                    self.acknowledged.notify_one();
+                }
                 Err(error) => assert!(dead.load(Ordering::SeqCst), "a record was refused by a living site: {error}"),
             }
         }
@@ -113,9 +118,7 @@ impl Run {
         let before = self.journal.lock().unwrap().records.len();
         let life = Duration::from_millis(dice.below(LIFE_MS_MAX));
         let reaper = async {
-            while self.journal.lock().unwrap().records.len() == before {
-                tokio::time::sleep(Duration::from_millis(1)).await; // a life counts from its first receipt
-            }
+            self.acknowledged.notified().await; // a life counts from its first receipt
             tokio::time::sleep(life).await;
             dead.store(true, Ordering::SeqCst);
             up.kill();
