@@ -156,7 +156,7 @@ async fn no_acknowledged_record_is_lost_however_often_the_site_is_killed() {
     println!("SHOSOIN_CRASHES={rounds} SHOSOIN_CRASH_SEED={seed} in {}", dir.display());
     let journal = File::create(dir.join("journal")).unwrap();
     let journal = Mutex::new(Journal { file: journal, records: Vec::new() });
-    let run = Run { site: dir.join("site"), journal, next: AtomicU64::new(0) };
+    let run = Run { site: dir.join("site"), journal, acknowledged: Notify::new(), next: AtomicU64::new(0) };
     run.up().stop();
     shosoin(&["bucket", "create", "records", "--dir", arg(&run.site)]).ok();
 
