@@ -154,6 +154,7 @@ impl From<&shosoin_tiers::VolumeStatus> for VolumeStatus {
             VolumeState::Writable => "writable",
             VolumeState::Full => "full",
             VolumeState::ReadOnly => "read-only",
+            VolumeState::Draining => "draining",
             VolumeState::Suspect => "suspect",
         };
         VolumeStatus {

@@ -1,9 +1,10 @@
 //! Access: what every reader of a tier shares: open files, coders, the repair queue, the last rebuilt stripe, counters.
 
 use crate::pool::Pool;
+use crate::queue::{RepairItem, RepairQueue};
 use crate::read::Rebuilt;
-use crate::repair::{RepairItem, RepairQueue};
 use crate::segment::{Segment, shard_no};
+use crate::tier::Threads;
 use crate::{Code, Erasure, Error, MediaFile, Result};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -30,12 +31,15 @@ pub struct Access {
     /// the last stripe that had to be rebuilt; its lock admits one rebuild at a time
     pub rebuilt: Mutex<Option<Rebuilt>>,
     rebuilt_reads: AtomicU64,
+    /// whether the parts of a large record are read at the same time
+    pub threads: Threads,
 }
 
 impl Access {
     /// Nothing open yet.
-    pub fn new() -> Self {
+    pub fn new(threads: Threads) -> Self {
         Access {
+            threads,
             files: Mutex::new(LruCache::new(FILES_MAX)),
             coders: Mutex::default(),
             pool: Pool::new(READ_BUFFERS_MAX),
@@ -63,10 +67,15 @@ impl Access {
         }
     }
 
+    /// Forgets the handle of a shard: it is on another volume now, or gone.
+    pub fn forget(&self, segment: SegmentId, shard: usize) {
+        self.files.lock().pop(&(segment, shard));
+    }
+
     /// Records that a shard could not be read, and forgets the handle.
     pub fn note_read_error(&self, segment: &Segment, shard: usize, error: &Error) {
         self.files.lock().pop(&(segment.identity.id, shard));
-        if let Some(mount) = &segment.shards[shard] {
+        if let Some(mount) = segment.shard(shard) {
             tracing::warn!(volume = %mount.id(), segment = %segment.identity.id, shard, %error, "a read failed");
             mount.note_read_error();
         }

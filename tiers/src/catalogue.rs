@@ -18,12 +18,33 @@ pub struct Found {
     /// whose folder it is in
     pub hospital: HospitalId,
     mounts: Vec<Option<Arc<Mount>>>,
+    /// further copies, by shard
+    spares: Vec<(u8, Arc<Mount>)>,
 }
 
 impl Found {
     /// The volume of each shard, as many as `code` has.
     pub fn shards(&self, code: Code) -> Vec<Option<Arc<Mount>>> {
         self.mounts[..code.shards()].to_vec()
+    }
+
+    /// Copies beyond the first of their shard.
+    pub fn spares(&self) -> &[(u8, Arc<Mount>)] {
+        &self.spares
+    }
+
+    /// Of several copies of a shard the longest is used: one on a volume that was away while its segment grew is shorter.
+    fn prefer_longest(&mut self) {
+        let len = |mount: &Mount, shard: u8| {
+            let file = mount.volume.media().open(&shard_path(self.hospital, self.id, shard));
+            file.and_then(|file| file.len()).ok()
+        };
+        for (shard, spare) in &mut self.spares {
+            let Some(used) = &mut self.mounts[usize::from(*shard)] else { continue };
+            if len(spare, *shard) > len(used, *shard) {
+                std::mem::swap(spare, used);
+            }
+        }
     }
 
     /// Every shard file that is there, opened for reading.
@@ -52,7 +73,9 @@ pub fn list(mounts: &[Arc<Mount>]) -> (Vec<Found>, Vec<Finding>) {
             listing.note(mount, Defect::VolumeUnlisted { why: error.to_string() });
         }
     }
-    (listing.found.into_values().collect(), listing.findings)
+    let mut found: Vec<Found> = listing.found.into_values().collect();
+    found.iter_mut().for_each(Found::prefer_longest);
+    (found, listing.findings)
 }
 
 #[derive(Default)]
@@ -88,14 +111,13 @@ impl Listing {
             id: segment,
             hospital,
             mounts: vec![None; usize::from(SHARDS_MAX)],
+            spares: Vec::new(),
         });
         let slot = &mut found.mounts[usize::from(shard)];
         match slot {
-            None => {
-                *slot = Some(mount.clone());
-                mount.note_shard();
-            }
+            None => *slot = Some(mount.clone()),
             Some(_) => {
+                found.spares.push((shard, mount.clone()));
                 let place = Place::segment(segment).shard(shard, Some(mount.id()));
                 self.findings.push(Finding::new(place, Defect::ShardTwice));
             }

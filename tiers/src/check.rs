@@ -19,7 +19,7 @@ use crate::tier::SegmentState;
 /// Everything that is wrong with `segment` now.
 pub fn segment(access: &Access, segment: &Segment) -> Vec<Finding> {
     let mut check =
-        Check { access, segment, files: ShardFiles::open(segment.identity, &segment.shards), findings: Vec::new() };
+        Check { access, segment, files: ShardFiles::open(segment.identity, &segment.shards()), findings: Vec::new() };
     check.run();
     check.findings
 }
@@ -113,7 +113,7 @@ impl Check<'_> {
     }
 
     fn note(&mut self, shard: usize, at: Option<u64>, defect: Defect) {
-        let volume = self.segment.shards[shard].as_ref().map(|mount| mount.id());
+        let volume = self.segment.shard(shard).map(|mount| mount.id());
         let place = Place::segment(self.segment.identity.id).shard(shard_no(shard), volume);
         self.findings.push(Finding::new(Place { offset: at, ..place }, defect));
     }

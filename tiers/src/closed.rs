@@ -37,7 +37,7 @@ pub fn table(access: &Access, segment: &Segment) -> Result<Arc<Table>, Defect> {
         return Ok(table);
     }
     let Identity { id, code, .. } = segment.identity;
-    let files = ShardFiles::open(segment.identity, &segment.shards);
+    let files = ShardFiles::open(segment.identity, &segment.shards());
     let mut lost = Vec::new();
     for shard in 0..code.shards() {
         match table_on(&files, shard) {

@@ -179,6 +179,12 @@ pub enum Error {
         /// the segment
         segment: SegmentId,
     },
+    /// No volume in use has this id.
+    #[error("volume {volume} is not in use here")]
+    VolumeUnknown {
+        /// the volume
+        volume: VolumeId,
+    },
     /// What a segment holds cannot be listed: too few of its shards are present, or its table is lost.
     #[error("segment {segment} cannot be listed: {why}")]
     SegmentUnreadable {
@@ -264,9 +270,10 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::NotFound { .. } | Error::SegmentUnknown { .. } | Error::RecordElsewhere { .. } => {
-                ErrorKind::NotFound
-            }
+            Error::NotFound { .. }
+            | Error::SegmentUnknown { .. }
+            | Error::VolumeUnknown { .. }
+            | Error::RecordElsewhere { .. } => ErrorKind::NotFound,
             Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
             Error::Placement { .. } => ErrorKind::Refused,
             Error::Code { .. } | Error::RecordTooLarge { .. } | Error::Location { .. } => ErrorKind::Invalid,

@@ -47,7 +47,7 @@ pub enum Defect {
         /// its name
         name: String,
     },
-    /// Two volumes hold the same shard; the first is used.
+    /// Two volumes hold the same shard; one copy is used, the other is spare.
     ShardTwice,
     /// No present volume holds this shard.
     ShardMissing,

@@ -1,4 +1,5 @@
 //! Lanes: one thread for each volume, so that the k + m writes and syncs of a stripe happen at the same time.
+//! In a simulation a lane has no thread and does its work where it is given, so that one seed is one run.
 //! Measured: six small files synced from six threads take 0.6 ms, one after the other 1.4 ms.
 
 use crate::{Error, Result};
@@ -15,6 +16,11 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// A lane without a thread.
+    pub fn inline() -> Self {
+        Lane { jobs: None, thread: None }
+    }
+
     /// Starts the thread.
     pub fn start(name: String) -> Result<Self> {
         let (jobs, queue) = unbounded::<Job>();
@@ -26,9 +32,10 @@ impl Lane {
     }
 
     fn give(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
+        match &self.jobs {
             // a lane whose thread is gone drops the job, and whoever waits for its answer sees that
-            let _ = jobs.send(job);
+            Some(jobs) => drop(jobs.send(job)),
+            None => job(),
         }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! A write goes `prepare` (gather, encode, digest, in one pass) to `writer` (headers, then write and sync on the `lane` of
 //! every volume at once). A read takes a record's own bytes (`read`) or, where they are not what their address says, the
-//! whole stripe (`load`), which is then queued (`repair`). A start lists what is there (`catalogue`) and closes what nobody
+//! whole stripe (`load`), which then waits for repair (`queue`). A start lists what is there (`catalogue`) and closes what nobody
 //! closed (`recovery`); `check` reads all of a segment.
 //!
 //! Everything here is synchronous. Time, randomness and media are injected ([`clock`], [`media`]).
@@ -34,10 +34,10 @@ mod mount;
 pub mod placement;
 mod pool;
 mod prepare;
+mod queue;
 mod read;
 mod record;
 mod recovery;
-mod repair;
 mod segment;
 pub mod stripe;
 mod tier;
@@ -51,11 +51,11 @@ pub use erasure::Erasure;
 pub use error::Error;
 pub use finding::{Defect, Finding, Place, Severity};
 pub use media::{Media, MediaFile};
+pub use queue::RepairItem;
 pub use record::{FRAME_LEN, Frame, Location, Record};
-pub use repair::RepairItem;
 pub use segment::Identity;
 pub use tier::{
-    Committed, SegmentInfo, SegmentState, Tier, TierCounters, TierOptions, VolumeState, VolumeStatus, Walked,
+    Committed, SegmentInfo, SegmentState, Threads, Tier, TierCounters, TierOptions, VolumeState, VolumeStatus, Walked,
 };
 pub use volume::{Volume, VolumeLabel};
 

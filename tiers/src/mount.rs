@@ -1,10 +1,10 @@
 //! Mount: a volume in use by a tier, with its lane and with what happened to it since it was opened.
 
 use crate::lane::Lane;
-use crate::tier::{VolumeState, VolumeStatus};
+use crate::tier::{Threads, VolumeState, VolumeStatus};
 use crate::{Error, Result, Volume};
 use shosoin_protocol::VolumeId;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A volume that ran full takes new shards again when this many more bytes are free.
 const ROOM_REGAINED_BYTES: u64 = 64 * 1024 * 1024;
@@ -18,18 +18,23 @@ pub struct Mount {
     pub lane: Lane,
     /// free bytes at which it counts as writable again after it ran full; 0 when it did not
     full_until_free_bytes: AtomicU64,
-    shards: AtomicU32,
+    /// it gets no new shards, because what it holds moves elsewhere
+    draining: AtomicBool,
     read_errors: AtomicU64,
 }
 
 impl Mount {
     /// Puts a volume to use.
-    pub fn start(volume: Volume) -> Result<Self> {
+    pub fn start(volume: Volume, threads: Threads) -> Result<Self> {
+        let lane = match threads {
+            Threads::PerVolume => Lane::start(format!("volume {}", volume.id()))?,
+            Threads::None => Lane::inline(),
+        };
         Ok(Mount {
-            lane: Lane::start(format!("volume {}", volume.id()))?,
+            lane,
             volume,
+            draining: AtomicBool::new(false),
             full_until_free_bytes: AtomicU64::new(0),
-            shards: AtomicU32::new(0),
             read_errors: AtomicU64::new(0),
         })
     }
@@ -59,9 +64,14 @@ impl Mount {
         self.read_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Records that it holds one more shard.
-    pub fn note_shard(&self) {
-        self.shards.fetch_add(1, Ordering::Relaxed);
+    /// Stops or allows new shards on it.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Release);
+    }
+
+    /// Whether a writer may go on with the shards it has on it.
+    pub fn takes_stripes(&self) -> bool {
+        self.volume.takes_writes() && !self.draining.load(Ordering::Acquire)
     }
 
     /// Free bytes, if it takes new shards now.
@@ -80,6 +90,9 @@ impl Mount {
         if self.volume.is_read_only() {
             return VolumeState::ReadOnly;
         }
+        if self.draining.load(Ordering::Acquire) {
+            return VolumeState::Draining;
+        }
         let until = self.full_until_free_bytes.load(Ordering::Acquire);
         let regained = || self.volume.media().space().is_ok_and(|space| space.free_bytes >= until);
         match until == 0 || regained() {
@@ -88,8 +101,8 @@ impl Mount {
         }
     }
 
-    /// What `status` shows.
-    pub fn status(&self) -> VolumeStatus {
+    /// What `status` shows of a volume with `shards` shards.
+    pub fn status(&self, shards: u32) -> VolumeStatus {
         let space = self.volume.media().space().ok();
         VolumeStatus {
             id: self.id(),
@@ -98,7 +111,7 @@ impl Mount {
             free_bytes: space.map(|space| space.free_bytes),
             total_bytes: space.map(|space| space.total_bytes),
             write_mode: self.volume.media().write_mode(),
-            shards: self.shards.load(Ordering::Relaxed),
+            shards,
             read_errors: self.read_errors.load(Ordering::Relaxed),
         }
     }

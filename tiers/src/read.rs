@@ -12,6 +12,7 @@ use crate::load::{Extent, ShardFiles, Stripe};
 use crate::record::FRAME_LEN;
 use crate::segment::Segment;
 use crate::stripe::{HEADER_LEN, STRIPE_PAYLOAD_BYTES_MAX, unit_len};
+use crate::tier::Threads;
 use crate::{Error, Frame, Location, MediaFile, Result};
 use bytes::Bytes;
 use shosoin_protocol::limits::RECORD_BYTES_MAX;
@@ -91,7 +92,8 @@ fn direct(access: &Access, segment: &Segment, location: &Location, range: Range<
         left = rest;
     }
     let read = |(unit, at, into): (usize, u64, &mut [u8])| read_part(access, segment, unit, at, into);
-    let all_read = match parts.iter().all(|(_, _, into)| into.len() < PAST_CACHE_BYTES_MIN) {
+    let small = parts.iter().all(|(_, _, into)| into.len() < PAST_CACHE_BYTES_MIN);
+    let all_read = match small || access.threads == Threads::None {
         true => parts.into_iter().all(read),
         false => std::thread::scope(|scope| {
             let here = parts.pop();
@@ -152,7 +154,7 @@ fn rebuilt(
         return Ok(kept.stripe.payload(range));
     }
     *last = None;
-    let mut stripe = ShardFiles::open(segment.identity, &segment.shards).load(at, location.payload_len, Extent::All);
+    let mut stripe = ShardFiles::open(segment.identity, &segment.shards()).load(at, location.payload_len, Extent::All);
     if stripe.header().is_some() {
         access.queue(stripe.repairs(id, at));
     }

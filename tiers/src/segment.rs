@@ -4,6 +4,7 @@
 //! - A segment never mixes hospitals or suites, and all its shards share offsets.
 //! - A closed segment never changes. A segment whose writer is gone is never appended to: it is closed, or left as it is.
 //! - Its table is in memory only while it has no footer to read it from.
+//! - A closed shard never changes, so two copies of it on two volumes are equally right: one is used, the others are spare.
 
 use crate::footer::{Locator, Table};
 use crate::layout::shard_path;
@@ -11,7 +12,7 @@ use crate::mount::Mount;
 use crate::tier::{SegmentInfo, SegmentState};
 use crate::{Code, MediaFile, Result};
 use parking_lot::RwLock;
-use shosoin_protocol::{HospitalId, SegmentId, Suite};
+use shosoin_protocol::{HospitalId, SegmentId, Suite, VolumeId};
 use std::sync::Arc;
 
 /// What never changes about a segment.
@@ -35,8 +36,12 @@ impl Identity {
 
     /// Opens a shard for reading where `shards` has it.
     pub fn open_shard(&self, shards: &[Option<Arc<Mount>>], shard: usize) -> Option<Result<Arc<dyn MediaFile>>> {
-        let mount = shards.get(shard)?.as_ref()?;
-        Some(mount.volume.media().open(&self.path(shard)))
+        Some(self.open_on(shards.get(shard)?.as_ref()?, shard))
+    }
+
+    /// Opens the copy of a shard on one volume for reading.
+    pub fn open_on(&self, mount: &Mount, shard: usize) -> Result<Arc<dyn MediaFile>> {
+        mount.volume.media().open(&self.path(shard))
     }
 }
 
@@ -50,8 +55,8 @@ pub fn shard_no(shard: usize) -> u8 {
 pub struct Segment {
     /// what never changes
     pub identity: Identity,
-    /// the volume of each shard
-    pub shards: Vec<Option<Arc<Mount>>>,
+    shards: RwLock<Vec<Option<Arc<Mount>>>>,
+    spares: RwLock<Vec<(u8, Arc<Mount>)>>,
     body: RwLock<Body>,
 }
 
@@ -68,7 +73,7 @@ struct Body {
 impl Segment {
     /// A segment whose table is in memory.
     pub fn with_table(identity: Identity, shards: Vec<Option<Arc<Mount>>>, state: SegmentState, table: Table) -> Self {
-        let segment = Segment { identity, shards, body: RwLock::new(Body::of(&table, state)) };
+        let segment = Segment::new(identity, shards, Body::of(&table, state));
         segment.body.write().table = Some(Arc::new(table));
         segment
     }
@@ -83,13 +88,65 @@ impl Segment {
             end: locator.end,
             table: None,
         };
-        Segment { identity, shards, body: RwLock::new(body) }
+        Segment::new(identity, shards, body)
+    }
+
+    fn new(identity: Identity, shards: Vec<Option<Arc<Mount>>>, body: Body) -> Self {
+        Segment { identity, shards: RwLock::new(shards), spares: RwLock::default(), body: RwLock::new(body) }
     }
 
     /// A segment that can be neither listed nor closed with the shards that are present.
     pub fn unreadable(identity: Identity, shards: Vec<Option<Arc<Mount>>>) -> Self {
         let body = Body::of(&Table::new(identity.code), SegmentState::Unreadable);
-        Segment { identity, shards, body: RwLock::new(body) }
+        Segment::new(identity, shards, body)
+    }
+
+    /// The volume of each shard that is used; `None` where no present volume has it.
+    pub fn shards(&self) -> Vec<Option<Arc<Mount>>> {
+        self.shards.read().clone()
+    }
+
+    /// The volume of one shard.
+    pub fn shard(&self, shard: usize) -> Option<Arc<Mount>> {
+        self.shards.read().get(shard)?.clone()
+    }
+
+    /// From now on `shard` is read from `mount`; where it was read from before holds a spare copy.
+    pub fn use_copy(&self, shard: usize, mount: Arc<Mount>) {
+        let mut spares = self.spares.write();
+        spares.retain(|(no, spare)| !(usize::from(*no) == shard && spare.id() == mount.id()));
+        let before = self.shards.write().get_mut(shard).and_then(|slot| slot.replace(mount.clone()));
+        spares.extend(before.filter(|before| before.id() != mount.id()).map(|before| (shard_no(shard), before)));
+    }
+
+    /// A volume has one more copy of `shard`: used if there is none yet, else spare.
+    pub fn add_copy(&self, shard: usize, mount: Arc<Mount>) {
+        let mut spares = self.spares.write();
+        match self.shards.write().get_mut(shard) {
+            Some(slot @ None) => *slot = Some(mount),
+            Some(Some(_)) => spares.push((shard_no(shard), mount)),
+            None => {}
+        }
+    }
+
+    /// A volume has no copy of `shard` any more; a spare one takes its place where there is one.
+    pub fn forget_copy(&self, shard: usize, volume: VolumeId) {
+        let mut spares = self.spares.write();
+        spares.retain(|(no, spare)| !(usize::from(*no) == shard && spare.id() == volume));
+        let mut shards = self.shards.write();
+        let Some(slot) = shards.get_mut(shard).filter(|slot| slot.as_ref().is_some_and(|used| used.id() == volume))
+        else {
+            return;
+        };
+        let next = spares.iter().position(|(no, _)| usize::from(*no) == shard);
+        *slot = next.map(|next| spares.remove(next).1);
+    }
+
+    /// Every copy of every shard, spare ones last.
+    pub fn copies(&self) -> impl Iterator<Item = (u8, Arc<Mount>)> {
+        let used = self.shards().into_iter().enumerate();
+        let used = used.filter_map(|(shard, mount)| Some((shard_no(shard), mount?)));
+        used.chain(self.spares.read().clone())
     }
 
     /// Its table, where it is in memory.
@@ -121,7 +178,7 @@ impl Segment {
 
     /// Opens one of its shards for reading; `None` when no present volume has it.
     pub fn open_shard(&self, shard: usize) -> Option<Result<Arc<dyn MediaFile>>> {
-        self.identity.open_shard(&self.shards, shard)
+        Some(self.identity.open_on(&*self.shard(shard)?, shard))
     }
 
     /// What the catalogue shows.
@@ -137,7 +194,7 @@ impl Segment {
             records: body.records,
             payload_bytes: body.payload_bytes,
             end: body.end,
-            shards: self.shards.iter().map(|mount| mount.as_ref().map(|mount| mount.id())).collect(),
+            shards: self.shards.read().iter().map(|mount| mount.as_ref().map(|mount| mount.id())).collect(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tier: the volumes of one media class under one code, and every segment on them. The front type of this crate.
 
 use crate::access::Access;
+use crate::catalogue::Found;
 use crate::footer::SEGMENT_RECORDS_MAX;
 use crate::media::WriteMode;
 use crate::mount::Mount;
@@ -19,7 +20,7 @@ use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use shosoin_protocol::receipt::Durable;
 use shosoin_protocol::{Address, HospitalId, RecordKind, SegmentId, Suite, VolumeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,12 +40,23 @@ pub struct TierOptions {
     pub segment_bytes_max: u64,
     /// whether placement may put shards on volumes that share a device, host or rack
     pub demo: bool,
+    /// what runs beside the caller
+    pub threads: Threads,
+}
+
+/// What runs beside the caller of a tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// one thread for each volume, and more while large records are written or read
+    PerVolume,
+    /// none: every call does its own work, so that one seed is one run
+    None,
 }
 
 impl TierOptions {
-    /// The defaults for `code`: segments of 1 GiB, no demo.
+    /// The defaults for `code`: segments of 1 GiB, no demo, a thread for each volume.
     pub fn new(code: Code) -> Self {
-        TierOptions { code, segment_bytes_max: 1 << 30, demo: false }
+        TierOptions { code, segment_bytes_max: 1 << 30, demo: false, threads: Threads::PerVolume }
     }
 }
 
@@ -114,6 +126,8 @@ pub enum VolumeState {
     Full,
     /// Its medium takes no writes.
     ReadOnly,
+    /// It gets no new shards, because what it holds moves elsewhere.
+    Draining,
     /// A write or sync on it failed; it is read from and never written to again until it is opened anew.
     Suspect,
 }
@@ -157,12 +171,12 @@ pub struct Tier {
     options: TierOptions,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    mounts: Vec<Arc<Mount>>,
+    mounts: RwLock<Vec<Arc<Mount>>>,
     segments: RwLock<BTreeMap<SegmentId, Arc<Segment>>>,
     /// the open segment of each hospital and suite, least recently used first to be closed
     writers: Mutex<LruCache<(HospitalId, Suite), SharedSlot>>,
     erasure: Arc<Erasure>,
-    access: Access,
+    pub(crate) access: Access,
     pool: Pool,
     stripes: AtomicU64,
     records: AtomicU64,
@@ -199,24 +213,20 @@ impl Tier {
         refuse_duplicates(&volumes)?;
         volumes.iter_mut().for_each(heal_label);
         let mut findings: Vec<Finding> = volumes.iter().flat_map(|volume| volume.findings().to_vec()).collect();
-        let mounts =
-            volumes.into_iter().map(|volume| Mount::start(volume).map(Arc::new)).collect::<Result<Vec<_>>>()?;
-        let access = Access::new();
+        let mounts = volumes
+            .into_iter()
+            .map(|volume| Mount::start(volume, options.threads).map(Arc::new))
+            .collect::<Result<Vec<_>>>()?;
+        let access = Access::new(options.threads);
         let (found, listed) = catalogue::list(&mounts);
         findings.extend(listed);
-        let mut segments = BTreeMap::new();
-        for found in found {
-            let (segment, met) = recovery::open(&access, &found, options.code, clock.now_ms())?;
-            findings.extend(met);
-            segments.extend(segment.map(|segment| (segment.identity.id, Arc::new(segment))));
-        }
         let tier = Tier {
             erasure: access.erasure(options.code)?,
             options,
             clock,
             random,
-            mounts,
-            segments: RwLock::new(segments),
+            mounts: RwLock::new(mounts),
+            segments: RwLock::default(),
             writers: Mutex::new(LruCache::new(OPEN_SEGMENTS_MAX)),
             access,
             pool: Pool::new(STRIPE_BUFFERS_MAX),
@@ -224,7 +234,102 @@ impl Tier {
             records: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
         };
+        for found in found {
+            findings.extend(tier.admit(&found)?);
+        }
         Ok((tier, findings))
+    }
+
+    /// Puts a segment that was found on media into the catalogue, recovered and closed if its writer did not.
+    fn admit(&self, found: &Found) -> Result<Vec<Finding>> {
+        let (segment, met) = recovery::open(&self.access, found, self.options.code, self.clock.now_ms())?;
+        if let Some(segment) = segment {
+            let spares =
+                found.spares().iter().filter(|(shard, _)| usize::from(*shard) < segment.identity.code.shards());
+            spares.for_each(|(shard, mount)| segment.add_copy((*shard).into(), mount.clone()));
+            self.segments.write().insert(segment.identity.id, Arc::new(segment));
+        }
+        Ok(met)
+    }
+
+    /// Takes a volume into use while the tier runs: its shards are found, and segments that could not be read or closed
+    /// without them are looked at again. What was met is returned.
+    pub fn attach(&self, mut volume: Volume) -> Result<Vec<Finding>> {
+        if let Some(first) = self.mount(volume.id()) {
+            let (first, second) = (first.volume.media().place(), volume.media().place());
+            return Err(Error::VolumeDuplicate { id: volume.id(), first, second });
+        }
+        heal_label(&mut volume);
+        let mut findings = volume.findings().to_vec();
+        let mount = Arc::new(Mount::start(volume, self.options.threads)?);
+        self.mounts.write().push(mount.clone());
+        let (found, listed) = catalogue::list(std::slice::from_ref(&mount));
+        findings.extend(listed);
+        let mut undecided = BTreeSet::new();
+        for found in found {
+            match self.segment(found.id) {
+                Ok(segment) if segment.state() == SegmentState::Closed => {
+                    let shards = found.shards(segment.identity.code).into_iter().enumerate();
+                    shards.for_each(|(shard, copy)| copy.into_iter().for_each(|copy| segment.add_copy(shard, copy)));
+                }
+                Ok(segment) if segment.state() == SegmentState::Open => {}
+                _ => drop(undecided.insert(found.id)),
+            }
+        }
+        if !undecided.is_empty() {
+            let (found, _) = catalogue::list(&self.mounts());
+            for found in found.iter().filter(|found| undecided.contains(&found.id)) {
+                findings.extend(self.admit(found)?);
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Takes a volume out of use: it is neither read nor written from now on, and what it holds counts as missing. Writers
+    /// that have shards on it close their segments first, so that their footers are on it too.
+    pub fn detach(&self, volume: VolumeId) -> Result<()> {
+        let mount = self.mount(volume).ok_or(Error::VolumeUnknown { volume })?;
+        mount.set_draining(true);
+        self.close_writers_on(volume);
+        self.mounts.write().retain(|mount| mount.id() != volume);
+        let segments: Vec<Arc<Segment>> = self.segments.read().values().cloned().collect();
+        for segment in segments {
+            for shard in 0..segment.identity.code.shards() {
+                segment.forget_copy(shard, volume);
+                self.access.forget(segment.identity.id, shard);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops or allows new shards on a volume.
+    pub fn set_draining(&self, volume: VolumeId, draining: bool) -> Result<()> {
+        let mount = self.mount(volume).ok_or(Error::VolumeUnknown { volume })?;
+        mount.set_draining(draining);
+        if draining {
+            self.close_writers_on(volume);
+        }
+        Ok(())
+    }
+
+    /// Closes the open segments that have a shard on `volume`, so that everything on it is of closed segments.
+    fn close_writers_on(&self, volume: VolumeId) {
+        let slots: Vec<SharedSlot> = self.writers.lock().iter().map(|(_, slot)| slot.clone()).collect();
+        for slot in slots {
+            let mut slot = slot.lock();
+            let on_it = |writer: &mut Writer| writer.segment().info().shards.contains(&Some(volume));
+            if let Some(writer) = slot.writer.take_if(on_it) {
+                self.finish(writer);
+            }
+        }
+    }
+
+    pub(crate) fn mounts(&self) -> Vec<Arc<Mount>> {
+        self.mounts.read().clone()
+    }
+
+    pub(crate) fn mount(&self, volume: VolumeId) -> Option<Arc<Mount>> {
+        self.mounts.read().iter().find(|mount| mount.id() == volume).cloned()
     }
 
     /// Stores `records` of one hospital in as few stripes as they fit; all of them are durable on k + m volumes when
@@ -238,11 +343,16 @@ impl Tier {
         let mut next = stripes.next().map(prepare).transpose()?;
         let mut locations = Vec::with_capacity(records.len());
         while let Some(mut prepared) = next.take() {
-            let (committed, prepared_next) = std::thread::scope(|scope| {
-                let preparing = stripes.next().map(|records| scope.spawn(move || prepare(records)));
-                let committed = self.commit(hospital, suite, &mut prepared);
-                (committed, preparing.map(|thread| thread.join()))
-            });
+            let (committed, prepared_next) = match self.options.threads {
+                Threads::PerVolume => std::thread::scope(|scope| {
+                    let preparing = stripes.next().map(|records| scope.spawn(move || prepare(records)));
+                    let committed = self.commit(hospital, suite, &mut prepared);
+                    (committed, preparing.map(|thread| thread.join()))
+                }),
+                Threads::None => {
+                    (self.commit(hospital, suite, &mut prepared), stripes.next().map(|records| Ok(prepare(records))))
+                }
+            };
             let (segment, stripe_at) = committed?;
             locations.extend(prepared.locations(segment, stripe_at));
             prepared.release(&self.pool);
@@ -262,7 +372,7 @@ impl Tier {
             if slot.retired {
                 continue;
             }
-            for _ in self.mounts.iter() {
+            for _ in 0..self.mounts.read().len() {
                 match self.commit_once(hospital, suite, &mut slot.writer, prepared) {
                     Err(error) if error.took_a_volume() => {
                         tracing::error!(%hospital, %error, "a stripe goes to another segment");
@@ -329,7 +439,8 @@ impl Tier {
         self.random.fill(&mut id)?;
         let identity = Identity { id: SegmentId(id), hospital, suite, code };
         let shard_bytes = room_for(payload_len, code);
-        let roomy = self.mounts.iter().filter_map(|mount| Some((mount, mount.room()?)));
+        let mounts = self.mounts();
+        let roomy = mounts.iter().filter_map(|mount| Some((mount, mount.room()?)));
         let roomy: Vec<(&Arc<Mount>, u64)> = roomy.filter(|(_, room)| *room >= shard_bytes).collect();
         if roomy.len() < code.shards() {
             return Err(Error::NoWritableMedia { needed: code.shards(), writable: roomy.len() });
@@ -367,7 +478,7 @@ impl Tier {
         read::peek(&self.access, &*self.segment(at.segment)?, at, address)
     }
 
-    fn segment(&self, id: SegmentId) -> Result<Arc<Segment>> {
+    pub(crate) fn segment(&self, id: SegmentId) -> Result<Arc<Segment>> {
         self.segments.read().get(&id).cloned().ok_or(Error::SegmentUnknown { segment: id })
     }
 
@@ -423,7 +534,12 @@ impl Tier {
 
     /// Every present volume.
     pub fn volumes(&self) -> Vec<VolumeStatus> {
-        self.mounts.iter().map(|mount| mount.status()).collect()
+        let mut shards: BTreeMap<VolumeId, u32> = BTreeMap::new();
+        for segment in self.segments.read().values() {
+            segment.copies().for_each(|(_, mount)| *shards.entry(mount.id()).or_default() += 1);
+        }
+        let status = |mount: &Arc<Mount>| mount.status(shards.get(&mount.id()).copied().unwrap_or(0));
+        self.mounts.read().iter().map(status).collect()
     }
 
     /// Counters since the tier was opened.

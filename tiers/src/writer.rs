@@ -56,7 +56,6 @@ impl Writer {
             discard(identity, mounts, &created);
         }
         let files: Vec<Arc<dyn MediaFile>> = created.into_iter().collect::<Result<_>>()?;
-        mounts.iter().for_each(|mount| mount.note_shard());
         let located = mounts.iter().cloned().map(Some).collect();
         let segment = Segment::with_table(identity, located, SegmentState::Open, Table::new(identity.code));
         let open = |(mount, file): (&Arc<Mount>, _)| OpenShard { mount: mount.clone(), file, failed: false };
@@ -126,7 +125,7 @@ impl Writer {
 
     /// Whether every one of its volumes still takes writes: one may have become suspect through another segment.
     pub fn takes_writes(&self) -> bool {
-        self.shards.iter().all(|open| open.mount.volume.takes_writes())
+        self.shards.iter().all(|open| open.mount.takes_stripes())
     }
 
     /// Whether the next stripe belongs into another segment.

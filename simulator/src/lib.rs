@@ -1,0 +1,1 @@
+//! Fifty years of media that lie, under the real engine.
