@@ -18,7 +18,7 @@ use shosoin_protocol::entry::PlacedEntry;
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::receipt::Durable;
 use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId};
-use shosoin_tiers::{Clock, Code, Location, Record, Tier, VolumeState};
+use shosoin_tiers::{Clock, Code, Location, Record, Tier};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -207,7 +207,7 @@ fn next_stripes(locations: &[Location], code: Code) -> BTreeMap<SegmentId, u64> 
 /// Refuses before anything is written, so that a vault without room stays able to take entries once it has some.
 fn enough_volumes(tier: &Tier) -> Result<()> {
     let needed = tier.code().shards();
-    let writable = tier.volumes().iter().filter(|volume| volume.state == VolumeState::Writable).count();
+    let writable = tier.writable_volumes();
     match writable >= needed {
         true => Ok(()),
         false => Err(shosoin_tiers::Error::NoWritableMedia { needed, writable }.into()),

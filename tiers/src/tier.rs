@@ -542,6 +542,11 @@ impl Tier {
         self.mounts.read().iter().map(status).collect()
     }
 
+    /// Volumes that take new shards now.
+    pub fn writable_volumes(&self) -> usize {
+        self.mounts.read().iter().filter(|mount| mount.state() == VolumeState::Writable).count()
+    }
+
     /// Counters since the tier was opened.
     pub fn counters(&self) -> TierCounters {
         TierCounters {
