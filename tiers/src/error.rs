@@ -185,6 +185,19 @@ pub enum Error {
         /// the volume
         volume: VolumeId,
     },
+    /// The volume has no copy of this shard, or has none any more.
+    #[error("volume {volume} has no copy of shard {shard} of segment {segment}")]
+    CopyUnknown {
+        /// the segment
+        segment: SegmentId,
+        /// the shard
+        shard: u8,
+        /// the volume
+        volume: VolumeId,
+    },
+    /// Background work was told to stop; what it had finished stays finished.
+    #[error("the work was stopped")]
+    Stopped,
     /// What a segment holds cannot be listed: too few of its shards are present, or its table is lost.
     #[error("segment {segment} cannot be listed: {why}")]
     SegmentUnreadable {
@@ -273,6 +286,7 @@ impl Error {
             Error::NotFound { .. }
             | Error::SegmentUnknown { .. }
             | Error::VolumeUnknown { .. }
+            | Error::CopyUnknown { .. }
             | Error::RecordElsewhere { .. } => ErrorKind::NotFound,
             Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
             Error::Placement { .. } => ErrorKind::Refused,
@@ -292,6 +306,7 @@ impl Error {
             | Error::Suspect { .. }
             | Error::NoWritableMedia { .. }
             | Error::Random { .. }
+            | Error::Stopped
             | Error::Thread { .. }
             | Error::Io { .. } => ErrorKind::Unavailable,
         }

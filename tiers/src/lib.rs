@@ -31,6 +31,7 @@ pub mod layout;
 mod load;
 pub mod media;
 mod mount;
+mod pace;
 pub mod placement;
 mod pool;
 mod prepare;
@@ -38,9 +39,11 @@ mod queue;
 mod read;
 mod record;
 mod recovery;
+mod scrub;
 mod segment;
 pub mod stripe;
 mod tier;
+mod tour;
 pub mod volume;
 mod writer;
 
@@ -51,12 +54,15 @@ pub use erasure::Erasure;
 pub use error::Error;
 pub use finding::{Defect, Finding, Place, Severity};
 pub use media::{Media, MediaFile};
+pub use pace::{Pace, Unpaced};
 pub use queue::RepairItem;
 pub use record::{FRAME_LEN, Frame, Location, Record};
+pub use scrub::{Scrubbed, ShardOnVolume, ShardRef};
 pub use segment::Identity;
 pub use tier::{
     Committed, SegmentInfo, SegmentState, Threads, Tier, TierCounters, TierOptions, VolumeState, VolumeStatus, Walked,
 };
+pub use tour::{Tour, TourCounters};
 pub use volume::{Volume, VolumeLabel};
 
 /// Result of every call in this crate.
