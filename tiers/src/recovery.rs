@@ -268,7 +268,7 @@ fn close(
     findings.push(Finding::new(place, Defect::SegmentRecovered { stripes, records }));
     let recovered = segment(SegmentState::Unreadable, table);
     if failures.len() < open.len() {
-        recovered.stop(true);
+        recovered.stop(true, now_ms);
     }
     recovered
 }

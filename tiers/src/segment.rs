@@ -67,6 +67,7 @@ struct Body {
     records: u32,
     payload_bytes: u64,
     end: u64,
+    closed_ms: Option<u64>,
     table: Option<Arc<Table>>,
 }
 
@@ -86,6 +87,7 @@ impl Segment {
             records: locator.records,
             payload_bytes: locator.payload_bytes,
             end: locator.end,
+            closed_ms: Some(locator.closed_ms),
             table: None,
         };
         Segment::new(identity, shards, body)
@@ -168,10 +170,10 @@ impl Segment {
     }
 
     /// It will not grow any more. The table stays in memory unless there is a footer to read it from.
-    pub fn stop(&self, has_footer: bool) {
+    pub fn stop(&self, has_footer: bool, at_ms: u64) {
         let mut body = self.body.write();
         match has_footer {
-            true => (body.state, body.table) = (SegmentState::Closed, None),
+            true => (body.state, body.closed_ms, body.table) = (SegmentState::Closed, Some(at_ms), None),
             false => body.state = SegmentState::Unreadable,
         }
     }
@@ -194,6 +196,7 @@ impl Segment {
             records: body.records,
             payload_bytes: body.payload_bytes,
             end: body.end,
+            closed_ms: body.closed_ms,
             shards: self.shards.read().iter().map(|mount| mount.as_ref().map(|mount| mount.id())).collect(),
         }
     }
@@ -207,6 +210,7 @@ impl Body {
             records: table.record_count(),
             payload_bytes: table.payload_bytes(),
             end: table.end(),
+            closed_ms: None,
             table: None,
         }
     }

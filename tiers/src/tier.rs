@@ -102,6 +102,8 @@ pub struct SegmentInfo {
     pub payload_bytes: u64,
     /// where the next stripe begins, or would; the end of a walk
     pub end: u64,
+    /// when it was closed, by the clock of then
+    pub closed_ms: Option<u64>,
     /// the volume each shard is on, by shard; `None` where no present volume has it
     pub shards: Vec<Option<VolumeId>>,
 }
@@ -525,6 +527,11 @@ impl Tier {
     /// Items that wait for repair.
     pub fn repairs_waiting(&self) -> usize {
         self.access.repairs.len()
+    }
+
+    /// Queues what lost redundancy, as an earlier run found it; what is no longer so costs one look.
+    pub fn queue_repairs(&self, items: impl IntoIterator<Item = RepairItem>) {
+        items.into_iter().for_each(|item| self.access.repairs.add(item));
     }
 
     /// Takes what waits for repair, most urgent first.

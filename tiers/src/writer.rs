@@ -146,7 +146,7 @@ impl Writer {
             shards.map(|(shard, OpenShard { mount, file, .. })| FooterShard { shard, mount, file }).collect();
         let closing = Closing { identity: self.segment.identity, by: ClosedBy::Writer, at_ms: now_ms, footer_at };
         let failures = write_footers(&table, closing, &shards);
-        self.segment.stop(failures.len() < shards.len());
+        self.segment.stop(failures.len() < shards.len(), now_ms);
         failures
     }
 }
