@@ -42,6 +42,10 @@ pub struct TierOptions {
     pub demo: bool,
     /// what runs beside the caller
     pub threads: Threads,
+    /// every volume that is not present has been declared lost by the operator: what waits for them is decided without them
+    pub absence_is_final: bool,
+    /// segments that were removed: what a volume that comes back still has of them is not taken up again
+    pub removed: BTreeSet<SegmentId>,
 }
 
 /// What runs beside the caller of a tier.
@@ -56,7 +60,14 @@ pub enum Threads {
 impl TierOptions {
     /// The defaults for `code`: segments of 1 GiB, no demo, a thread for each volume.
     pub fn new(code: Code) -> Self {
-        TierOptions { code, segment_bytes_max: 1 << 30, demo: false, threads: Threads::PerVolume }
+        TierOptions {
+            code,
+            segment_bytes_max: 1 << 30,
+            demo: false,
+            threads: Threads::PerVolume,
+            absence_is_final: false,
+            removed: BTreeSet::new(),
+        }
     }
 }
 
