@@ -61,6 +61,36 @@ pub enum Error {
         /// the rule it breaks
         why: &'static str,
     },
+    /// Something an operator typed breaks a rule.
+    #[error("{what} is not valid: {why}")]
+    Argument {
+        /// what was typed
+        what: &'static str,
+        /// the rule it breaks
+        why: String,
+    },
+    /// The ledger of media has no such volume.
+    #[error("volume {volume} is not in the ledger of media")]
+    UnknownVolume {
+        /// what was asked for
+        volume: String,
+    },
+    /// The state of a volume does not allow it.
+    #[error("volume {volume} {why}")]
+    VolumeState {
+        /// which volume
+        volume: String,
+        /// what stands against it, and what would be right
+        why: String,
+    },
+    /// The audit log cannot be written or read.
+    #[error("audit log at {} cannot be used: {why}", path.display())]
+    Audit {
+        /// its folder or file
+        path: PathBuf,
+        /// why
+        why: String,
+    },
     /// No enrolment of this hospital.
     #[error("hospital {hospital} is not enrolled at this vault")]
     UnknownHospital {
@@ -219,6 +249,10 @@ impl Error {
             Error::Group(error) => error.kind(),
             Error::Malformed { source, .. } if source.kind() == ErrorKind::Unsupported => ErrorKind::Unsupported,
             Error::Config { .. } | Error::Malformed { .. } | Error::Invalid { .. } => ErrorKind::Invalid,
+            Error::Argument { .. } => ErrorKind::Invalid,
+            Error::UnknownVolume { .. } => ErrorKind::NotFound,
+            Error::VolumeState { .. } => ErrorKind::Refused,
+            Error::Audit { .. } => ErrorKind::Unavailable,
             Error::OutOfSequence { .. } | Error::NotAfterPrevious => ErrorKind::Invalid,
             Error::MissingAddresses { .. } => ErrorKind::Invalid,
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
@@ -244,6 +278,10 @@ impl Error {
             Error::Group(error) => error.code(),
             Error::Malformed { .. } => "malformed",
             Error::Invalid { .. } => "invalid",
+            Error::Argument { .. } => "invalid",
+            Error::UnknownVolume { .. } => "unknown-volume",
+            Error::VolumeState { .. } => "volume-state",
+            Error::Audit { .. } => "audit-log",
             Error::UnknownHospital { .. } => code::UNKNOWN_HOSPITAL,
             Error::EnrolmentDiffers { .. } => "enrolment-differs",
             Error::UnknownDevice { .. } => code::UNKNOWN_DEVICE,

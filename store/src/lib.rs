@@ -16,6 +16,7 @@
 //! Not here: bytes on media (`tiers`), sealing (`keyring`), names (`client`).
 
 mod apply;
+pub mod audit;
 pub mod check;
 mod committer;
 pub mod config;
@@ -29,6 +30,7 @@ pub mod index;
 mod init;
 mod intake;
 mod ledger;
+pub mod media_facts;
 mod open;
 pub mod rebuild;
 mod records;
@@ -37,6 +39,7 @@ mod sequence;
 pub mod status;
 pub mod vault;
 
+pub use audit::{AuditEvent, AuditLog};
 pub use check::{CheckOptions, CheckReport, Finding, Severity};
 pub use config::{Config, Domains, IndexKind, VolumeSpec};
 pub use error::{Error, Result};

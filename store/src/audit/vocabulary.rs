@@ -1,0 +1,178 @@
+//! The closed vocabularies of the audit log: each word has a number on disk and a name for people, and neither is ever
+//! used again for something else.
+
+/// An enum whose variants have a code on disk and a kebab-case name.
+macro_rules! vocabulary {
+    ($(#[$doc:meta])* $name:ident: $repr:ty, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $code:literal $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr($repr)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant = $code,)+
+        }
+
+        impl $name {
+            /// Every word, by code.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+
+            /// Its number on disk.
+            pub const fn code(self) -> $repr {
+                self as $repr
+            }
+
+            /// The word of a number.
+            pub fn from_code(code: $repr) -> shosoin_protocol::Result<Self> {
+                let known = Self::ALL.iter().copied().find(|word| word.code() == code);
+                known.ok_or(shosoin_protocol::Error::Invalid { what: $what, why: "no such code" })
+            }
+
+            /// Its name for people and programs.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)+
+                }
+            }
+
+            /// The word of a name.
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|word| word.name() == name)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = <String as serde::Deserialize>::deserialize(deserializer)?;
+                let unknown = || serde::de::Error::custom(format!("{name} is no {}", $what));
+                Self::parse(&name).ok_or_else(unknown)
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// What was done. Numbers below 1000 are the operator's; later releases add, and never change one.
+    Action: u16, "audit action" {
+        /// a process opened the vault, and the log began to be written
+        VaultStarted = 1 "vault-started",
+        /// it closed the vault, and the log stopped being written
+        VaultStopped = 2 "vault-stopped",
+        /// the log was lost on the vault's own disk and taken from a copy on volumes
+        LogRestored = 3 "log-restored",
+        /// the clock went back, or far ahead, since the last event
+        ClockJumped = 4 "clock-jumped",
+        /// a hospital was enrolled
+        HospitalEnrolled = 10 "hospital-enrolled",
+        /// index, ledger and media were compared
+        Check = 20 "check",
+        /// units on a volume were read and verified
+        Scrub = 21 "scrub",
+        /// fresh records were read again
+        Watch = 22 "watch",
+        /// shards were rebuilt
+        Repair = 23 "repair",
+        /// shards were copied to another volume before theirs ends its life
+        CopyForward = 24 "copy-forward",
+        /// shards were moved to another tier
+        Migrate = 25 "migrate",
+        /// live records of a sparse segment were written anew
+        Compact = 26 "compact",
+        /// an old copy was removed, because another one was verified
+        Release = 27 "release",
+        /// the index was made anew from media
+        Rebuild = 28 "rebuild",
+        /// somebody changed when or how fast a job may run, or stopped it
+        JobSetting = 29 "job-setting",
+        /// a volume that the ledger of media did not know was found in use
+        VolumeAdopted = 40 "volume-adopted",
+        /// a medium was labelled and taken into use
+        VolumeAdded = 41 "volume-added",
+        /// its label was written anew
+        VolumeRelabelled = 42 "volume-relabelled",
+        /// its state changed
+        VolumeState = 43 "volume-state",
+        /// it was tested
+        VolumeTested = 44 "volume-tested",
+        /// how much it has been used was read or entered
+        VolumeWear = 45 "volume-wear",
+        /// where it is kept was noted: temperature, humidity, remarks
+        VolumeEnvironment = 46 "volume-environment",
+        /// a tour of it ended
+        VolumeToured = 47 "volume-toured",
+        /// it is mounted or shelved somewhere else
+        VolumePlaced = 48 "volume-placed",
+        /// its label is older than the ledger remembers: an old image of it was brought back
+        VolumeStale = 49 "volume-stale",
+        /// the ledger of media was compared with what is there
+        Stocktake = 50 "stocktake",
+    }
+}
+
+vocabulary! {
+    /// How it ended.
+    Outcome: u8, "audit outcome" {
+        /// it was begun; another record says how it ended
+        Begun = 1 "begun",
+        /// it was done
+        Done = 2 "done",
+        /// it was refused, and nothing changed
+        Refused = 3 "refused",
+        /// it failed on the way
+        Failed = 4 "failed",
+        /// it was stopped at a safe point, and goes on later
+        Stopped = 5 "stopped",
+        /// it was done, and damage was seen
+        Findings = 6 "findings",
+    }
+}
+
+vocabulary! {
+    /// Where in its life a medium is.
+    MediaState: u8, "media state" {
+        /// labelled, and nothing stored on it yet
+        New = 1 "new",
+        /// in use
+        Active = 2 "active",
+        /// it failed, or nobody knows what is on it: read, never written to
+        Suspect = 3 "suspect",
+        /// what is on it moves elsewhere
+        Draining = 4 "draining",
+        /// nothing depends on it any more
+        Retired = 5 "retired",
+        /// securely erased
+        Sanitised = 6 "sanitised",
+        /// physically destroyed
+        Destroyed = 7 "destroyed",
+        /// in use, and kept apart from the machine until it is asked for
+        OnShelf = 8 "on-shelf",
+        /// nobody knows where it is, and nobody waits for it
+        Lost = 9 "lost",
+    }
+}
+
+vocabulary! {
+    /// What was tested.
+    TestKind: u8, "test" {
+        /// errors of an optical disc at the inner decoder, the highest count in one second or block group
+        OpticalErrorRate = 1 "optical-error-rate",
+        /// what the device says of its own health: count of attributes beyond their thresholds
+        SmartHealth = 2 "smart-health",
+        /// sectors or blocks that could not be read
+        Surface = 3 "surface",
+        /// permanent errors of a tape drive reading the whole tape
+        TapeErrorRate = 4 "tape-error-rate",
+        /// any other test of the maker or supplier: count of faults
+        Maker = 5 "maker",
+    }
+}
