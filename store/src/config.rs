@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use shosoin_archive::Address;
 use shosoin_protocol::VaultId;
 use shosoin_tiers::media::FileMedia;
 use shosoin_tiers::{Code, durable};
@@ -50,11 +51,25 @@ pub enum IndexKind {
 }
 
 /// One volume of the vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeSpec {
-    /// folder or mount point; relative to the vault's folder unless absolute
+    /// folder or mount point; relative to the vault's folder unless absolute; empty where `url` says where it is
+    #[serde(default, skip_serializing_if = "is_empty")]
     pub path: PathBuf,
+    /// prefix in an object store, as in `s3://bucket/prefix`, in place of `path`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// where the store answers, if not where its provider's stores do
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// region of the bucket
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// file with the credentials of the store, mode 0600, relative to the vault's folder unless absolute; without it they
+    /// come from the environment
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<PathBuf>,
     /// what it shares with other volumes, for its label; only `init` reads this
     #[serde(default, skip_serializing_if = "Domains::is_empty")]
     pub domains: Domains,
@@ -63,8 +78,43 @@ pub struct VolumeSpec {
 impl VolumeSpec {
     /// A volume at `path` of which nothing else is known.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        VolumeSpec { path: path.into(), domains: Domains::default() }
+        VolumeSpec { path: path.into(), ..VolumeSpec::default() }
     }
+
+    /// A volume under a prefix of an object store, of which nothing else is known.
+    pub fn in_store(url: impl Into<String>) -> Self {
+        VolumeSpec { url: Some(url.into()), ..VolumeSpec::default() }
+    }
+
+    /// Where it is, as the file says it.
+    pub fn place(&self) -> String {
+        self.url.clone().unwrap_or_else(|| self.path.display().to_string())
+    }
+
+    /// The address of the object store that it is in; `None` for a folder. Refuses a volume that is in two places or in
+    /// none, and what only a store has on a folder.
+    pub fn address(&self) -> Result<Option<Address>, String> {
+        let of_store = self.endpoint.is_some() || self.region.is_some() || self.credentials.is_some();
+        match &self.url {
+            None if self.path.as_os_str().is_empty() => Err("a volume needs a path or a url".into()),
+            None if of_store => {
+                let place = self.path.display();
+                Err(format!("volume {place} is a folder: endpoint, region and credentials are for volumes with a url"))
+            }
+            None => Ok(None),
+            Some(url) if !self.path.as_os_str().is_empty() => {
+                Err(format!("volume {url} has a path too: a volume is in one place"))
+            }
+            Some(url) => {
+                let address = Address::parse(url, self.endpoint.as_deref(), self.region.as_deref());
+                address.map(Some).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.as_os_str().is_empty()
 }
 
 /// What a volume shares with others, so that one cause never takes more than m shards. Empty means unknown.
@@ -118,6 +168,11 @@ impl Config {
         dir.join(&volume.path) // an absolute path stands alone
     }
 
+    /// What the types alone do not refuse.
+    fn check(&self) -> Result<(), String> {
+        self.volumes.iter().try_for_each(|spec| spec.address().map(drop))
+    }
+
     fn bad(&self, dir: &Path, why: &str) -> Error {
         Error::Config { path: dir.join(FILE), why: why.to_owned() }
     }
@@ -133,10 +188,12 @@ impl Config {
             Ok(config) => config,
             Err(error) => return Err(Error::Config { path, why: error.to_string().trim_end().replace('\n', " ") }),
         };
-        match config.form {
-            FORM => Ok(config),
-            form => Err(Error::Config { path, why: format!("its form is {form}, this release reads form {FORM}") }),
+        if config.form != FORM {
+            let why = format!("its form is {}, this release reads form {FORM}", config.form);
+            return Err(Error::Config { path, why });
         }
+        config.check().map_err(|why| Error::Config { path, why })?;
+        Ok(config)
     }
 }
 
@@ -166,6 +223,25 @@ mod tests {
         assert_eq!(read, config());
         assert_eq!(read.volume_path(dir.path(), &read.volumes[0]), dir.path().join("volumes/v01"));
         assert_eq!(read.volume_path(dir.path(), &read.volumes[1]), Path::new("/mnt/v02"));
+    }
+
+    #[test]
+    fn a_volume_is_in_one_place_a_folder_or_a_prefix_of_a_store() {
+        let stored = VolumeSpec { region: Some("ap-northeast-1".into()), ..VolumeSpec::in_store("s3://bucket/v07") };
+        assert!(stored.address().unwrap().is_some() && VolumeSpec::at("v01").address().unwrap().is_none());
+        let wrong = [
+            (VolumeSpec::default(), "needs a path or a url"),
+            (VolumeSpec { path: "v01".into(), ..stored.clone() }, "in one place"),
+            (VolumeSpec { endpoint: Some("https://x".into()), ..VolumeSpec::at("v01") }, "is a folder"),
+            (VolumeSpec::in_store("ftp://x/y"), "ftp"),
+        ];
+        for (spec, why) in wrong {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = FileMedia::open(dir.path(), FileOptions::default()).unwrap();
+            Config { volumes: vec![spec], ..config() }.save(&folder, dir.path()).unwrap();
+            let error = Config::load(dir.path()).unwrap_err();
+            assert!(matches!(&error, Error::Config { why: said, .. } if said.contains(why)), "{error}");
+        }
     }
 
     #[test]

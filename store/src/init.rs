@@ -5,10 +5,11 @@ use crate::config::{Config, FORM, VolumeSpec};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::open::{lock, make_dir};
+use crate::stores::Stores;
 use crate::vault::InitOptions;
 use shosoin_protocol::{VaultId, VolumeId};
 use shosoin_tiers::layout::SEGMENTS;
-use shosoin_tiers::media::{FileMedia, FileOptions, Media};
+use shosoin_tiers::media::Media;
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Clock, Error as MediaError, Random, SystemClock, SystemRandom, Volume, VolumeLabel};
 use std::path::Path;
@@ -31,19 +32,24 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         index: options.index,
         volumes: options.volumes.clone(),
     };
+    let stores = Stores::new(dir);
     for spec in &config.volumes {
-        let path = config.volume_path(dir, spec);
-        make_dir(&path)?;
-        label(FileMedia::open(&path, FileOptions::default())?, spec, options.demo)?;
+        if spec.url.is_none() {
+            make_dir(&stores.folder(spec))?;
+        }
+        label(stores.media(spec)?, spec, options.demo)?;
     }
     config.save(&folder, dir)?;
     Identity::create(&folder, vault, &SystemRandom)
 }
 
 /// Labels a volume. One that is labelled already is taken if nothing was ever stored on it.
-fn label(media: FileMedia, spec: &VolumeSpec, demo: bool) -> Result<()> {
-    let media = Arc::new(media);
-    let mut label = VolumeLabel::new(VolumeId(draw()?), TierKind::Hot, MediaClass::Ssd, SystemClock.now_ms());
+fn label(media: Arc<dyn Media>, spec: &VolumeSpec, demo: bool) -> Result<()> {
+    let (tier, class) = match spec.url {
+        None => (TierKind::Hot, MediaClass::Ssd),
+        Some(_) => (TierKind::Archive, MediaClass::Cloud),
+    };
+    let mut label = VolumeLabel::new(VolumeId(draw()?), tier, class, SystemClock.now_ms());
     label.demo = demo;
     label.domains = spec.domains.clone().into();
     match Volume::create(media.clone(), label) {

@@ -37,6 +37,7 @@ mod records;
 mod rows;
 mod sequence;
 pub mod status;
+pub mod stores;
 pub mod vault;
 
 pub use audit::{AuditEvent, AuditLog};

@@ -14,8 +14,9 @@ use crate::identity::Identity;
 use crate::index::{self, Index, WatchedIndex};
 use crate::ledger::{Ledger, LedgerKeys};
 use crate::rebuild::{self, Progress, RebuildReport};
+use crate::stores::Stores;
 use crate::vault::OpenOptions;
-use shosoin_protocol::HospitalId;
+use shosoin_protocol::{ErrorKind, HospitalId};
 use shosoin_tiers::media::{FileMedia, FileOptions, Media};
 use shosoin_tiers::{Clock, Error as MediaError, Tier, TierOptions, Volume};
 use std::path::{Path, PathBuf};
@@ -116,7 +117,7 @@ fn mount(dir: &Path, options: &OpenOptions) -> Result<Mounted> {
     for (place, media) in media(dir, &config, options) {
         match media.and_then(Volume::open) {
             Ok(volume) => volumes.push(volume),
-            Err(error) if is_absent(&error) => {
+            Err(error) if is_absent(&error) || (is_store(&place) && error.kind() == ErrorKind::Unavailable) => {
                 findings.push(volume_absent(error));
                 absent.push(place);
             }
@@ -138,17 +139,19 @@ fn media(dir: &Path, config: &Config, options: &OpenOptions) -> Vec<NamedMedia> 
     if let Some(media) = &options.media {
         return media.iter().map(|media| (media.place(), Ok(media.clone()))).collect();
     }
-    let open = |path: PathBuf| {
-        let media = FileMedia::open(&path, FileOptions::default());
-        (path.display().to_string(), media.map(|media| Arc::new(media) as Arc<dyn Media>))
-    };
-    config.volumes.iter().map(|spec| open(config.volume_path(dir, spec))).collect()
+    let stores = Stores::new(dir);
+    config.volumes.iter().map(|spec| (stores.place(spec), stores.media(spec))).collect()
 }
 
 /// A mount point without its medium looks like an empty folder, so a missing label is an absent volume. So is one whose
 /// label nobody can read; what it holds is rebuilt from the others.
 fn is_absent(error: &MediaError) -> bool {
     matches!(error, MediaError::VolumeAbsent { .. } | MediaError::LabelMissing { .. } | MediaError::LabelDamaged { .. })
+}
+
+/// A store can be lost between two requests of one opening, so any failure to reach it is an absent volume.
+fn is_store(place: &str) -> bool {
+    place.contains("://")
 }
 
 fn volume_absent(error: MediaError) -> Finding {

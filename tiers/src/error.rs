@@ -108,6 +108,16 @@ pub enum Error {
         /// what was asked
         call: &'static str,
     },
+    /// The medium takes files only as a whole: written from the start to the end, synced once, never appended to.
+    #[error("{call} of {path} was refused: the volume at {place} takes whole files only")]
+    WholeFilesOnly {
+        /// where the volume is
+        place: String,
+        /// file
+        path: String,
+        /// what was asked
+        call: &'static str,
+    },
     /// Any other failure of the medium.
     #[error("{call} of {path} on the volume at {place} failed")]
     Io {
@@ -289,7 +299,7 @@ impl Error {
             | Error::CopyUnknown { .. }
             | Error::RecordElsewhere { .. } => ErrorKind::NotFound,
             Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
-            Error::Placement { .. } => ErrorKind::Refused,
+            Error::Placement { .. } | Error::WholeFilesOnly { .. } => ErrorKind::Refused,
             Error::Code { .. } | Error::RecordTooLarge { .. } | Error::Location { .. } => ErrorKind::Invalid,
             Error::RecordUnreadable { .. } | Error::SegmentUnreadable { .. } => ErrorKind::Damaged,
             Error::LabelMissing { .. } | Error::LabelDamaged { .. } | Error::TooFewUnits { .. } => ErrorKind::Damaged,

@@ -51,7 +51,7 @@ pub fn parse_volume(text: &str) -> Result<VolumeSpec, String> {
         *slot = name.to_owned();
     }
     let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    Ok(VolumeSpec { path, domains })
+    Ok(VolumeSpec { domains, ..VolumeSpec::at(path) })
 }
 
 /// A database as written on the command line.
