@@ -59,18 +59,12 @@ impl ShardFiles {
     }
 
     fn header(&self, shard: usize, at: u64) -> Result<UnitHeader, Defect> {
-        let mut bytes = AlignedBuf::default();
-        self.read(shard, at, BLOCK_BYTES, &mut bytes)?;
-        believe(&bytes, self.identity, shard, at)
+        header_in(&**self.get(shard)?, self.identity, shard, at)
     }
 
     /// Fills `into` from `at` on, past the page cache; a file that ends before `len` bytes is a defect.
     pub fn read(&self, shard: usize, at: u64, len: usize, into: &mut AlignedBuf) -> Result<(), Defect> {
-        self.get(shard)?.read_past_cache(at, len, into).map_err(|error| unreadable(&error))?;
-        match into.len() == len {
-            true => Ok(()),
-            false => Err(Defect::ShardShort { missing_bytes: (len - into.len()) as u64 }),
-        }
+        read_in(&**self.get(shard)?, at, len, into)
     }
 
     /// Reads the stripe at `at`, which has `payload_len` bytes of payload; parity only where `extent` or damage asks.
@@ -117,8 +111,24 @@ pub fn unreadable(error: &Error) -> Defect {
     }
 }
 
+/// Fills `into` from `at` on, past the page cache; a file that ends before `len` bytes is a defect.
+fn read_in(file: &dyn MediaFile, at: u64, len: usize, into: &mut AlignedBuf) -> Result<(), Defect> {
+    file.read_past_cache(at, len, into).map_err(|error| unreadable(&error))?;
+    match into.len() == len {
+        true => Ok(()),
+        false => Err(Defect::ShardShort { missing_bytes: (len - into.len()) as u64 }),
+    }
+}
+
+/// The header at `at` of a shard file, if it is believable.
+pub fn header_in(file: &dyn MediaFile, identity: Identity, shard: usize, at: u64) -> Result<UnitHeader, Defect> {
+    let mut bytes = AlignedBuf::default();
+    read_in(file, at, BLOCK_BYTES, &mut bytes)?;
+    believe(&bytes, identity, shard, at)
+}
+
 /// Believes a unit header that is valid and belongs where it was found.
-fn believe(bytes: &[u8], identity: Identity, shard: usize, at: u64) -> Result<UnitHeader, Defect> {
+pub fn believe(bytes: &[u8], identity: Identity, shard: usize, at: u64) -> Result<UnitHeader, Defect> {
     let header = UnitHeader::decode(bytes).map_err(|error| Defect::HeaderDamaged { why: error.to_string() })?;
     let stripe = &header.stripe;
     match stripe.identity() == identity && usize::from(header.shard) == shard && stripe.at == at {

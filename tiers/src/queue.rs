@@ -42,6 +42,19 @@ impl RepairQueue {
         }
     }
 
+    /// What waits for one segment.
+    pub fn of(&self, segment: SegmentId) -> Vec<RepairItem> {
+        let waiting = self.waiting.lock();
+        let ours = waiting.iter().filter(|((id, ..), _)| *id == segment);
+        ours.map(|((segment, shard, stripe_at), redundancy_left)| RepairItem {
+            redundancy_left: *redundancy_left,
+            segment: *segment,
+            shard: *shard,
+            stripe_at: *stripe_at,
+        })
+        .collect()
+    }
+
     /// Items that wait.
     pub fn len(&self) -> usize {
         self.waiting.lock().len()

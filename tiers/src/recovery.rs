@@ -169,7 +169,7 @@ pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
 }
 
 /// The header at `at` that continues the chain, from whichever shard has it.
-fn link(files: &ShardFiles, at: u64, stripe_no: u64, previous: Digest) -> Option<UnitHeader> {
+pub fn link(files: &ShardFiles, at: u64, stripe_no: u64, previous: Digest) -> Option<UnitHeader> {
     let continues = |header: &UnitHeader| header.stripe.stripe_no == stripe_no && header.stripe.previous == previous;
     files.headers(at).into_iter().flatten().find(continues)
 }

@@ -305,8 +305,7 @@ impl Tier {
         mount.set_draining(true);
         self.close_writers_on(volume);
         self.mounts.write().retain(|mount| mount.id() != volume);
-        let segments: Vec<Arc<Segment>> = self.segments.read().values().cloned().collect();
-        for segment in segments {
+        for segment in self.catalogue() {
             for shard in 0..segment.identity.code.shards() {
                 segment.forget_copy(shard, volume);
                 self.access.forget(segment.identity.id, shard);
@@ -493,6 +492,11 @@ impl Tier {
 
     pub(crate) fn segment(&self, id: SegmentId) -> Result<Arc<Segment>> {
         self.segments.read().get(&id).cloned().ok_or(Error::SegmentUnknown { segment: id })
+    }
+
+    /// Every segment of the catalogue, by id.
+    pub(crate) fn catalogue(&self) -> Vec<Arc<Segment>> {
+        self.segments.read().values().cloned().collect()
     }
 
     /// Every segment, by id.
