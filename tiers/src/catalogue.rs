@@ -78,6 +78,13 @@ pub fn list(mounts: &[Arc<Mount>]) -> (Vec<Found>, Vec<Finding>) {
     (found, listing.findings)
 }
 
+/// What lies among the shards of a volume and is none. A volume that cannot be listed is an error.
+pub fn foreign_files(mount: &Arc<Mount>) -> Result<Vec<Finding>> {
+    let mut listing = Listing::default();
+    listing.volume(mount)?;
+    Ok(listing.findings)
+}
+
 #[derive(Default)]
 struct Listing {
     found: BTreeMap<(HospitalId, SegmentId), Found>,

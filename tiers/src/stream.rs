@@ -61,7 +61,7 @@ fn fill(file: &dyn MediaFile, piece: &Range<u64>, buffer: &mut AlignedBuf) -> Re
 fn ahead(file: &Arc<dyn MediaFile>, pieces: &[Range<u64>], pace: &dyn Pace, visit: Visit<'_>) -> Result<()> {
     let mut reader = Reader::start(file.clone())?;
     let mut buffer = Some(AlignedBuf::default());
-    let mut ask = |reader: &Reader, piece: &Range<u64>, buffer| {
+    let ask = |reader: &Reader, piece: &Range<u64>, buffer| {
         pace.spend(piece.end - piece.start)?;
         reader.ask(piece.clone(), buffer)
     };
