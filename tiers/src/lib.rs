@@ -29,8 +29,10 @@ pub mod erasure;
 mod error;
 mod finding;
 pub mod footer;
+pub mod forecast;
 mod lane;
 pub mod layout;
+pub mod life;
 mod load;
 pub mod media;
 mod mount;
@@ -51,6 +53,8 @@ pub mod stripe;
 mod tier;
 mod tour;
 pub mod volume;
+mod volumes;
+pub mod what_if;
 mod writer;
 
 pub use buffer::AlignedBuf;
@@ -74,6 +78,7 @@ pub use tier::{
 };
 pub use tour::{Tour, TourCounters};
 pub use volume::{Volume, VolumeLabel};
+pub use volumes::Mounted;
 
 /// Result of every call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

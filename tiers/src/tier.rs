@@ -197,7 +197,7 @@ pub struct Tier {
 }
 
 /// A label that cannot be written stays as it is, and the volume takes no other writes either.
-fn heal_label(volume: &mut Volume) {
+fn heal_label(volume: &Volume) {
     if let Err(error) = volume.heal_label() {
         tracing::error!(volume = %volume.id(), %error, "a damaged label could not be written anew, the volume is suspect");
         volume.mark_suspect();
@@ -218,13 +218,13 @@ impl Tier {
     /// Opens `volumes`, finds their segments, and recovers and closes those whose writer did not. What was met on the
     /// way is returned; absent volumes are simply not given.
     pub fn open(
-        mut volumes: Vec<Volume>,
+        volumes: Vec<Volume>,
         options: TierOptions,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<(Tier, Vec<Finding>)> {
         refuse_duplicates(&volumes)?;
-        volumes.iter_mut().for_each(heal_label);
+        volumes.iter().for_each(heal_label);
         let mut findings: Vec<Finding> = volumes.iter().flat_map(|volume| volume.findings().to_vec()).collect();
         let mounts = volumes
             .into_iter()
@@ -267,12 +267,12 @@ impl Tier {
 
     /// Takes a volume into use while the tier runs: its shards are found, and segments that could not be read or closed
     /// without them are looked at again. What was met is returned.
-    pub fn attach(&self, mut volume: Volume) -> Result<Vec<Finding>> {
+    pub fn attach(&self, volume: Volume) -> Result<Vec<Finding>> {
         if let Some(first) = self.mount(volume.id()) {
             let (first, second) = (first.volume.media().place(), volume.media().place());
             return Err(Error::VolumeDuplicate { id: volume.id(), first, second });
         }
-        heal_label(&mut volume);
+        heal_label(&volume);
         let mut findings = volume.findings().to_vec();
         let mount = Arc::new(Mount::start(volume, self.options.threads)?);
         self.mounts.write().push(mount.clone());
@@ -457,7 +457,7 @@ impl Tier {
         if roomy.len() < code.shards() {
             return Err(Error::NoWritableMedia { needed: code.shards(), writable: roomy.len() });
         }
-        let candidate = |(mount, free_bytes): &(&Arc<Mount>, u64)| (*free_bytes, mount.volume.label().clone());
+        let candidate = |(mount, free_bytes): &(&Arc<Mount>, u64)| (*free_bytes, mount.volume.label());
         let labels: Vec<_> = roomy.iter().map(candidate).collect();
         let candidates: Vec<Candidate<'_>> =
             labels.iter().map(|(free_bytes, label)| Candidate { label, free_bytes: *free_bytes }).collect();

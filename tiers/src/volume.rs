@@ -9,6 +9,7 @@
 use crate::layout::{BLOCK_BYTES, LABEL, LABEL_BAK, SEGMENTS};
 use crate::media::Media;
 use crate::{Defect, Error, Finding, Place, Result, durable};
+use parking_lot::RwLock;
 use shosoin_protocol::{Error as FormatError, ErrorKind, VolumeId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ pub use label::{Domains, MediaClass, RatedLife, TEXT_BYTES_MAX, TierKind, VERSIO
 #[derive(Debug)]
 pub struct Volume {
     media: Arc<dyn Media>,
-    label: VolumeLabel,
+    label: RwLock<Arc<VolumeLabel>>,
     findings: Vec<Finding>,
     read_only: bool,
     suspect: AtomicBool,
@@ -49,9 +50,8 @@ impl Volume {
             return Err(Error::VolumeExists { place: media.place() });
         }
         media.make_dir(SEGMENTS)?;
-        let volume = Volume { media, label, findings: Vec::new(), read_only: false, suspect: false.into() };
-        volume.write_label()?;
-        Ok(volume)
+        write_label(&*media, &label)?;
+        Ok(Volume::new(media, label, Vec::new(), false))
     }
 
     /// Reads the label of a medium and changes nothing.
@@ -59,49 +59,43 @@ impl Volume {
         let copies = (read_copy(&*media, LABEL), read_copy(&*media, LABEL_BAK));
         let (label, findings) = choose(&media.place(), copies.0, copies.1)?;
         let read_only = media.is_read_only()?;
-        Ok(Volume { media, label, findings, read_only, suspect: false.into() })
+        Ok(Volume::new(media, label, findings, read_only))
+    }
+
+    fn new(media: Arc<dyn Media>, label: VolumeLabel, findings: Vec<Finding>, read_only: bool) -> Self {
+        Volume { media, label: RwLock::new(Arc::new(label)), findings, read_only, suspect: false.into() }
     }
 
     /// Changes what the label says and writes both copies under the next generation, which also replaces a damaged one.
-    /// The id stays.
-    pub fn relabel(&mut self, change: impl FnOnce(&mut VolumeLabel)) -> Result<()> {
-        let mut label = self.label.clone();
+    /// The id stays; a change may raise the generation it goes on from, and never lowers it. What was wrong with the old
+    /// copies stays among the [findings](Self::findings).
+    pub fn relabel(&self, change: impl FnOnce(&mut VolumeLabel)) -> Result<()> {
+        let mut current = self.label.write();
+        let mut label = VolumeLabel::clone(&current);
         change(&mut label);
-        label.id = self.label.id;
-        label.generation = self.label.generation + 1;
-        self.label = label;
-        self.write_label()?;
-        self.findings.clear();
+        label.id = current.id;
+        label.generation = label.generation.max(current.generation) + 1;
+        write_label(&*self.media, &label)?;
+        *current = Arc::new(label);
         Ok(())
     }
 
-    /// Writes both copies of the label anew if one of them is not good and the medium takes writes. What was wrong with it
-    /// stays among the [findings](Self::findings).
-    pub fn heal_label(&mut self) -> Result<()> {
-        if self.findings.is_empty() || self.read_only {
-            return Ok(());
+    /// Writes both copies of the label anew if one of them is not good and the medium takes writes.
+    pub fn heal_label(&self) -> Result<()> {
+        match self.findings.is_empty() || self.read_only {
+            true => Ok(()),
+            false => self.relabel(|_| {}),
         }
-        let findings = self.findings.clone();
-        self.relabel(|_| {})?;
-        self.findings = findings;
-        Ok(())
-    }
-
-    /// Replaces both copies, one after the other: a crash leaves at least one that is good, old or new.
-    fn write_label(&self) -> Result<()> {
-        let format = |source| Error::Format { what: "label".into(), place: self.media.place(), source };
-        let bytes = self.label.encode().map_err(format)?;
-        [LABEL, LABEL_BAK].into_iter().try_for_each(|path| durable::replace(&*self.media, path, &bytes))
     }
 
     /// Its id.
     pub fn id(&self) -> VolumeId {
-        self.label.id
+        self.label.read().id
     }
 
-    /// Its label.
-    pub fn label(&self) -> &VolumeLabel {
-        &self.label
+    /// Its label, as it is now.
+    pub fn label(&self) -> Arc<VolumeLabel> {
+        self.label.read().clone()
     }
 
     /// Its storage.
@@ -134,6 +128,13 @@ impl Volume {
     pub fn mark_suspect(&self) {
         self.suspect.store(true, Ordering::Release);
     }
+}
+
+/// Replaces both copies, one after the other: a crash leaves at least one that is good, old or new.
+fn write_label(media: &dyn Media, label: &VolumeLabel) -> Result<()> {
+    let format = |source| Error::Format { what: "label".into(), place: media.place(), source };
+    let bytes = label.encode().map_err(format)?;
+    [LABEL, LABEL_BAK].into_iter().try_for_each(|path| durable::replace(media, path, &bytes))
 }
 
 /// Refuses two volumes with one id.
