@@ -1,0 +1,81 @@
+//! The oracle: what was acknowledged, and what can still be read of it by the laws of the code. It knows the media from
+//! outside and asks the engine nothing.
+
+use crate::disk::{Disk, Health, shard_name};
+use crate::world::{State, World};
+use bytes::Bytes;
+use shosoin_protocol::{Address, SegmentId, Suite};
+use shosoin_tiers::Location;
+
+/// A record that somebody was told is durable.
+#[derive(Debug, Clone)]
+pub struct Acknowledged {
+    /// its address
+    pub address: Address,
+    /// algorithm of the address
+    pub suite: Suite,
+    /// where the engine said it is
+    pub location: Location,
+    /// its bytes
+    pub bytes: Bytes,
+    /// whether it was found lost, and counted
+    pub is_lost: bool,
+}
+
+/// What the media hold of one stripe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// shards of which every copy is exactly as it was written, on volumes that answer
+    pub sure: usize,
+    /// shards of which some copy holds the unit, whatever is around it
+    pub possible: usize,
+}
+
+/// What the media hold of the stripe at `at`, looked at from outside.
+pub fn left(world: &World, segment: SegmentId, at: u64) -> Left {
+    let now_ms = world.now_ms();
+    world.with(|state| {
+        let shards = u8::try_from(state.budget.shards()).unwrap_or(u8::MAX);
+        let verdicts: Vec<(bool, bool)> = (0..shards).map(|shard| verdict(state, segment, shard, at, now_ms)).collect();
+        Left {
+            sure: verdicts.iter().filter(|(sure, _)| *sure).count(),
+            possible: verdicts.iter().filter(|(_, possible)| *possible).count(),
+        }
+    })
+}
+
+/// Whether a unit can surely and possibly be read.
+fn verdict(state: &State, segment: SegmentId, shard: u8, at: u64, now_ms: u64) -> (bool, bool) {
+    let Some(extent) = state.budget.extent(segment, at) else { return (false, false) };
+    let intended = extent.intended[usize::from(shard)];
+    let (mut copies, mut good, mut possible) = (0, 0, false);
+    for (disk, bytes) in copies_of(state, segment, shard, at, extent.len) {
+        copies += 1;
+        good += usize::from(disk.is_steady(now_ms) && bytes.as_ref().is_some_and(|bytes| intended.is_slot(bytes)));
+        possible |= bytes.as_ref().is_some_and(|bytes| intended.is_unit(bytes));
+    }
+    (copies > 0 && good == copies, possible)
+}
+
+/// Whether some present medium has a copy of the unit exactly as it was written.
+pub fn is_whole(state: &State, segment: SegmentId, shard: u8, at: u64) -> bool {
+    let Some(extent) = state.budget.extent(segment, at) else { return true };
+    let intended = extent.intended[usize::from(shard)];
+    copies_of(state, segment, shard, at, extent.len)
+        .any(|(_, bytes)| bytes.is_some_and(|bytes| intended.is_slot(&bytes)))
+}
+
+/// Every copy of a unit on present media, as the medium has it.
+fn copies_of(
+    state: &State,
+    segment: SegmentId,
+    shard: u8,
+    at: u64,
+    len: u64,
+) -> impl Iterator<Item = (&Disk, Option<Vec<u8>>)> {
+    let name = shard_name(segment, shard);
+    let start = usize::try_from(at).unwrap_or(usize::MAX);
+    let range = start..start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
+    let present = state.disks.iter().filter(|disk| disk.health == Health::Present);
+    present.filter_map(move |disk| Some((disk, disk.shard(&name)?.lock().on_medium(range.clone()))))
+}
