@@ -33,11 +33,12 @@ impl Found {
         &self.spares
     }
 
-    /// Of several copies of a shard the longest is used: one on a volume that was away while its segment grew is shorter.
+    /// Of several copies of a shard the longest is used: one on a volume that was away while its segment grew is shorter. Of
+    /// equal ones a hot one is, because it answers faster than one in an archive.
     fn prefer_longest(&mut self) {
         let len = |mount: &Mount, shard: u8| {
             let file = mount.volume.media().open(&shard_path(self.hospital, self.id, shard));
-            file.and_then(|file| file.len()).ok()
+            (file.and_then(|file| file.len()).ok(), mount.takes_segments())
         };
         for (shard, spare) in &mut self.spares {
             let Some(used) = &mut self.mounts[usize::from(*shard)] else { continue };

@@ -2,6 +2,7 @@
 
 use crate::lane::Lane;
 use crate::tier::{Threads, VolumeState, VolumeStatus};
+use crate::volume::TierKind;
 use crate::{Error, Result, Volume};
 use shosoin_protocol::VolumeId;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -67,6 +68,11 @@ impl Mount {
     /// Stops or allows new shards on it.
     pub fn set_draining(&self, draining: bool) {
         self.draining.store(draining, Ordering::Release);
+    }
+
+    /// Whether new segments may begin on it: archive media get whole closed shards only.
+    pub fn takes_segments(&self) -> bool {
+        self.volume.label().tier == TierKind::Hot
     }
 
     /// Whether a writer may go on with the shards it has on it.

@@ -452,7 +452,8 @@ impl Tier {
         let identity = Identity { id: SegmentId(id), hospital, suite, code };
         let shard_bytes = room_for(payload_len, code);
         let mounts = self.mounts();
-        let roomy = mounts.iter().filter_map(|mount| Some((mount, mount.room()?)));
+        let hot = mounts.iter().filter(|mount| mount.takes_segments());
+        let roomy = hot.filter_map(|mount| Some((mount, mount.room()?)));
         let roomy: Vec<(&Arc<Mount>, u64)> = roomy.filter(|(_, room)| *room >= shard_bytes).collect();
         if roomy.len() < code.shards() {
             return Err(Error::NoWritableMedia { needed: code.shards(), writable: roomy.len() });
@@ -564,9 +565,10 @@ impl Tier {
         self.mounts.read().iter().map(status).collect()
     }
 
-    /// Volumes that take new shards now.
+    /// Volumes that take shards of new segments now; those of the archive never do.
     pub fn writable_volumes(&self) -> usize {
-        self.mounts.read().iter().filter(|mount| mount.state() == VolumeState::Writable).count()
+        let takes = |mount: &&Arc<Mount>| mount.takes_segments() && mount.state() == VolumeState::Writable;
+        self.mounts.read().iter().filter(takes).count()
     }
 
     /// Counters since the tier was opened.

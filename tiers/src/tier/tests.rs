@@ -290,6 +290,24 @@ fn a_full_volume_is_not_suspect_and_others_take_its_place() {
 }
 
 #[test]
+fn new_segments_are_never_placed_on_volumes_of_the_archive() {
+    let mut rig = Rig::new("1+1", 2);
+    let archive = MemoryMedia::new("archive");
+    let mut label = VolumeLabel::new(VolumeId([9; 16]), TierKind::Archive, MediaClass::Cloud, 0);
+    label.demo = true;
+    Volume::create(Arc::new(archive.clone()), label).unwrap();
+    rig.media.insert(0, archive.clone());
+    let (tier, _) = rig.open();
+    assert_eq!(tier.writable_volumes(), 2);
+    tier.append(HOSPITAL, Suite::Default, &records(Suite::Default, &[5000])).unwrap();
+    assert!(archive.paths().iter().all(|path| path.starts_with("label")));
+    drop(tier);
+    let (tier, _) = rig.open_without(&[1]);
+    let error = tier.append(HOSPITAL, Suite::Default, &records(Suite::Default, &[5000])).unwrap_err();
+    assert!(matches!(error, Error::NoWritableMedia { needed: 2, writable: 1 }), "{error}");
+}
+
+#[test]
 fn a_recovered_segment_is_never_appended_to() {
     let mut rig = Rig::new("4+2", 6);
     let (tier, _) = rig.open();
