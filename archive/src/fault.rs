@@ -77,6 +77,12 @@ pub enum Fault {
         /// the store's word for it
         code: String,
     },
+    /// No room, or a quota is used up.
+    #[error("its store has no room left for us ({code})")]
+    Full {
+        /// the store's word for it
+        code: String,
+    },
     /// Anything else.
     #[error("its store answered {code}")]
     Other {
@@ -137,7 +143,7 @@ impl Failure {
         }
         match self.fault() {
             fault @ Fault::BucketGone => Error::VolumeAbsent { place, source: source(fault) },
-            Fault::Other { code } if is_full(&code) => Error::NoSpace { place, path, call },
+            Fault::Full { .. } => Error::NoSpace { place, path, call },
             fault => Error::Io { place, path, call, source: source(fault) },
         }
     }
@@ -162,11 +168,6 @@ fn source(fault: Fault) -> io::Error {
         _ => Other,
     };
     io::Error::new(kind, fault)
-}
-
-/// Codes by which stores say that a quota is used up.
-fn is_full(code: &str) -> bool {
-    ["QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "507"].iter().any(|full| code.contains(full))
 }
 
 fn of_store(error: &object_store::Error) -> Fault {
@@ -218,6 +219,9 @@ impl Answer {
         Some(match (code, self.status, self.transport) {
             ("NoSuchBucket" | "ContainerNotFound", ..) => Fault::BucketGone,
             ("RequestTimeTooSkewed", ..) => Fault::ClockSkew,
+            ("QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull", ..) | (_, Some(507), _) => {
+                Fault::Full { code: self.text() }
+            }
             ("SlowDown" | "Throttling" | "ThrottlingException" | "ServerBusy" | "TooManyRequests", ..)
             | (_, Some(429), _) => Fault::Throttled { code: self.text() },
             (
@@ -294,7 +298,7 @@ mod tests {
             assert_eq!(answered(text).fault(), fault, "{text}");
         }
         let full = answered("status code: 403 x: <Code>QuotaExceeded</Code>").error("p", "f", "write");
-        assert!(matches!(full, Error::NoSpace { .. } | Error::Io { .. }));
+        assert!(matches!(full, Error::NoSpace { .. }));
     }
 
     #[test]
