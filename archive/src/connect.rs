@@ -2,7 +2,7 @@
 
 use crate::credentials::Signer;
 use crate::fault::{Failure, Fault};
-use crate::{Address, Bridge, Credentials, Error, ObjectMedia, Provider};
+use crate::{Address, Bridge, Credentials, Error, Limits, ObjectMedia, Provider};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One request, body included, takes no longer; a part of an upload over a slow line is what needs it.
-pub const REQUEST_SECONDS_MAX: u64 = 60;
+pub const REQUEST_MAX: Duration = Duration::from_secs(60);
 /// A connection is there within this time, or the store counts as unreachable.
-const CONNECT_SECONDS_MAX: u64 = 5;
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// A request that failed for a passing reason is tried again so often, and no later than this.
 const RETRIES_MAX: usize = 3;
-const RETRY_SECONDS_MAX: u64 = 30;
+const RETRY_WINDOW: Duration = Duration::from_secs(30);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Region that stores without regions expect to be told.
@@ -34,7 +34,7 @@ pub fn open(address: &Address, credentials: &Credentials, bridge: &Arc<Bridge>) 
         Provider::Gcs => gcs(address, credentials),
     };
     let store = store.map_err(|failure| failure.absent(&place))?;
-    let media = ObjectMedia::over(store, address.prefix.clone(), &place, bridge.clone());
+    let media = ObjectMedia::over(store, address.prefix.clone(), &place, bridge.clone(), Limits::default());
     media.probe()?;
     Ok(media)
 }
@@ -88,16 +88,13 @@ fn unusable(error: Error) -> Failure {
 fn client(address: &Address) -> ClientOptions {
     // `Address` lets plain HTTP through to this machine only.
     let plain = address.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http");
-    ClientOptions::new()
-        .with_allow_http(plain)
-        .with_timeout(Duration::from_secs(REQUEST_SECONDS_MAX))
-        .with_connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+    ClientOptions::new().with_allow_http(plain).with_timeout(REQUEST_MAX).with_connect_timeout(CONNECT_MAX)
 }
 
 fn retry() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig { init_backoff: BACKOFF_FIRST, max_backoff: BACKOFF_MAX, base: 2.0 },
         max_retries: RETRIES_MAX,
-        retry_timeout: Duration::from_secs(RETRY_SECONDS_MAX),
+        retry_timeout: RETRY_WINDOW,
     }
 }

@@ -6,6 +6,7 @@
 use object_store::client::{HttpError, HttpErrorKind};
 use shosoin_tiers::Error;
 use std::io;
+use std::time::Duration;
 
 /// Longest code of an answer that is repeated.
 const CODE_BYTES_MAX: usize = 64;
@@ -35,10 +36,10 @@ pub enum Fault {
     )]
     BucketGone,
     /// No answer in time.
-    #[error("its store gave no answer within {seconds} s; look at the network and at the store, then try again")]
+    #[error("its store gave no answer within {limit:?}; look at the network and at the store, then try again")]
     Late {
         /// how long was waited
-        seconds: u64,
+        limit: Duration,
     },
     /// No connection.
     #[error(
@@ -99,7 +100,7 @@ pub enum Failure {
     /// Nobody said anything in time.
     Late {
         /// how long was waited
-        seconds: u64,
+        limit: Duration,
     },
     /// We know better than the store.
     Fault(Fault),
@@ -128,7 +129,7 @@ impl Failure {
     /// What it means.
     pub fn fault(&self) -> Fault {
         match self {
-            Failure::Late { seconds } => Fault::Late { seconds: *seconds },
+            Failure::Late { limit } => Fault::Late { limit: *limit },
             Failure::Fault(fault) => fault.clone(),
             Failure::Abandoned => Fault::Other { code: "nothing: the request was abandoned".into() },
             Failure::Store(error) => of_store(error),
@@ -237,7 +238,7 @@ impl Answer {
             )
             | (_, Some(401 | 403), _) => Fault::CredentialsRefused { code: self.text() },
             ("NotImplemented", ..) | (_, Some(501), _) => Fault::Unable { code: self.text() },
-            (_, None, Some(HttpErrorKind::Timeout)) => Fault::Late { seconds: crate::connect::REQUEST_SECONDS_MAX },
+            (_, None, Some(HttpErrorKind::Timeout)) => Fault::Late { limit: crate::connect::REQUEST_MAX },
             (_, None, Some(HttpErrorKind::Connect | HttpErrorKind::Request | HttpErrorKind::Interrupted)) => {
                 Fault::Unreachable
             }

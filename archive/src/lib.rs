@@ -31,4 +31,4 @@ pub use connect::open;
 pub use credentials::{Credentials, Secrets};
 pub use error::{Error, Result};
 pub use fault::Fault;
-pub use media::{ObjectMedia, PART_BYTES, SPACE_BYTES};
+pub use media::{Limits, ObjectMedia, PART_BYTES, SPACE_BYTES};

@@ -27,10 +27,22 @@ pub const PART_BYTES: usize = 8 * 1024 * 1024;
 /// up shows when a write fails.
 pub const SPACE_BYTES: u64 = 1 << 50;
 
-/// One call on a store, retries included, takes no longer.
-const CALL_SECONDS_MAX: u64 = 120;
-/// A listing of many pages takes no longer.
-const LIST_SECONDS_MAX: u64 = 600;
+/// How much memory and time a medium takes for one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// size of the parts of an upload and of what is read back at once
+    pub part_bytes: usize,
+    /// one call on a store, retries included, takes no longer
+    pub call: Duration,
+    /// a listing of many pages takes no longer
+    pub list: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { part_bytes: PART_BYTES, call: Duration::from_secs(120), list: Duration::from_secs(600) }
+    }
+}
 
 /// Digest and length of a file.
 pub type Attested = (blake3::Hash, u64);
@@ -47,7 +59,7 @@ pub struct Shared {
     pub store: Arc<dyn ObjectStore>,
     pub prefix: Path,
     pub place: String,
-    pub part_bytes: usize,
+    pub limits: Limits,
     bridge: Arc<Bridge>,
     /// folders that are known to be there; they are never removed
     folders: Mutex<BTreeSet<String>>,
@@ -57,22 +69,9 @@ pub struct Shared {
 
 impl ObjectMedia {
     /// The objects of `store` under `prefix` as a medium; `place` is its name in errors. Asks the store nothing.
-    pub fn over(store: Arc<dyn ObjectStore>, prefix: Path, place: &str, bridge: Arc<Bridge>) -> Self {
-        ObjectMedia::with_parts(store, prefix, place, bridge, PART_BYTES)
-    }
-
-    /// The same with parts of another size, as tests and stores with a memory of their own want it.
-    pub fn with_parts(
-        store: Arc<dyn ObjectStore>,
-        prefix: Path,
-        place: &str,
-        bridge: Arc<Bridge>,
-        part_bytes: usize,
-    ) -> Self {
-        let (folders, temporary) = (Mutex::default(), Mutex::default());
-        let place = place.to_owned();
-        let part_bytes = part_bytes.max(1);
-        ObjectMedia { shared: Arc::new(Shared { store, prefix, place, part_bytes, bridge, folders, temporary }) }
+    pub fn over(store: Arc<dyn ObjectStore>, prefix: Path, place: &str, bridge: Arc<Bridge>, limits: Limits) -> Self {
+        let (folders, temporary, place) = (Mutex::default(), Mutex::default(), place.to_owned());
+        ObjectMedia { shared: Arc::new(Shared { store, prefix, place, limits, bridge, folders, temporary }) }
     }
 
     /// Asks the store for one page of the prefix; a failure means that the volume is absent.
@@ -106,15 +105,15 @@ impl Shared {
     where
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
-        self.within(CALL_SECONDS_MAX, request(self.store.clone()))
+        self.within(self.limits.call, request(self.store.clone()))
     }
 
     fn within<T: Send + 'static>(
         &self,
-        seconds: u64,
+        limit: Duration,
         request: impl Future<Output = object_store::Result<T>> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.wait(async move { bounded(seconds, request).await })
+        self.wait(async move { bounded(limit, request).await })
     }
 
     /// Waits for work that bounds itself.
@@ -175,7 +174,7 @@ impl Shared {
         let mut hasher = blake3::Hasher::new();
         let mut at = 0;
         while at < len_bytes {
-            let end = (at + self.part_bytes as u64).min(len_bytes);
+            let end = (at + self.limits.part_bytes as u64).min(len_bytes);
             hasher.update(&self.get(self.object(path), at..end, tag.clone())?);
             at = end;
         }
@@ -242,16 +241,11 @@ impl Shared {
 }
 
 /// Waits for a request no longer than this.
-pub async fn bounded<T>(seconds: u64, request: impl Future<Output = object_store::Result<T>>) -> Result<T, Failure> {
-    match tokio::time::timeout(Duration::from_secs(seconds), request).await {
+pub async fn bounded<T>(limit: Duration, request: impl Future<Output = object_store::Result<T>>) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, request).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(Failure::Late { seconds }),
+        Err(_) => Err(Failure::Late { limit }),
     }
-}
-
-/// Waits for one call on a store.
-pub async fn bounded_call<T>(request: impl Future<Output = object_store::Result<T>>) -> Result<T, Failure> {
-    bounded(CALL_SECONDS_MAX, request).await
 }
 
 impl Media for ObjectMedia {
@@ -265,7 +259,7 @@ impl Media for ObjectMedia {
             let store = self.shared.store.clone();
             async move { store.list_with_delimiter(Some(&object)).await }
         };
-        let found = self.shared.within(LIST_SECONDS_MAX, list).map_err(self.shared.failed(dir, "list"))?;
+        let found = self.shared.within(self.shared.limits.list, list).map_err(self.shared.failed(dir, "list"))?;
         let name = |object: &Path| object.filename().unwrap_or_default().to_owned();
         let folders = found.common_prefixes.iter().map(|folder| Listed { name: name(folder), is_dir: true });
         let files = found.objects.iter().map(|file| Listed { name: name(&file.location), is_dir: false });

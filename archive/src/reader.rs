@@ -36,7 +36,7 @@ impl MediaFile for Reader {
         let wanted = into.len().min(left);
         let mut done = 0;
         while done < wanted {
-            let piece = (wanted - done).min(self.shared.part_bytes);
+            let piece = (wanted - done).min(self.shared.limits.part_bytes);
             let from = at + done as u64;
             let read = self.shared.get(self.shared.object(&self.path), from..from + piece as u64, self.tag.clone());
             let read = read.map_err(|failure| self.shared.not_found(failure));

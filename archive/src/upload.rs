@@ -5,7 +5,7 @@
 //! [`IN_FLIGHT`] parts on their way and one that fills. Whatever ends a file early gives up its parts and its name.
 
 use crate::fault::Failure;
-use crate::media::{Attested, Shared, bounded_call};
+use crate::media::{Attested, Shared, bounded};
 use crate::reader::Reader;
 use bytes::{Bytes, BytesMut};
 use object_store::{MultipartUpload, ObjectStoreExt};
@@ -15,6 +15,7 @@ use shosoin_tiers::layout::BLOCK_BYTES;
 use shosoin_tiers::media::{MediaFile, WriteUnit};
 use shosoin_tiers::{AlignedBuf, Error, Result};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Parts on their way at the same time.
@@ -55,13 +56,15 @@ enum Stage {
 struct Parts {
     upload: Box<dyn MultipartUpload>,
     flying: JoinSet<Result<(), Failure>>,
+    /// how long one call takes at most
+    limit: Duration,
 }
 
 impl Parts {
     /// Sends a part as soon as fewer than [`IN_FLIGHT`] are on their way.
     async fn send(&mut self, part: Bytes) -> Result<(), Failure> {
         self.land(IN_FLIGHT - 1).await?;
-        self.flying.spawn(bounded_call(self.upload.put_part(part.into())));
+        self.flying.spawn(bounded(self.limit, self.upload.put_part(part.into())));
         Ok(())
     }
 
@@ -80,12 +83,12 @@ impl Parts {
             self.send(last).await?;
         }
         self.land(0).await?;
-        bounded_call(self.upload.complete()).await.map(drop)
+        bounded(self.limit, self.upload.complete()).await.map(drop)
     }
 
     async fn abort(&mut self) -> Result<(), Failure> {
         self.flying.shutdown().await;
-        bounded_call(self.upload.abort()).await
+        bounded(self.limit, self.upload.abort()).await
     }
 }
 
@@ -140,10 +143,10 @@ impl Upload {
         state.len_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             // a part is sent when more follows, so that a file of exactly one part stays small
-            if state.filling.len() == self.shared.part_bytes {
+            if state.filling.len() == self.shared.limits.part_bytes {
                 self.send(state)?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(self.shared.part_bytes - state.filling.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(self.shared.limits.part_bytes - state.filling.len()));
             state.filling.extend_from_slice(now);
             bytes = later;
         }
@@ -156,7 +159,7 @@ impl Upload {
             self.shared.put_new(object.clone(), Bytes::new())?;
             let upload = self.shared.ask(|store| async move { store.put_multipart(&object).await });
             let upload = upload.inspect_err(|_| drop(self.shared.delete(self.shared.object(&self.path))))?;
-            state.stage = Stage::Parts(Parts { upload, flying: JoinSet::new() });
+            state.stage = Stage::Parts(Parts { upload, flying: JoinSet::new(), limit: self.shared.limits.call });
         }
         let part = state.filling.split().freeze();
         self.with_parts(state, |mut parts| async move {
@@ -224,6 +227,9 @@ impl MediaFile for Upload {
     }
 
     fn read_past_cache(&self, at: u64, len_bytes: usize, into: &mut AlignedBuf) -> Result<()> {
+        if !at.is_multiple_of(BLOCK_BYTES as u64) {
+            return Err(Error::Misaligned { path: self.path.clone(), call: "read past the cache", at, len_bytes });
+        }
         self.stored("read past the cache")?.read_past_cache(at, len_bytes, into)
     }
 
