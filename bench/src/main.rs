@@ -7,6 +7,7 @@ mod measure;
 mod memory;
 mod path;
 mod s3;
+mod scrub;
 mod site;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +26,8 @@ struct Arguments {
 enum Workload {
     /// the straight path on one core, against the sum of its parts
     Path(path::Options),
+    /// reading every shard and verifying it, against the medium's own speed
+    Scrub(scrub::Options),
     /// PUT and GET through S3 on loopback
     S3(s3::Options),
     /// the databases that can hold the index, at millions of rows
@@ -42,6 +45,7 @@ async fn main() -> Result<(), Failure> {
     match Arguments::parse().workload {
         Workload::Index(options) => index::run(&options),
         Workload::Path(options) => path::run(&options),
+        Workload::Scrub(options) => scrub::run(&options),
         Workload::S3(options) => s3::run(options).await,
         Workload::Chunks(options) => chunks::run(options).await,
         Workload::Growth(options) => growth::run(options).await,
