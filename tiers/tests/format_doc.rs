@@ -5,10 +5,11 @@
 #[path = "../../protocol/tests/format_doc/table.rs"]
 mod table;
 
-use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, Suite};
+use shosoin_protocol::suite::sha256;
+use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, Suite, VolumeId};
 use shosoin_tiers::footer::{ClosedBy, Closing, Footer, StripeRow, Table};
 use shosoin_tiers::stripe::{HEADER_LEN, StripeHeader};
-use shosoin_tiers::{Code, Frame, Identity};
+use shosoin_tiers::{Code, Frame, Identity, ShardRef, Tour, TourCounters};
 use table::{Structure, byte_tables, compare, page};
 
 const SEGMENT: SegmentId = SegmentId([0x11; 16]);
@@ -132,11 +133,41 @@ fn locator() -> Structure {
     Structure { begins_at: 0, ends_at: 4096, encoded: encoded[at..].to_vec(), fields }
 }
 
+fn tour() -> Structure {
+    let done = TourCounters { shards: 3, read_bytes: 0x1234_5678_9abc, units: 9, findings: 2 };
+    let mut tour = Tour::new(VolumeId([0x33; 16]), TIME);
+    tour.after = Some(ShardRef { hospital: HOSPITAL, segment: SEGMENT, shard: 5 });
+    tour.done = done;
+    let encoded = tour.encode();
+    let fields = vec![
+        ("magic", b"shjt".to_vec()),
+        ("version", vec![1]),
+        ("ended", vec![0]),
+        ("has cursor", vec![1]),
+        ("shard", vec![5]),
+        ("volume", vec![0x33; 16]),
+        ("started", u64(TIME)),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("segment", SEGMENT.0.to_vec()),
+        ("shards", u64(done.shards)),
+        ("read bytes", u64(done.read_bytes)),
+        ("units", u64(done.units)),
+        ("findings", u64(done.findings)),
+        ("checksum", sha256(&[&encoded[..96]]).0.to_vec()),
+    ];
+    Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
+}
+
 #[test]
 fn every_table_about_segments_says_what_the_encoders_write() {
     let tables = byte_tables(&page());
-    let structures =
-        [("Unit header", unit_header()), ("Record", record()), ("Stripe row", stripe_row()), ("Locator", locator())];
+    let structures = [
+        ("Unit header", unit_header()),
+        ("Record", record()),
+        ("Stripe row", stripe_row()),
+        ("Locator", locator()),
+        ("Tour", tour()),
+    ];
     for (title, structure) in structures {
         let table = tables.iter().find(|table| table.title == title);
         compare(table.expect("the page has the table"), &structure);
