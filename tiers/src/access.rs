@@ -9,7 +9,7 @@ use crate::{Code, Erasure, Error, MediaFile, Result};
 use lru::LruCache;
 use parking_lot::Mutex;
 use shosoin_protocol::SegmentId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +31,8 @@ pub struct Access {
     /// the last stripe that had to be rebuilt; its lock admits one rebuild at a time
     pub rebuilt: Mutex<Option<Rebuilt>>,
     rebuilt_reads: AtomicU64,
+    /// segments whose shards are being moved, rebuilt or removed
+    busy: Mutex<BTreeSet<SegmentId>>,
     /// whether the parts of a large record are read at the same time
     pub threads: Threads,
 }
@@ -46,6 +48,7 @@ impl Access {
             repairs: RepairQueue::default(),
             rebuilt: Mutex::default(),
             rebuilt_reads: AtomicU64::new(0),
+            busy: Mutex::default(),
         }
     }
 
@@ -64,6 +67,14 @@ impl Access {
                 self.note_read_error(segment, shard, &error);
                 None
             }
+        }
+    }
+
+    /// Keeps other work away from the shards of `segment` until what this gives is dropped.
+    pub fn begin_work(&self, segment: SegmentId) -> Result<Working<'_>> {
+        match self.busy.lock().insert(segment) {
+            true => Ok(Working { access: self, segment }),
+            false => Err(Error::SegmentBusy { segment }),
         }
     }
 
@@ -113,5 +124,17 @@ impl Access {
     /// Reads that needed other units than their own.
     pub fn rebuilt_reads(&self) -> u64 {
         self.rebuilt_reads.load(Ordering::Relaxed)
+    }
+}
+
+/// Work on the shards of one segment, which no other work meets.
+pub struct Working<'a> {
+    access: &'a Access,
+    segment: SegmentId,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.access.busy.lock().remove(&self.segment);
     }
 }

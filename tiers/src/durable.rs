@@ -5,18 +5,29 @@
 
 use crate::layout::{TEMPORARY, parent};
 use crate::media::{Media, WriteUnit};
-use crate::{Error, Result};
+use crate::{Error, MediaFile, Result};
+use std::sync::Arc;
 
 /// Gives the file at `path` the content `bytes`, durably, whether or not it was there.
 pub fn replace(media: &dyn Media, path: &str, bytes: &[u8]) -> Result<()> {
+    let file = begin(media, path, WriteUnit::Bytes)?;
+    file.write_at(0, bytes)?;
+    file.sync()?;
+    publish(media, path)
+}
+
+/// Creates the temporary file of `path`, in place of one that was left behind.
+pub(crate) fn begin(media: &dyn Media, path: &str, unit: WriteUnit) -> Result<Arc<dyn MediaFile>> {
     let temporary = format!("{path}{TEMPORARY}");
     match media.remove(&temporary) {
         Ok(()) | Err(Error::NotFound { .. }) => {}
         Err(error) => return Err(error),
     }
-    let file = media.create(&temporary, WriteUnit::Bytes)?;
-    file.write_at(0, bytes)?;
-    file.sync()?;
-    media.rename(&temporary, path)?;
+    media.create(&temporary, unit)
+}
+
+/// Puts the temporary file of `path`, which must be synced, in its place, durably.
+pub(crate) fn publish(media: &dyn Media, path: &str) -> Result<()> {
+    media.rename(&format!("{path}{TEMPORARY}"), path)?;
     media.sync_dir(parent(path))
 }

@@ -205,6 +205,42 @@ pub enum Error {
         /// the volume
         volume: VolumeId,
     },
+    /// The segment has no footer yet, so nobody can say what its shards must be.
+    #[error("segment {segment} is not closed: {why}")]
+    SegmentUnclosed {
+        /// the segment
+        segment: SegmentId,
+        /// why it is not
+        why: &'static str,
+    },
+    /// Other background work changes where the shards of this segment are.
+    #[error("other work on segment {segment} is under way")]
+    SegmentBusy {
+        /// the segment
+        segment: SegmentId,
+    },
+    /// What was written reads back otherwise; it was given up, and what it was to replace is as it was.
+    #[error("{path} on the volume at {place} does not read back as it was written: {why}")]
+    ReadBack {
+        /// where the volume is
+        place: String,
+        /// file
+        path: String,
+        /// what is wrong
+        why: String,
+    },
+    /// The proof that another copy is good does not hold, so the copy is not released.
+    #[error("the copy of shard {shard} of segment {segment} on volume {volume} is not released: {why}")]
+    Unproven {
+        /// the segment
+        segment: SegmentId,
+        /// the shard
+        shard: u8,
+        /// the volume of the copy that stays
+        volume: VolumeId,
+        /// what is missing
+        why: String,
+    },
     /// Background work was told to stop; what it had finished stays finished.
     #[error("the work was stopped")]
     Stopped,
@@ -299,9 +335,10 @@ impl Error {
             | Error::CopyUnknown { .. }
             | Error::RecordElsewhere { .. } => ErrorKind::NotFound,
             Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
-            Error::Placement { .. } | Error::WholeFilesOnly { .. } => ErrorKind::Refused,
+            Error::Placement { .. } | Error::WholeFilesOnly { .. } | Error::Unproven { .. } => ErrorKind::Refused,
             Error::Code { .. } | Error::RecordTooLarge { .. } | Error::Location { .. } => ErrorKind::Invalid,
             Error::RecordUnreadable { .. } | Error::SegmentUnreadable { .. } => ErrorKind::Damaged,
+            Error::ReadBack { .. } => ErrorKind::Damaged,
             Error::LabelMissing { .. } | Error::LabelDamaged { .. } | Error::TooFewUnits { .. } => ErrorKind::Damaged,
             Error::LabelUnsupported { .. } => ErrorKind::Unsupported,
             Error::Format { source, .. } => match source.kind() {
@@ -317,6 +354,8 @@ impl Error {
             | Error::NoWritableMedia { .. }
             | Error::Random { .. }
             | Error::Stopped
+            | Error::SegmentUnclosed { .. }
+            | Error::SegmentBusy { .. }
             | Error::Thread { .. }
             | Error::Io { .. } => ErrorKind::Unavailable,
         }

@@ -100,6 +100,22 @@ pub enum Defect {
         /// units it would need
         needed: u8,
     },
+    /// Too few good units of a stripe are in sight; shards that cannot be looked at now may have the others.
+    StripeOutOfSight {
+        /// units that are good
+        good: u8,
+        /// units that nobody can look at now
+        unseen: u8,
+        /// units it needs
+        needed: u8,
+    },
+    /// A shard could not be rebuilt, though it may be possible later.
+    Unrepaired {
+        /// why
+        why: String,
+    },
+    /// A volume has a shard of a segment that was removed; it is not taken up again.
+    SegmentRemoved,
     /// A committed stripe has too few good units.
     StripeLost {
         /// units that are good
@@ -144,10 +160,12 @@ impl Defect {
             | Defect::SegmentVoid
             | Defect::StripeTorn { .. }
             | Defect::ForeignFile { .. }
+            | Defect::SegmentRemoved
             | Defect::ShardTwice => Severity::Note,
-            Defect::StripeLost { .. } | Defect::StripeUnjudged { .. } | Defect::SegmentUnreadable { .. } => {
-                Severity::Lost
-            }
+            Defect::StripeLost { .. }
+            | Defect::StripeOutOfSight { .. }
+            | Defect::StripeUnjudged { .. }
+            | Defect::SegmentUnreadable { .. } => Severity::Lost,
             _ => Severity::Degraded,
         }
     }
@@ -176,6 +194,14 @@ impl fmt::Display for Defect {
                     "last stripe waits for absent shards: {good} good units of {needed} needed, {unseen} not seen"
                 )
             }
+            Defect::StripeOutOfSight { good, unseen, needed } => {
+                write!(
+                    f,
+                    "stripe waits for shards out of sight: {good} good units of {needed} needed, {unseen} not seen"
+                )
+            }
+            Defect::Unrepaired { why } => write!(f, "shard could not be rebuilt: {why}"),
+            Defect::SegmentRemoved => write!(f, "shard is of a segment that was removed, and is not used"),
             Defect::StripeLost { good, needed } => write!(f, "stripe is lost: {good} good units of {needed} needed"),
             Defect::SegmentUnreadable { present, needed } => {
                 write!(f, "segment is unreadable: {present} shards present of {needed} needed")

@@ -384,6 +384,11 @@ impl Footer {
     pub fn at(&self) -> u64 {
         self.locator.footer_at
     }
+
+    /// Where every shard file ends.
+    pub fn file_len(&self) -> u64 {
+        self.locator.file_len()
+    }
 }
 
 #[cfg(test)]

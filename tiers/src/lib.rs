@@ -15,6 +15,7 @@
 //! Everything here is synchronous. Time, randomness and media are injected ([`clock`], [`media`]).
 
 mod access;
+mod blueprint;
 pub mod buffer;
 mod catalogue;
 mod check;
@@ -36,6 +37,7 @@ pub mod life;
 mod load;
 pub mod media;
 mod mount;
+mod new_shard;
 mod outline;
 mod pace;
 pub mod placement;
@@ -46,10 +48,12 @@ mod read;
 mod record;
 mod recovery;
 mod repair;
+mod rewrite;
 mod scrub;
 mod segment;
 mod stream;
 pub mod stripe;
+mod target;
 mod tier;
 mod tour;
 pub mod volume;
@@ -68,9 +72,9 @@ pub use error::Error;
 pub use finding::{Defect, Finding, Place, Severity};
 pub use media::{Media, MediaFile};
 pub use pace::{Pace, Unpaced};
-pub use queue::RepairItem;
+pub use queue::{RepairItem, Setback};
 pub use record::{FRAME_LEN, Frame, Location, Record};
-pub use repair::{Repaired, Setback};
+pub use repair::Repaired;
 pub use scrub::{Scrubbed, ShardOnVolume, ShardRef};
 pub use segment::Identity;
 pub use tier::{

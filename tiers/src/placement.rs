@@ -60,6 +60,35 @@ pub fn place(request: &Request, candidates: &[Candidate<'_>]) -> Result<Vec<usiz
     Ok(chosen)
 }
 
+/// Chooses one of `candidates`, given as its index, for a shard beside `others`: the one that shares least with them, and
+/// of these the one with most room.
+pub fn place_one(
+    code: Code,
+    segment: SegmentId,
+    others: &[&VolumeLabel],
+    candidates: &[Candidate<'_>],
+    demo: bool,
+) -> Result<usize> {
+    let others: Vec<Shared<'_>> = others.iter().map(|label| shared(label)).collect();
+    let crowd = |index: usize| {
+        let own = shared(candidates[index].label);
+        let stated = own.iter().enumerate().filter_map(|(kind, value)| Some((kind, (*value)?)));
+        let sharing = stated.map(|(kind, value)| others.iter().filter(|other| other[kind] == Some(value)).count() + 1);
+        sharing.max().unwrap_or(1)
+    };
+    let merit = |index: &usize| {
+        let Candidate { label, free_bytes } = candidates[*index];
+        (crowd(*index), Reverse(free_bytes), rank(segment, label.id))
+    };
+    let best = (0..candidates.len()).min_by_key(merit);
+    let allowed = best.filter(|index| demo || crowd(*index) <= code.m());
+    let why = || match candidates.is_empty() {
+        true => "no further volume has room and takes new shards".to_owned(),
+        false => format!("at most {} may share a {}", code.m(), KINDS.join(", ")),
+    };
+    allowed.ok_or_else(|| Error::Placement { wanted: 1, offered: candidates.len(), why: why() })
+}
+
 /// Spreads segments over volumes of equal merit.
 fn rank(segment: SegmentId, volume: VolumeId) -> [u8; 32] {
     sha256(&[&segment.0, &volume.0]).0

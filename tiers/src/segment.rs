@@ -144,6 +144,11 @@ impl Segment {
         *slot = next.map(|next| spares.remove(next).1);
     }
 
+    /// Every copy of one shard, the one that is used first.
+    pub fn copies_of(&self, shard: usize) -> Vec<Arc<Mount>> {
+        self.copies().filter(|(no, _)| usize::from(*no) == shard).map(|(_, mount)| mount).collect()
+    }
+
     /// Every copy of every shard, spare ones last.
     pub fn copies(&self) -> impl Iterator<Item = (u8, Arc<Mount>)> {
         let used = self.shards().into_iter().enumerate();

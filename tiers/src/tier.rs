@@ -326,14 +326,22 @@ impl Tier {
 
     /// Closes the open segments that have a shard on `volume`, so that everything on it is of closed segments.
     fn close_writers_on(&self, volume: VolumeId) {
+        self.close_writers(|segment| segment.shards.contains(&Some(volume)));
+    }
+
+    /// Closes the open segments that `ends` says.
+    pub(crate) fn close_writers(&self, ends: impl Fn(&SegmentInfo) -> bool) {
         let slots: Vec<SharedSlot> = self.writers.lock().iter().map(|(_, slot)| slot.clone()).collect();
         for slot in slots {
             let mut slot = slot.lock();
-            let on_it = |writer: &mut Writer| writer.segment().info().shards.contains(&Some(volume));
-            if let Some(writer) = slot.writer.take_if(on_it) {
+            if let Some(writer) = slot.writer.take_if(|writer| ends(&writer.segment().info())) {
                 self.finish(writer);
             }
         }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     pub(crate) fn mounts(&self) -> Vec<Arc<Mount>> {

@@ -67,6 +67,13 @@ impl Rig {
         self.open_on(self.media.iter().map(|media| Arc::new(faulty(media)) as Arc<dyn Media>))
     }
 
+    /// The same while the volumes `lost` are absent.
+    pub fn open_hooked_without(&self, faults: &Arc<Faults>, lost: &[usize]) -> Result<(Tier, Vec<Finding>)> {
+        let faulty = |media: &MemoryMedia| FaultyMedia::new(Arc::new(media.clone()), faults.clone());
+        let present = self.media.iter().enumerate().filter(|(no, _)| !lost.contains(no));
+        self.open_on(present.map(|(_, media)| Arc::new(faulty(media)) as Arc<dyn Media>))
+    }
+
     fn open_on(&self, media: impl Iterator<Item = Arc<dyn Media>>) -> Result<(Tier, Vec<Finding>)> {
         let volumes = media.map(Volume::open).collect::<Result<Vec<_>>>()?;
         Tier::open(volumes, self.options.clone(), Arc::new(ManualClock::new(1_000)), self.random.clone())
@@ -83,6 +90,11 @@ impl Rig {
     pub fn shards(&self, no: usize) -> Vec<String> {
         self.media[no].paths().into_iter().filter(|path| path.ends_with(".shard")).collect()
     }
+}
+
+/// The number of a volume of a [`Rig`].
+pub fn volume_no(volume: VolumeId) -> usize {
+    usize::from(volume.0[0]) - 1
 }
 
 /// The record with number `no`: its bytes follow from the number, and so does its length of up to 40,000 bytes.

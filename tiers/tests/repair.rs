@@ -1,0 +1,644 @@
+//! Repair: what was lost or damaged comes back byte for byte, from verified units alone, or is named. Whatever happens
+//! meanwhile, no record is worse off than before.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod common;
+
+use common::{Rig, SUITE, Stored, append, assert_all_read, volume_no};
+use shosoin_protocol::VolumeId;
+use shosoin_tiers::media::{Call, Fault, Faults, Op};
+use shosoin_tiers::{
+    Defect, Error, Media, Pace, RepairItem, Repaired, Result, SegmentState, Severity, Threads, Tier, Unpaced,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The content of every shard file, by path: a path says segment and shard, and nothing of the volume.
+type Shards = BTreeMap<String, Vec<u8>>;
+
+struct Filled {
+    rig: Rig,
+    stored: Vec<Stored>,
+    shards: Shards,
+    /// the volume of each shard, by number
+    volumes: Vec<usize>,
+    /// where each stripe begins, and the last one ends
+    stripes: Vec<usize>,
+}
+
+/// One closed segment of three stripes on as many volumes as it needs, and `spare` empty ones.
+fn filled(code: &str, spare: usize) -> Filled {
+    let mut rig = Rig::new(code, spare);
+    rig.options.threads = Threads::None;
+    let needed = rig.options.code.shards();
+    let (tier, _) = rig.open_without(&(needed..needed + spare).collect::<Vec<_>>()).unwrap();
+    let stored = [0..5, 5..8, 8..12].map(|numbers| append(&tier, numbers).unwrap()).concat();
+    tier.close().unwrap();
+    let info = tier.segments().remove(0);
+    let volumes = info.shards.iter().map(|volume| volume_no(volume.unwrap())).collect();
+    let starts: BTreeSet<u64> = stored.iter().map(|stored| stored.location.stripe_at).chain([info.end]).collect();
+    let stripes = starts.into_iter().map(|at| usize::try_from(at).unwrap()).collect();
+    let shards =
+        rig.media.iter().flat_map(|media| media.image()).filter(|(path, _)| path.ends_with(".shard")).collect();
+    Filled { rig, stored, shards, volumes, stripes }
+}
+
+impl Filled {
+    fn path(&self, shard: usize) -> String {
+        self.shards.keys().find(|path| path.ends_with(&format!("-{shard}.shard"))).unwrap().clone()
+    }
+
+    fn damage(&self, shard: usize, change: impl FnOnce(&mut Vec<u8>)) {
+        self.rig.media[self.volumes[shard]].tamper(&self.path(shard), change).unwrap();
+    }
+
+    fn flip(&self, shard: usize, stripe: usize) {
+        let at = self.stripes[stripe] + 2000;
+        self.damage(shard, |bytes| bytes[at] ^= 4);
+    }
+
+    fn images(&self) -> Vec<BTreeMap<String, Vec<u8>>> {
+        self.rig.media.iter().map(|media| media.image()).collect()
+    }
+
+    /// Every shard is on a volume of its own, byte for byte what it was, and nothing else lies about.
+    #[track_caller]
+    fn assert_whole(&self, tier: &Tier, what: &str) {
+        let mut seen = BTreeSet::new();
+        for segment in tier.segments() {
+            for (shard, volume) in segment.shards.iter().enumerate() {
+                let volume = volume.unwrap_or_else(|| panic!("{what}: shard {shard} is missing"));
+                assert!(seen.insert(volume), "{what}: two shards on {volume}");
+                let image = self.rig.media[volume_no(volume)].image();
+                let path = self.path(shard);
+                assert!(image.get(&path) == self.shards.get(&path), "{what}: shard {shard} is not what it was");
+            }
+            assert_eq!(tier.check_segment(segment.id), [], "{what}");
+        }
+        assert_all_read(tier, &self.stored, what);
+    }
+
+    fn assert_no_temporary(&self, what: &str) {
+        let paths: Vec<String> = self.rig.media.iter().flat_map(|media| media.paths()).collect();
+        assert!(!paths.iter().any(|path| path.ends_with(".tmp")), "{what}: {paths:?}");
+    }
+}
+
+/// Repairs until nothing waits that may be tried.
+#[track_caller]
+fn repair_all(tier: &Tier) -> Vec<Repaired> {
+    let mut done = Vec::new();
+    while let Some(repaired) = tier.repair_next(&Unpaced).unwrap() {
+        done.push(repaired);
+        assert!(done.len() < 20, "the queue never ends: {done:?}");
+    }
+    done
+}
+
+/// Reads every unit and footer, which queues what is bad, and repairs it.
+fn check_and_repair(tier: &Tier) -> Vec<Repaired> {
+    tier.segments().iter().for_each(|segment| drop(tier.check_segment(segment.id)));
+    repair_all(tier)
+}
+
+fn choices(of: usize, count: usize) -> Vec<Vec<usize>> {
+    let sets = (0u32..1 << of).filter(|set| set.count_ones() as usize == count);
+    sets.map(|set| (0..of).filter(|no| set & (1 << no) != 0).collect()).collect()
+}
+
+#[test]
+fn all_21_losses_of_one_or_two_of_six_volumes_come_back_byte_for_byte_on_spare_volumes() {
+    for lost in (1..=2).flat_map(|count| choices(6, count)) {
+        let filled = filled("4+2", 2);
+        let (tier, _) = filled.rig.open_without(&lost).unwrap();
+        let repaired = repair_all(&tier);
+        let what = format!("without {lost:?}");
+        assert_eq!(repaired.len(), 1, "{what}: all shards of a segment in one go");
+        assert!(repaired[0].rebuilt.len() == lost.len() && repaired[0].short.is_empty(), "{what}: {repaired:?}");
+        filled.assert_whole(&tier, &what);
+        filled.assert_no_temporary(&what);
+        drop(tier);
+        let (tier, findings) = filled.rig.open_without(&lost).unwrap();
+        assert!(findings.is_empty() && tier.repairs_waiting() == 0, "{what}, reopened: {findings:?}");
+        filled.assert_whole(&tier, &format!("{what}, reopened"));
+    }
+}
+
+#[test]
+fn every_code_comes_back_from_the_loss_of_m_volumes() {
+    for (code, m) in [("6+3", 3), ("8+3", 3), ("10+4", 4), ("1+1", 1), ("1+2", 2)] {
+        let filled = filled(code, m);
+        let lost: Vec<usize> =
+            filled.volumes.iter().copied().skip(1).step_by(2).chain([filled.volumes[0]]).take(m).collect();
+        let (tier, _) = filled.rig.open_without(&lost).unwrap();
+        repair_all(&tier);
+        filled.assert_whole(&tier, code);
+    }
+}
+
+#[test]
+fn all_20_losses_of_three_of_six_volumes_are_short_stripe_by_stripe_and_leave_everything() {
+    for lost in choices(6, 3) {
+        let filled = filled("4+2", 3);
+        let before = filled.images();
+        let (tier, _) = filled.rig.open_without(&lost).unwrap();
+        let repaired = repair_all(&tier);
+        let what = format!("without {lost:?}: {repaired:?}");
+        assert!(repaired.len() == 1 && repaired[0].rebuilt.is_empty(), "{what}");
+        let short: BTreeSet<(u8, u64)> = repaired[0]
+            .short
+            .iter()
+            .map(|finding| (finding.place.shard.unwrap(), finding.place.offset.unwrap()))
+            .collect();
+        let of_lost = |shard: &usize| lost.contains(&filled.volumes[*shard]);
+        let shards: Vec<u8> = (0..6).filter(of_lost).map(|shard| u8::try_from(shard).unwrap()).collect();
+        let stripes = &filled.stripes[..filled.stripes.len() - 1];
+        let expected = shards.iter().flat_map(|shard| stripes.iter().map(|at| (*shard, *at as u64)));
+        assert_eq!(short, expected.collect(), "{what}");
+        let out_of_sight = Defect::StripeOutOfSight { good: 3, unseen: 3, needed: 4 };
+        assert!(repaired[0].short.iter().all(|finding| finding.defect == out_of_sight), "{what}");
+        assert!(filled.images() == before, "{what}: something was written");
+        assert!(tier.repair_next(&Unpaced).unwrap().is_none(), "{what}: tried again at once");
+        let setbacks = tier.repair_setbacks();
+        assert!(setbacks.len() == 3 && setbacks[0].why.contains("out of sight"), "{setbacks:?}");
+        assert_eq!(tier.repair_plan().len(), 3);
+    }
+}
+
+#[test]
+fn one_stripe_damaged_on_three_shards_is_named_and_the_files_stay_as_they_are() {
+    let filled = filled("4+2", 2);
+    [0, 2, 5].into_iter().for_each(|shard| filled.flip(shard, 1));
+    filled.flip(2, 0);
+    let before = filled.images();
+    let (tier, _) = filled.rig.open();
+    let repaired = check_and_repair(&tier);
+    let short: Vec<_> = repaired.iter().flat_map(|repaired| &repaired.short).collect();
+    let expected = Defect::StripeLost { good: 3, needed: 4 };
+    assert!(short.len() == 3 && short.iter().all(|finding| finding.defect == expected), "{short:?}");
+    assert!(short.iter().all(|finding| finding.place.offset == Some(filled.stripes[1] as u64)), "{short:?}");
+    assert!(short.iter().all(|finding| finding.severity() == Severity::Lost));
+    assert!(filled.images() == before, "what is left of a stripe is never touched");
+}
+
+#[test]
+fn a_shard_whose_own_unit_of_a_lost_stripe_is_good_is_mended_elsewhere() {
+    let filled = filled("4+2", 0);
+    [0, 2, 5].into_iter().for_each(|shard| filled.flip(shard, 1));
+    filled.flip(3, 2);
+    let (tier, _) = filled.rig.open();
+    let segment = tier.segments()[0].id;
+    let repaired = tier.repair_segment(segment, &[3], &Unpaced).unwrap();
+    assert!(repaired.rebuilt.len() == 1 && repaired.short.is_empty(), "{repaired:?}");
+    let image = filled.rig.media[filled.volumes[3]].image();
+    assert!(image[&filled.path(3)] == filled.shards[&filled.path(3)]);
+}
+
+/// Every read of shard files past the cache that is not of the file being written.
+fn reads(calls: &[Call]) -> BTreeMap<String, Vec<(u64, usize)>> {
+    let mut reads: BTreeMap<String, Vec<(u64, usize)>> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.op == Op::ReadPastCache && call.path.ends_with(".shard")) {
+        reads.entry(format!("{} {}", call.place, call.path)).or_default().push((call.at, call.len_bytes));
+    }
+    reads
+}
+
+#[test]
+fn a_repair_reads_k_shards_once_each_and_in_order_and_reads_back_what_it_wrote() {
+    for lost in [vec![1], vec![5], vec![0, 4]] {
+        let filled = filled("4+2", 2);
+        let faults = Arc::new(Faults::default());
+        let calls = record(&faults);
+        let (tier, _) = filled.rig.open_hooked_without(&faults, &lost).unwrap();
+        calls.lock().clear();
+        let repaired = repair_all(&tier).remove(0);
+        let calls = calls.lock().clone();
+        let end = *filled.stripes.last().unwrap();
+        let reads = reads(&calls);
+        let mut whole = 0;
+        for (file, reads) in &reads {
+            let reads: Vec<(u64, usize)> = reads.iter().copied().filter(|(at, _)| *at < end as u64).collect();
+            assert!(
+                reads.is_sorted() && reads.windows(2).all(|two| two[0].0 + two[0].1 as u64 <= two[1].0),
+                "{file}: {reads:?}"
+            );
+            let bytes: usize = reads.iter().map(|(_, len)| len).sum();
+            assert!(bytes == end || bytes == 0, "{file}: {reads:?}");
+            whole += usize::from(bytes == end);
+        }
+        assert_eq!(whole, 4, "k shards: {reads:?}");
+        assert_eq!(repaired.read_bytes, 4 * end as u64);
+        let len = filled.shards[&filled.path(0)].len() as u64;
+        let written: usize = calls.iter().filter(|call| call.op == Op::Write).map(|call| call.len_bytes).sum();
+        let back = calls.iter().filter(|call| call.op == Op::ReadPastCache && call.path.ends_with(".tmp"));
+        assert_eq!(written as u64, len * lost.len() as u64);
+        assert_eq!(back.map(|call| call.len_bytes as u64).sum::<u64>(), written as u64);
+        assert_eq!((repaired.written_bytes, repaired.reread_bytes), (written as u64, written as u64));
+    }
+}
+
+/// Notes every call from now on.
+fn record(faults: &Arc<Faults>) -> Arc<parking_lot::Mutex<Vec<Call>>> {
+    let calls = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let noted = calls.clone();
+    faults.when(move |_, call| {
+        noted.lock().push(call.clone());
+        None
+    });
+    calls
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Action {
+    Flip,
+    Zero,
+    Truncate,
+    Delete,
+    Swap,
+    Stale,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Part {
+    Header,
+    DataUnit,
+    ParityUnit,
+    LastUnit,
+    Footer,
+    Table,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Next {
+    Repair,
+    Read,
+    Reopen,
+}
+
+fn do_damage(filled: &Filled, action: Action, part: Part) {
+    let shard = if part == Part::ParityUnit { 4 } else { 1 };
+    let len = filled.shards[&filled.path(shard)].len();
+    let at = match part {
+        Part::Header => 100,
+        Part::DataUnit | Part::ParityUnit => filled.stripes[1] + 1500,
+        Part::LastUnit => filled.stripes[2] + 1024,
+        Part::Table => filled.stripes[3] + 50,
+        Part::Footer => len - 4000,
+    };
+    match action {
+        Action::Flip => filled.damage(shard, |bytes| bytes[at] ^= 0x40),
+        Action::Zero => filled.damage(shard, |bytes| bytes[at / 4096 * 4096..][..4096].fill(0)),
+        Action::Truncate => filled.damage(shard, |bytes| bytes.truncate(at)),
+        Action::Delete => filled.rig.media[filled.volumes[shard]].remove(&filled.path(shard)).unwrap(),
+        Action::Swap => {
+            let (mine, other) = (filled.shards[&filled.path(shard)].clone(), filled.shards[&filled.path(3)].clone());
+            filled.damage(shard, |bytes| *bytes = other);
+            filled.damage(3, |bytes| *bytes = mine);
+        }
+        // as it was when the segment was still open: a prefix without a footer
+        Action::Stale => filled.damage(shard, |bytes| bytes.truncate(filled.stripes[part as usize % 3])),
+    }
+}
+
+#[test]
+fn whatever_is_damaged_on_at_most_m_shards_is_mended_byte_for_byte_on_its_own_volume() {
+    use Action::*;
+    use Part::*;
+    for action in [Flip, Zero, Truncate, Delete, Swap, Stale] {
+        for part in [Header, DataUnit, ParityUnit, LastUnit, Footer, Table] {
+            for next in [Next::Repair, Next::Read, Next::Reopen] {
+                let what = format!("{action:?} {part:?}, then {next:?}");
+                let filled = filled("4+2", 0);
+                let (mut tier, _) = filled.rig.open();
+                do_damage(&filled, action, part);
+                match next {
+                    Next::Repair => {}
+                    Next::Read => assert_all_read(&tier, &filled.stored, &what),
+                    Next::Reopen => tier = filled.rig.open().0,
+                }
+                let repaired = check_and_repair(&tier);
+                let rebuilt: Vec<_> = repaired.iter().flat_map(|repaired| &repaired.rebuilt).collect();
+                let expected = if action == Swap { 2 } else { 1 };
+                assert_eq!(rebuilt.len(), expected, "{what}: {repaired:?}");
+                for (shard, volume) in rebuilt {
+                    assert_eq!(volume_no(*volume), filled.volumes[usize::from(*shard)], "{what}");
+                }
+                filled.assert_whole(&tier, &what);
+                filled.assert_no_temporary(&what);
+                assert_eq!(check_and_repair(&tier), [], "{what}: nothing is left to do");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_repair_that_meets_a_second_damage_goes_on_and_queues_it() {
+    let filled = filled("4+2", 1);
+    let (tier, _) = filled.rig.open_without(&[filled.volumes[0]]).unwrap();
+    tier.take_repairs();
+    filled.flip(2, 1);
+    let segment = tier.segments()[0].id;
+    let repaired = tier.repair_segment(segment, &[0], &Unpaced).unwrap();
+    assert!(repaired.rebuilt.len() == 1 && repaired.short.is_empty(), "{repaired:?}");
+    assert!(repaired.met.len() == 1 && repaired.met[0].place.shard == Some(2), "{repaired:?}");
+    let plan = tier.repair_plan();
+    assert!(plan.len() == 1 && plan[0].shard == 2, "{plan:?}");
+    repair_all(&tier);
+    filled.assert_whole(&tier, "both");
+}
+
+#[test]
+fn a_shard_that_is_good_is_left_alone() {
+    let filled = filled("4+2", 1);
+    let before = filled.images();
+    let (tier, _) = filled.rig.open();
+    let segment = tier.segments()[0].id;
+    let repaired = tier.repair_segment(segment, &[1, 4, 1, 99], &Unpaced).unwrap();
+    assert!(repaired.sound == [1, 4] && repaired.rebuilt.is_empty() && repaired.short.is_empty(), "{repaired:?}");
+    assert!(filled.images() == before);
+}
+
+#[test]
+fn units_that_nobody_can_look_at_are_not_called_lost_and_come_back_with_their_volumes() {
+    let filled = filled("4+2", 1);
+    let faults = Arc::new(Faults::default());
+    let (tier, _) = filled.rig.open_through(&faults).unwrap();
+    filled.flip(0, 1);
+    let places: Vec<String> = [1, 3].map(|shard: usize| filled.rig.media[filled.volumes[shard]].place()).into();
+    faults.when(move |_, call| {
+        let read = call.op == Op::ReadPastCache && call.path.ends_with(".shard");
+        (read && places.contains(&call.place)).then_some(Fault::Fail(ErrorKind::Other))
+    });
+    let segment = tier.segments()[0].id;
+    let repaired = tier.repair_segment(segment, &[0], &Unpaced).unwrap();
+    let expected = Defect::StripeOutOfSight { good: 3, unseen: 2, needed: 4 };
+    assert!(repaired.short.len() == 1 && repaired.short[0].defect == expected, "{repaired:?}");
+    faults.clear();
+    repair_all(&tier);
+    let repaired = tier.repair_segment(segment, &[0], &Unpaced).unwrap();
+    assert_eq!(repaired.rebuilt.len(), 1);
+    filled.assert_whole(&tier, "they can be read again");
+}
+
+#[test]
+fn a_segment_that_is_open_is_closed_first_and_one_that_waits_for_shards_is_refused_by_name() {
+    let mut rig = Rig::new("4+2", 1);
+    rig.options.threads = Threads::None;
+    let (tier, _) = rig.open();
+    let mut stored = append(&tier, 0..5).unwrap();
+    let info = tier.segments().remove(0);
+    assert_eq!(info.state, SegmentState::Open);
+    let volume = &rig.media[volume_no(info.shards[2].unwrap())];
+    let path = volume.paths().into_iter().find(|path| path.ends_with(".shard")).unwrap();
+    volume.tamper(&path, |bytes| bytes[3000] ^= 1).unwrap();
+    let repaired = tier.repair_segment(info.id, &[2], &Unpaced).unwrap();
+    assert!(repaired.rebuilt.len() == 1, "{repaired:?}");
+    assert_eq!(tier.segments()[0].state, SegmentState::Closed);
+    stored.extend(append(&tier, 5..9).unwrap());
+    assert_all_read(&tier, &stored, "it goes on in another segment");
+    let open = tier.segments().into_iter().find(|segment| segment.state == SegmentState::Open).unwrap();
+    drop(tier);
+    let lost: Vec<usize> = open.shards.iter().take(4).map(|volume| volume_no(volume.unwrap())).collect();
+    let (tier, _) = rig.open_without(&lost).unwrap();
+    let error = tier.repair_segment(open.id, &[0], &Unpaced).unwrap_err();
+    assert!(matches!(error, Error::SegmentUnclosed { .. }), "{error}");
+    while let Some(repaired) = tier.repair_next(&Unpaced).unwrap() {
+        assert!(repaired.rebuilt.is_empty() && !repaired.short.is_empty(), "{repaired:?}");
+    }
+    assert!(tier.repair_setbacks().iter().any(|setback| setback.why.contains("not closed")));
+    let unknown = tier.repair_segment(shosoin_protocol::SegmentId([9; 16]), &[0], &Unpaced).unwrap_err();
+    assert!(matches!(unknown, Error::SegmentUnknown { .. }), "{unknown}");
+}
+
+#[test]
+fn a_target_that_fails_lies_or_is_full_is_left_for_another_one() {
+    let faults_of_targets = [
+        (Op::Create, Fault::Fail(ErrorKind::Other)),
+        (Op::Write, Fault::Fail(ErrorKind::Other)),
+        (Op::Write, Fault::Fail(ErrorKind::StorageFull)),
+        (Op::Write, Fault::Torn { keep: 5000, kind: ErrorKind::Other }),
+        (Op::Write, Fault::Flip { at: 1_000_003, mask: 8 }),
+        (Op::Write, Fault::Lost),
+        (Op::Sync, Fault::Fail(ErrorKind::Other)),
+        (Op::ReadPastCache, Fault::Fail(ErrorKind::Other)),
+        (Op::ReadPastCache, Fault::Flip { at: 77, mask: 1 }),
+        (Op::ReadPastCache, Fault::ShortRead { keep: 100 }),
+        (Op::Rename, Fault::Fail(ErrorKind::Other)),
+        (Op::SyncDir, Fault::Fail(ErrorKind::Other)),
+    ];
+    for (op, fault) in faults_of_targets {
+        let what = format!("{fault:?} at {op:?}");
+        let filled = filled("4+2", 3);
+        let faults = Arc::new(Faults::default());
+        let lost = [filled.volumes[1], filled.volumes[5]];
+        let (tier, _) = filled.rig.open_hooked_without(&faults, &lost).unwrap();
+        let bad = AtomicU64::new(0);
+        let first = parking_lot::Mutex::new(None);
+        faults.when(move |_, call| {
+            let path = call.path.contains("segments/");
+            let writes = call.path.ends_with(".tmp") || matches!(call.op, Op::SyncDir | Op::MakeDir);
+            let mut first = first.lock();
+            if path && writes && call.op == op && (first.is_none() || first.as_ref() == Some(&call.place)) {
+                *first = Some(call.place.clone());
+                bad.fetch_add(1, Ordering::Relaxed);
+                return Some(fault);
+            }
+            None
+        });
+        let repaired = repair_all(&tier);
+        assert!(repaired.iter().all(|repaired| repaired.short.is_empty()), "{what}: {repaired:?}");
+        faults.clear();
+        filled.assert_whole(&tier, &what);
+        drop(tier);
+        let (tier, _) = filled.rig.open_without(&lost).unwrap();
+        filled.assert_whole(&tier, &format!("{what}, reopened"));
+    }
+}
+
+#[test]
+fn with_no_room_anywhere_a_repair_says_so_and_waits_until_somebody_asks() {
+    let filled = filled("4+2", 0);
+    let (tier, _) = filled.rig.open_without(&[filled.volumes[3]]).unwrap();
+    let repaired = repair_all(&tier);
+    assert!(repaired.len() == 1 && repaired[0].short.len() == 1, "{repaired:?}");
+    let Defect::Unrepaired { why } = &repaired[0].short[0].defect else { panic!("{repaired:?}") };
+    assert!(why.contains("no further volume"), "{why}");
+    assert_eq!(tier.repairs_waiting(), 1);
+    assert!(tier.repair_next(&Unpaced).unwrap().is_none());
+    tier.retry_repairs();
+    assert!(tier.repair_next(&Unpaced).unwrap().is_some());
+}
+
+#[test]
+fn a_bad_shard_on_a_volume_without_room_or_writes_is_rebuilt_on_another() {
+    for read_only in [true, false] {
+        let filled = filled("4+2", 1);
+        let volume = &filled.rig.media[filled.volumes[2]];
+        volume.set_read_only(read_only);
+        let (tier, _) = filled.rig.open();
+        filled.flip(2, 0);
+        if !read_only {
+            tier.set_draining(VolumeId([u8::try_from(filled.volumes[2]).unwrap() + 1; 16]), true).unwrap();
+        }
+        let repaired = check_and_repair(&tier);
+        assert!(repaired.len() == 1 && repaired[0].rebuilt.len() == 1, "{repaired:?}");
+        assert_eq!(volume_no(repaired[0].rebuilt[0].1), 6);
+        filled.assert_whole(&tier, "elsewhere");
+    }
+}
+
+/// A pace that stops the work after some pieces.
+struct StopsAfter(AtomicU64);
+
+impl Pace for StopsAfter {
+    fn spend(&self, _bytes: u64) -> Result<()> {
+        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::Stopped),
+        }
+    }
+}
+
+#[test]
+fn a_repair_that_is_stopped_leaves_nothing_behind_and_is_done_later() {
+    let filled = filled("4+2", 2);
+    let lost = [filled.volumes[0], filled.volumes[4]];
+    let (tier, _) = filled.rig.open_without(&lost).unwrap();
+    let before = filled.images();
+    let mut stops = 0;
+    loop {
+        match tier.repair_next(&StopsAfter(stops.into())) {
+            Err(Error::Stopped) => {
+                let unchanged = filled.images() == before;
+                assert!(unchanged || stops > 4, "stopped after {stops} pieces");
+                assert_all_read(&tier, &filled.stored, "stopped");
+            }
+            Ok(repaired) => break assert!(repaired.is_some()),
+            Err(error) => panic!("{error}"),
+        }
+        filled.assert_no_temporary("stopped");
+        assert!(!tier.repair_plan().is_empty());
+        stops += 1;
+    }
+    assert!(stops > 8, "only {stops} pieces");
+    repair_all(&tier);
+    filled.assert_whole(&tier, "at last");
+}
+
+#[test]
+fn of_a_shard_with_a_bad_and_a_good_copy_the_good_one_is_used_and_nothing_is_written() {
+    let filled = filled("4+2", 1);
+    let path = filled.path(1);
+    let spare = &filled.rig.media[6];
+    spare.make_dir(path.rsplit_once('/').unwrap().0).unwrap();
+    let file = spare.create(&path, shosoin_tiers::media::WriteUnit::Bytes).unwrap();
+    file.write_at(0, &filled.shards[&path]).unwrap();
+    filled.flip(1, 1);
+    let (tier, _) = filled.rig.open();
+    let segment = tier.segments()[0].id;
+    let repaired = tier.repair_segment(segment, &[1], &Unpaced).unwrap();
+    assert!(
+        repaired.written_bytes == 0 && repaired.rebuilt.len() == 1 && volume_no(repaired.rebuilt[0].1) == 6,
+        "{repaired:?}"
+    );
+    filled.assert_whole(&tier, "the spare one");
+}
+
+#[test]
+fn footers_that_are_all_lost_are_written_anew_from_the_stripes() {
+    let filled = filled("4+2", 0);
+    let (tier, _) = filled.rig.open();
+    (0..6).for_each(|shard| {
+        filled.damage(shard, |bytes| {
+            let len = bytes.len();
+            bytes[len - 100] ^= 1;
+        })
+    });
+    let segment = tier.segments()[0].id;
+    let repaired = tier.repair_segment(segment, &[0, 1, 2, 3, 4, 5], &Unpaced).unwrap();
+    assert!(repaired.rebuilt.len() == 6 && repaired.short.is_empty(), "{repaired:?}");
+    assert_eq!(tier.check_segment(segment), []);
+    drop(tier);
+    let (tier, findings) = filled.rig.open();
+    assert!(findings.is_empty(), "{findings:?}");
+    assert_all_read(&tier, &filled.stored, "reopened");
+    assert_eq!(tier.check_segment(segment), []);
+    let read = tier.read(SUITE, &filled.stored[0].location, &filled.stored[0].record.address).unwrap();
+    assert_eq!(read, filled.stored[0].record.bytes);
+}
+
+/// What is repaired in the crash tests: one volume gone, one shard damaged.
+fn hurt() -> (Filled, Vec<usize>) {
+    let filled = filled("4+2", 2);
+    filled.flip(2, 1);
+    let lost = vec![filled.volumes[5]];
+    (filled, lost)
+}
+
+fn repair_through(filled: &Filled, faults: &Arc<Faults>, lost: &[usize]) {
+    if let Ok((tier, _)) = filled.rig.open_hooked_without(faults, lost) {
+        tier.segments().iter().for_each(|segment| {
+            let item = RepairItem { redundancy_left: 0, segment: segment.id, shard: 2, stripe_at: None };
+            tier.queue_repairs([item]);
+        });
+        while let Ok(Some(_)) = tier.repair_next(&Unpaced) {}
+    }
+}
+
+#[test]
+fn killed_at_any_call_of_a_repair_nothing_is_lost_and_the_next_repair_completes_it() {
+    let (filled_once, lost) = hurt();
+    let faults = Arc::new(Faults::default());
+    repair_through(&filled_once, &faults, &lost);
+    let calls = faults.calls();
+    assert!(calls > 60, "only {calls} calls");
+    for call in 0..calls {
+        for (power_cut, keep) in [(true, 1000), (false, 5000)] {
+            let what = format!("killed at call {call}, power cut {power_cut}");
+            let (filled, lost) = hurt();
+            let faults = Arc::new(Faults::default());
+            faults.kill_at(call, keep);
+            repair_through(&filled, &faults, &lost);
+            if power_cut {
+                filled.rig.crash(call);
+            }
+            let (tier, findings) = filled.rig.open_without(&lost).unwrap();
+            assert!(findings.iter().all(|finding| finding.severity() != Severity::Lost), "{what}: {findings:?}");
+            assert_all_read(&tier, &filled.stored, &what);
+            check_and_repair(&tier);
+            filled.assert_whole(&tier, &what);
+        }
+    }
+}
+
+#[test]
+fn one_failed_call_of_any_kind_during_a_repair_costs_nothing_but_a_retry() {
+    let (filled_once, lost) = hurt();
+    let faults = Arc::new(Faults::default());
+    repair_through(&filled_once, &faults, &lost);
+    let calls = faults.calls();
+    let kinds = [
+        Fault::Fail(ErrorKind::Other),
+        Fault::DoneAndFail(ErrorKind::Other),
+        Fault::Fail(ErrorKind::StorageFull),
+        Fault::Flip { at: 12_345, mask: 0x80 },
+        Fault::Lost,
+    ];
+    for fault in kinds {
+        for call in 0..calls {
+            let what = format!("{fault:?} at call {call}");
+            let (filled, lost) = hurt();
+            let faults = Arc::new(Faults::default());
+            faults.at(call, fault);
+            repair_through(&filled, &faults, &lost);
+            filled.rig.crash(call);
+            let (tier, _) = filled.rig.open_without(&lost).unwrap();
+            assert_all_read(&tier, &filled.stored, &what);
+            check_and_repair(&tier);
+            filled.assert_whole(&tier, &what);
+        }
+    }
+}
