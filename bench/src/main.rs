@@ -1,6 +1,7 @@
 //! `shosoin-bench`: workloads, ceilings and rivals, never part of the product. Figures live in `bench/RESULTS.md`.
 
 mod chunks;
+mod fifty_years;
 mod growth;
 mod index;
 mod measure;
@@ -38,6 +39,8 @@ enum Workload {
     Growth(growth::Options),
     /// peak memory while multipart uploads run side by side
     Memory(memory::Options),
+    /// decades on simulated media that lie, seed by seed
+    FiftyYears(fifty_years::Options),
 }
 
 #[tokio::main]
@@ -49,6 +52,7 @@ async fn main() -> Result<(), Failure> {
         Workload::S3(options) => s3::run(options).await,
         Workload::Chunks(options) => chunks::run(options).await,
         Workload::Growth(options) => growth::run(options).await,
+        Workload::FiftyYears(options) => fifty_years::run_all(&options),
         Workload::Memory(options) => memory::run(options).await,
     }
 }

@@ -21,6 +21,9 @@ pub struct DecayRates {
     pub lot_death: u64,
 }
 
+/// How long after an episode the operator has taken the volume into use again.
+const SETTLE_MS: u64 = 12 * DAY_MS;
+
 /// Blocks that one latent fault may take in a row.
 const CLUSTER_MAX: u64 = 6;
 
@@ -128,7 +131,7 @@ impl State {
             return self.counts.add(FaultKind::VolumeFull);
         }
         let shards = self.shards_on(disk);
-        if !self.budget.take_away(&shards, now_ms, until_ms + DAY_MS) {
+        if !self.budget.take_away(&shards, now_ms, until_ms + SETTLE_MS) {
             return;
         }
         if kind == 1 {

@@ -26,6 +26,7 @@ mod oracle;
 mod outcome;
 mod rng;
 mod run;
+mod verify;
 mod world;
 
 pub use decay::DecayRates;

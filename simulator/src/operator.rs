@@ -58,6 +58,11 @@ impl Operator {
         }
     }
 
+    /// Whether a volume is in use although it could not be listed.
+    pub fn is_unlisted(&self, volume: VolumeId) -> bool {
+        self.remounts.contains(&volume)
+    }
+
     /// A new medium of the generation of the day: every five years another class, and more room.
     fn buy(&mut self, now_ms: u64, used_days: u64) -> Disk {
         const CLASSES: [(MediaClass, u64); 4] =
@@ -121,6 +126,7 @@ impl Run<'_> {
         self.visit();
         self.put_back();
         self.remount();
+        self.attach_what_answers_again();
         self.begin_drains();
         if self.operator.rng.once_in(120) {
             self.take_image();
@@ -200,8 +206,7 @@ impl Run<'_> {
     fn attach(&mut self, disk: usize) {
         let Some(tier) = &self.tier else { return };
         if let Ok(findings) = Volume::open(Arc::new(SimMedia::new(&self.world, disk))).and_then(|it| tier.attach(it)) {
-            self.outcome.reported += findings.len() as u64;
-            self.expect_listing_errors(&findings);
+            self.take_report(&findings);
         }
     }
 
@@ -254,6 +259,21 @@ impl Run<'_> {
             let (Some(disk), Some(tier)) = (self.disk_of(volume), &self.tier) else { continue };
             let _ = tier.detach(volume);
             self.attach(disk);
+        }
+    }
+
+    /// Media that did not answer at the last start are taken into use.
+    fn attach_what_answers_again(&mut self) {
+        let now_ms = self.world.now_ms();
+        let Some(tier) = &self.tier else { return };
+        let in_use: Vec<VolumeId> = tier.volumes().iter().map(|status| status.id).collect();
+        for disk in self.present() {
+            let waits = self
+                .world
+                .with(|state| state.disks[disk].is_steady(now_ms) && !in_use.contains(&state.disks[disk].id()));
+            if waits && !self.is_dead() {
+                self.attach(disk);
+            }
         }
     }
 

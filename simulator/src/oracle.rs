@@ -4,8 +4,9 @@
 use crate::disk::{Disk, Health, shard_name};
 use crate::world::{State, World};
 use bytes::Bytes;
-use shosoin_protocol::{Address, SegmentId, Suite};
+use shosoin_protocol::{Address, SegmentId, Suite, VolumeId};
 use shosoin_tiers::Location;
+use std::collections::BTreeSet;
 
 /// A record that somebody was told is durable.
 #[derive(Debug, Clone)]
@@ -31,12 +32,13 @@ pub struct Left {
     pub possible: usize,
 }
 
-/// What the media hold of the stripe at `at`, looked at from outside.
-pub fn left(world: &World, segment: SegmentId, at: u64) -> Left {
+/// What the media hold of the stripe at `at`, looked at from outside, while the engine has the volumes `in_use`.
+pub fn left(world: &World, in_use: &BTreeSet<VolumeId>, segment: SegmentId, at: u64) -> Left {
     let now_ms = world.now_ms();
     world.with(|state| {
         let shards = u8::try_from(state.budget.shards()).unwrap_or(u8::MAX);
-        let verdicts: Vec<(bool, bool)> = (0..shards).map(|shard| verdict(state, segment, shard, at, now_ms)).collect();
+        let verdicts: Vec<(bool, bool)> =
+            (0..shards).map(|shard| verdict(state, in_use, segment, shard, at, now_ms)).collect();
         Left {
             sure: verdicts.iter().filter(|(sure, _)| *sure).count(),
             possible: verdicts.iter().filter(|(_, possible)| *possible).count(),
@@ -45,13 +47,21 @@ pub fn left(world: &World, segment: SegmentId, at: u64) -> Left {
 }
 
 /// Whether a unit can surely and possibly be read.
-fn verdict(state: &State, segment: SegmentId, shard: u8, at: u64, now_ms: u64) -> (bool, bool) {
+fn verdict(
+    state: &State,
+    in_use: &BTreeSet<VolumeId>,
+    segment: SegmentId,
+    shard: u8,
+    at: u64,
+    now_ms: u64,
+) -> (bool, bool) {
     let Some(extent) = state.budget.extent(segment, at) else { return (false, false) };
     let intended = extent.intended[usize::from(shard)];
     let (mut copies, mut good, mut possible) = (0, 0, false);
     for (disk, bytes) in copies_of(state, segment, shard, at, extent.len) {
         copies += 1;
-        good += usize::from(disk.is_steady(now_ms) && bytes.as_ref().is_some_and(|bytes| intended.is_slot(bytes)));
+        let answers = disk.is_steady(now_ms) && in_use.contains(&disk.id());
+        good += usize::from(answers && bytes.as_ref().is_some_and(|bytes| intended.is_slot(bytes)));
         possible |= bytes.as_ref().is_some_and(|bytes| intended.is_unit(bytes));
     }
     (copies > 0 && good == copies, possible)
@@ -65,7 +75,7 @@ pub fn is_whole(state: &State, segment: SegmentId, shard: u8, at: u64) -> bool {
         .any(|(_, bytes)| bytes.is_some_and(|bytes| intended.is_slot(&bytes)))
 }
 
-/// Every copy of a unit on present media, as the medium has it.
+/// Every copy of a unit, as the medium has it, on media that are there or will be again.
 fn copies_of(
     state: &State,
     segment: SegmentId,
@@ -76,6 +86,6 @@ fn copies_of(
     let name = shard_name(segment, shard);
     let start = usize::try_from(at).unwrap_or(usize::MAX);
     let range = start..start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
-    let present = state.disks.iter().filter(|disk| disk.health == Health::Present);
-    present.filter_map(move |disk| Some((disk, disk.shard(&name)?.lock().on_medium(range.clone()))))
+    let alive = state.disks.iter().filter(|disk| matches!(disk.health, Health::Present | Health::Pulled));
+    alive.filter_map(move |disk| Some((disk, disk.shard(&name)?.lock().on_medium(range.clone()))))
 }

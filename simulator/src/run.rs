@@ -7,14 +7,14 @@ use crate::disk::Health;
 use crate::fault::FaultKind;
 use crate::media::SimMedia;
 use crate::operator::Operator;
-use crate::oracle::{self, Acknowledged};
+use crate::oracle::Acknowledged;
 use crate::outcome::{Outcome, Rule, Violation};
 use crate::rng::{EngineRandom, Rng};
 use crate::world::{CallRates, DAY_MS, World};
 use bytes::Bytes;
 use shosoin_protocol::{HospitalId, RecordKind, SegmentId, Suite, VolumeId};
-use shosoin_tiers::{Code, Defect, Error, Finding, Record, Severity, Threads, Tier, TierOptions, Volume};
-use std::collections::BTreeMap;
+use shosoin_tiers::{Code, Defect, Finding, Record, Threads, Tier, TierOptions, Volume};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -107,7 +107,11 @@ pub(crate) struct Run<'a> {
     pub operator: Operator,
     pub outcome: Outcome,
     random: Arc<EngineRandom>,
-    acknowledged: Vec<Acknowledged>,
+    pub acknowledged: Vec<Acknowledged>,
+    /// last stripes that starts reported as torn and set aside
+    pub set_aside: BTreeSet<(SegmentId, u64)>,
+    /// whether nothing changes any more
+    pub is_settled: bool,
     hospitals: Vec<(HospitalId, Suite)>,
 }
 
@@ -127,6 +131,8 @@ impl<'a> Run<'a> {
             outcome: Outcome::default(),
             random: Arc::new(EngineRandom::new(seed)),
             acknowledged: Vec::new(),
+            set_aside: BTreeSet::new(),
+            is_settled: false,
             hospitals: (0..3).map(|no| (HospitalId([no + 1; 16]), suite(no))).collect(),
         }
     }
@@ -236,8 +242,7 @@ impl<'a> Run<'a> {
             match opened {
                 Ok((tier, findings)) => {
                     self.outcome.starts += 1;
-                    self.outcome.reported += findings.len() as u64;
-                    self.expect_listing_errors(&findings);
+                    self.take_report(&findings);
                     self.tier = Some(tier);
                     return;
                 }
@@ -262,8 +267,12 @@ impl<'a> Run<'a> {
         Tier::open(volumes, options, self.world.clock.clone(), self.random.clone())
     }
 
-    /// Every listing that failed must be named.
-    pub fn expect_listing_errors(&mut self, findings: &[Finding]) {
+    /// What a start or an attach reports: every listing that failed must be named, and last stripes that are set aside
+    /// are remembered.
+    pub fn take_report(&mut self, findings: &[Finding]) {
+        self.outcome.reported += findings.len() as u64;
+        let torn = findings.iter().filter(|found| matches!(found.defect, Defect::StripeTorn { .. }));
+        self.set_aside.extend(torn.filter_map(|found| Some((found.place.segment?, found.place.offset?))));
         let unlisted = self.world.with(|state| std::mem::take(&mut state.unlisted));
         for volume in unlisted {
             let named = |finding: &Finding| {
@@ -310,70 +319,6 @@ impl<'a> Run<'a> {
         Record { kind, address: suite.address(&bytes), bytes: Bytes::from(bytes) }
     }
 
-    fn read_some(&mut self) {
-        for _ in 0..3 {
-            if self.acknowledged.is_empty() || self.is_dead() {
-                return;
-            }
-            let no = self.rng.index(self.acknowledged.len());
-            self.read(no);
-        }
-    }
-
-    /// Reads one record and holds it against the oracle.
-    fn read(&mut self, no: usize) {
-        let Some(tier) = &self.tier else { return };
-        let Acknowledged { address, suite, location, is_lost, .. } = self.acknowledged[no];
-        let read = tier.read(suite, &location, &address);
-        if self.is_dead() {
-            return;
-        }
-        self.outcome.reads += 1;
-        match read {
-            Ok(bytes) if bytes == self.acknowledged[no].bytes => {}
-            Ok(_) => {
-                self.outcome.wrong += 1;
-                self.violate(Rule::WrongBytes, format!("record {address} at {location:?}"));
-            }
-            Err(error) if !is_lost => self.judge(no, location.segment, location.stripe_at, &error),
-            Err(_) => {}
-        }
-    }
-
-    /// A record could not be read: was it lost, and may it be?
-    fn judge(&mut self, no: usize, segment: SegmentId, at: u64, error: &Error) {
-        let (left, k) = (oracle::left(&self.world, segment, at), self.options.code.k());
-        let names_it =
-            matches!(error, Error::RecordUnreadable { address, .. } if *address == self.acknowledged[no].address);
-        if left.sure >= k {
-            self.violate(Rule::Unreadable, format!("{left:?}, {error}"));
-        } else if self.options.is_strict() {
-            self.violate(Rule::Lost, format!("{left:?}, {error}"));
-        } else if !names_it {
-            self.violate(Rule::Misreported, format!("{left:?}, {error}"));
-        }
-        if left.possible < k {
-            self.outcome.lost += 1;
-            self.acknowledged[no].is_lost = true;
-        }
-    }
-
-    /// What must be whole again by now is looked at from outside.
-    fn audit(&mut self) {
-        let now_ms = self.world.now_ms();
-        let due = self.world.with(|state| state.budget.take_due(now_ms));
-        if !self.options.is_strict() {
-            return;
-        }
-        for (segment, shard, stripes) in due {
-            let damaged =
-                self.world.with(|state| stripes.into_iter().find(|at| !oracle::is_whole(state, segment, shard, *at)));
-            if let Some(at) = damaged {
-                self.violate(Rule::Overdue, format!("segment {segment} shard {shard} at {at} is not whole again"));
-            }
-        }
-    }
-
     /// Faults end; everything absent is replaced, everything is toured and repaired.
     fn settle(&mut self) {
         self.world.with(|state| {
@@ -389,38 +334,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Every acknowledged record is read, and every segment checked: what is lost must be named.
-    fn verify_everything(&mut self) {
-        for no in 0..self.acknowledged.len() {
-            self.read(no);
-        }
-        let Some(tier) = &self.tier else { return };
-        let segments: Vec<SegmentId> = tier.segments().iter().map(|info| info.id).collect();
-        let mut reported: BTreeMap<SegmentId, Vec<Finding>> = BTreeMap::new();
-        for segment in segments {
-            let findings = tier.check_segment(segment);
-            reported.insert(segment, findings.into_iter().filter(|found| found.severity() > Severity::Note).collect());
-        }
-        self.outcome.reported += reported.values().map(|findings| findings.len() as u64).sum::<u64>();
-        let lost = self.acknowledged.iter().filter(|record| record.is_lost);
-        let lost: Vec<(SegmentId, u64)> = lost.map(|lost| (lost.location.segment, lost.location.stripe_at)).collect();
-        for (segment, at) in lost {
-            let names = |found: &Finding| {
-                found.severity() == Severity::Lost && found.place.offset.is_none_or(|offset| offset == at)
-            };
-            let named = reported.get(&segment).is_none_or(|findings| findings.iter().any(names));
-            if !named {
-                self.violate(Rule::Misreported, format!("segment {segment} at {at} is lost and no check says so"));
-            }
-        }
-        if self.options.is_strict() {
-            let left: Vec<String> = reported.values().flatten().map(ToString::to_string).collect();
-            for what in left {
-                self.violate(Rule::Overdue, format!("after everything was repaired: {what}"));
-            }
-        }
-    }
-
     fn finish(mut self) -> Outcome {
         drop(self.tier.take());
         let outcome = &mut self.outcome;
@@ -432,6 +345,12 @@ impl<'a> Run<'a> {
             outcome.violations.extend(broken.into_iter().map(|what| Violation { rule: Rule::Overwritten, day, what }));
         });
         self.outcome
+    }
+
+    /// Volumes that the engine has and could list.
+    pub fn in_use(&self) -> BTreeSet<VolumeId> {
+        let volumes = self.tier.iter().flat_map(Tier::volumes).map(|status| status.id);
+        volumes.filter(|volume| !self.operator.is_unlisted(*volume)).collect()
     }
 
     /// The medium of a volume that is in its slot.

@@ -20,22 +20,28 @@ fn look() {
     let env = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
     let first = seed_of_the_day(1);
     let mut all = Outcome::default();
+    let mut broken: std::collections::BTreeMap<Rule, Vec<String>> = std::collections::BTreeMap::new();
+    let begun = std::time::Instant::now();
     for seed in first..first + env("SEEDS", 1) {
-        let begun = std::time::Instant::now();
         let options = Options {
             scrub: env("NO_SCRUB", 0) == 0,
             beyond: env("BEYOND", 0) == 1,
             ..Options::new(seed, env("YEARS", 2), usize::try_from(env("VOLUMES", 12)).unwrap())
         };
         let outcome = run(&options);
-        if !outcome.violations.is_empty() || env("SEEDS", 1) == 1 {
-            println!("seed {seed}: {:?}", begun.elapsed());
-            outcome.violations.iter().take(5).for_each(|violation| println!("  {violation}"));
+        for violation in &outcome.violations {
+            broken.entry(violation.rule).or_default().push(format!("seed {seed} {violation}"));
         }
         all.merge(outcome);
     }
-    all.faults.iter().for_each(|(kind, count)| println!("{:20} {count}", kind.name()));
-    println!("{} faults, {} violations", all.faults.total(), all.violations.len());
+    println!("{:?}", begun.elapsed());
+    for (rule, cases) in broken {
+        let seeds: std::collections::BTreeSet<&str> = cases.iter().filter_map(|case| case.split(' ').nth(1)).collect();
+        println!("{} x {} in {} seeds", rule.name(), cases.len(), seeds.len());
+        cases.iter().take(usize::try_from(env("SHOW", 3)).unwrap()).for_each(|case| println!("    {case}"));
+    }
+    let counts: Vec<String> = all.faults.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
+    println!("{} faults: {}", all.faults.total(), counts.join(", "));
     all.violations.clear();
     println!("{all:?}");
 }

@@ -12,7 +12,8 @@ use crate::finding::{Defect, Finding, Place};
 use crate::footer::{StripeRow, Table};
 use crate::load::{Extent, ShardFiles, Stripe};
 use crate::record::FRAME_LEN;
-use crate::segment::{Segment, shard_no};
+use crate::recovery::{self, Survey};
+use crate::segment::{Identity, Segment, shard_no};
 use crate::stripe::slot_len;
 use crate::tier::SegmentState;
 
@@ -34,6 +35,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn run(&mut self) {
         self.shards();
+        self.undecided();
         match closed::table(self.access, self.segment) {
             Ok(table) => self.stripes(&table),
             Err(defect) => self.findings.push(Finding::new(Place::segment(self.segment.identity.id), defect)),
@@ -57,6 +59,23 @@ impl Check<'_> {
         self.access.queue_shards(self.segment.identity.id, self.segment.identity.code, &lost);
     }
 
+    /// A segment that nobody could close may hold more than its table lists.
+    fn undecided(&mut self) {
+        let Identity { id, code, .. } = self.segment.identity;
+        let (present, needed) = (shard_no(self.files.present()), shard_no(code.k()));
+        if self.segment.state() != SegmentState::Unreadable || present < needed {
+            return;
+        }
+        let Ok(Survey { whole, findings, .. }) = recovery::survey(self.access, &self.files) else { return };
+        let unjudged: Vec<Finding> =
+            findings.into_iter().filter(|finding| matches!(finding.defect, Defect::StripeUnjudged { .. })).collect();
+        if !whole && unjudged.is_empty() {
+            let defect = Defect::SegmentUnreadable { present, needed };
+            self.findings.push(Finding::new(Place::segment(id), defect));
+        }
+        self.findings.extend(unjudged);
+    }
+
     fn stripes(&mut self, table: &Table) {
         let (mut at, mut frames) = (0, table.frames());
         for row in table.stripes() {
@@ -64,6 +83,11 @@ impl Check<'_> {
             self.stripe(at, row, here);
             frames = rest;
             at += slot_len(row.payload_len, self.segment.identity.code);
+        }
+        if at < self.segment.info().end {
+            // no footer is left, and no header from here on: what lies behind cannot even be listed
+            let defect = Defect::StripeLost { good: 0, needed: shard_no(self.segment.identity.code.k()) };
+            self.findings.push(Finding::new(Place::segment(self.segment.identity.id).at(at), defect));
         }
     }
 

@@ -1,0 +1,118 @@
+//! Verification: every answer of the engine held against what was acknowledged and against what the media hold.
+
+use crate::oracle::{self, Acknowledged};
+use crate::outcome::Rule;
+use crate::run::Run;
+use shosoin_protocol::SegmentId;
+use shosoin_tiers::{Defect, Error, Finding, SegmentInfo, Severity};
+
+impl Run<'_> {
+    pub fn read_some(&mut self) {
+        for _ in 0..3 {
+            if self.acknowledged.is_empty() || self.is_dead() {
+                return;
+            }
+            let no = self.rng.index(self.acknowledged.len());
+            self.read(no);
+        }
+    }
+
+    /// Reads one record and holds it against the oracle.
+    fn read(&mut self, no: usize) {
+        let Some(tier) = &self.tier else { return };
+        let Acknowledged { address, suite, location, .. } = self.acknowledged[no];
+        let mut read = tier.read(suite, &location, &address);
+        if self.is_dead() {
+            return;
+        }
+        if read.is_err() && !self.options.is_strict() {
+            // beyond the budget a call that fails once may be the one too many; the verdict is about the media
+            let rates = self.world.with(|state| std::mem::take(&mut state.rates));
+            read = tier.read(suite, &location, &address);
+            self.world.with(|state| state.rates = rates);
+        }
+        self.outcome.reads += 1;
+        match read {
+            Ok(bytes) if bytes == self.acknowledged[no].bytes => {}
+            Ok(_) => {
+                self.outcome.wrong += 1;
+                self.violate(Rule::WrongBytes, format!("record {address} at {location:?}"));
+            }
+            Err(error) => self.judge(no, location.segment, location.stripe_at, &error),
+        }
+    }
+
+    /// A record could not be read: was it lost, and may it be?
+    fn judge(&mut self, no: usize, segment: SegmentId, at: u64, error: &Error) {
+        let in_use = self.in_use();
+        let (left, k) = (oracle::left(&self.world, &in_use, segment, at), self.options.code.k());
+        let names_it =
+            matches!(error, Error::RecordUnreadable { address, .. } if *address == self.acknowledged[no].address);
+        if left.sure >= k {
+            self.violate(Rule::Unreadable, format!("{left:?}, {error}"));
+        } else if self.options.is_strict() {
+            self.violate(Rule::Lost, format!("{left:?}, {error}"));
+        } else if !names_it {
+            self.violate(Rule::Misreported, format!("{left:?}, {error}"));
+        }
+        // an old image may yet bring it back: what is lost is counted at the end
+        self.acknowledged[no].is_lost = self.is_settled && left.possible < k;
+    }
+
+    /// What must be whole again by now is looked at from outside.
+    pub fn audit(&mut self) {
+        let now_ms = self.world.now_ms();
+        let due = self.world.with(|state| state.budget.take_due(now_ms));
+        if !self.options.is_strict() {
+            return;
+        }
+        for (segment, shard, stripes) in due {
+            let damaged =
+                self.world.with(|state| stripes.into_iter().find(|at| !oracle::is_whole(state, segment, shard, *at)));
+            if let Some(at) = damaged {
+                self.violate(Rule::Overdue, format!("segment {segment} shard {shard} at {at} is not whole again"));
+            }
+        }
+    }
+
+    /// Every acknowledged record is read, and every segment checked: what is lost must be named, and nothing else.
+    pub fn verify_everything(&mut self) {
+        self.is_settled = true;
+        for no in 0..self.acknowledged.len() {
+            self.read(no);
+        }
+        self.outcome.lost = self.acknowledged.iter().filter(|record| record.is_lost).count() as u64;
+        let Some(tier) = &self.tier else { return };
+        let check = |info: SegmentInfo| {
+            let mut findings = tier.check_segment(info.id);
+            findings.retain(|found| found.severity() > Severity::Note);
+            (info, findings)
+        };
+        let checked: Vec<(SegmentInfo, Vec<Finding>)> = tier.segments().into_iter().map(check).collect();
+        self.outcome.reported += checked.iter().map(|(_, findings)| findings.len() as u64).sum::<u64>();
+        let lost = self.acknowledged.iter().filter(|record| record.is_lost);
+        let lost: Vec<(SegmentId, u64)> = lost.map(|lost| (lost.location.segment, lost.location.stripe_at)).collect();
+        for (segment, at) in lost {
+            let found = checked.iter().find(|(info, _)| info.id == segment);
+            let named = self.set_aside.contains(&(segment, at))
+                || found.is_none_or(|(_, findings)| findings.iter().any(|found| names(found, at)));
+            if !named {
+                self.violate(Rule::Misreported, format!("{segment} at {at} is lost and no check says so: {found:?}"));
+            }
+        }
+        if self.options.is_strict() {
+            let left: Vec<String> = checked.iter().flat_map(|(_, found)| found).map(ToString::to_string).collect();
+            for what in left {
+                self.violate(Rule::Overdue, format!("after everything was repaired: {what}"));
+            }
+        }
+    }
+}
+
+/// Whether a finding says that the stripe at `at` is lost.
+fn names(found: &Finding, at: u64) -> bool {
+    // where a chain breaks, what lies behind cannot be listed one by one
+    let unlisted = matches!(found.defect, Defect::StripeLost { good: 0, .. } | Defect::StripeUnjudged { .. });
+    let covers = |offset: u64| offset == at || unlisted && offset < at;
+    found.severity() == Severity::Lost && found.place.offset.is_none_or(covers)
+}
