@@ -6,13 +6,16 @@
 //!   entries: giving a place twice would fork it. If the index had to be made anew in that state, its head is not shown
 //!   either, and the next opening makes the index anew again.
 
+use crate::audit::Action;
 use crate::check::{Finding, Severity};
 use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::Identity;
 use crate::index::{self, Index, WatchedIndex};
+use crate::journal::{Journal, Judged};
 use crate::ledger::{Ledger, LedgerKeys};
+use crate::media_ledger::MediaLedger;
 use crate::rebuild::{self, Progress, RebuildReport};
 use crate::stores::Stores;
 use crate::vault::OpenOptions;
@@ -39,7 +42,9 @@ pub struct Opened {
     pub index: Arc<dyn Index>,
     /// each hospital, its ledger, and what is wrong with it
     pub hospitals: Vec<(HospitalInfo, Ledger, Standing)>,
-    /// places of volumes that are not there
+    /// every medium there ever was, and the audit log behind it
+    pub media: Arc<MediaLedger>,
+    /// places of volumes that are expected and not there
     pub absent: Vec<String>,
     /// what was met and worked around
     pub findings: Vec<Finding>,
@@ -73,9 +78,11 @@ pub fn open(dir: &Path, options: &OpenOptions) -> Result<Opened> {
         let marked = std::fs::write(&path, "it was made while media were out of sight");
         marked.map_err(|source| Error::Io { action: "write", path, source })?;
     }
-    let Mounted { folder, config, identity, tier, absent, mut findings, .. } = mounted;
+    let Mounted { folder, config, identity, tier, absent, journal, .. } = mounted;
+    journal.opened(Action::VaultStarted)?;
+    let Journal { media, mut findings, .. } = journal;
     findings.extend(report.findings);
-    Ok(Opened { folder, config, identity, tier, index, hospitals, absent, findings })
+    Ok(Opened { folder, config, identity, tier, index, hospitals, media, absent, findings })
 }
 
 /// Makes the index of the vault in `dir` anew.
@@ -88,8 +95,9 @@ pub fn rebuild(dir: &Path, options: &OpenOptions, progress: &dyn Fn(Progress)) -
             report.findings.push(Finding { severity: Severity::Damaged, code: "ledger-broken", message });
         }
     }
+    mounted.journal.opened(Action::Rebuild)?;
     mounted.tier.close()?;
-    report.findings.splice(0..0, mounted.findings);
+    report.findings.splice(0..0, mounted.journal.findings);
     Ok(report)
 }
 
@@ -101,7 +109,7 @@ struct Mounted {
     known: Vec<HospitalInfo>,
     tier: Arc<Tier>,
     absent: Vec<String>,
-    findings: Vec<Finding>,
+    journal: Journal,
 }
 
 fn mount(dir: &Path, options: &OpenOptions) -> Result<Mounted> {
@@ -113,24 +121,30 @@ fn mount(dir: &Path, options: &OpenOptions) -> Result<Mounted> {
         return Err(Error::Config { path: dir.join(crate::config::FILE), why });
     }
     let known = hospitals::load(&folder, dir)?;
-    let (mut volumes, mut absent, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut volumes, mut missing) = (Vec::new(), Vec::new());
     for (place, media) in media(dir, &config, options) {
         match media.and_then(Volume::open) {
             Ok(volume) => volumes.push(volume),
             Err(error) if is_absent(&error) || (is_store(&place) && error.kind() == ErrorKind::Unavailable) => {
-                findings.push(volume_absent(error));
-                absent.push(place);
+                missing.push((place, error));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    let mut tier_options = TierOptions { demo: config.demo, ..TierOptions::new(config.code(dir)?) };
+    let mut journal = Journal::open(dir, &volumes, options.clock.now_ms())?;
+    let judged = journal.judge(&mut volumes, missing.iter().map(|(place, _)| place.clone()).collect())?;
+    missing.retain(|(place, _)| judged.absent.contains(place));
+    journal.findings.extend(missing.into_iter().map(|(_, error)| volume_absent(error)));
+    let Judged { absent, absence_is_final } = judged;
+    let tier_options = TierOptions { demo: config.demo, ..TierOptions::new(config.code(dir)?) };
+    let mut tier_options = TierOptions { absence_is_final, ..tier_options };
     if let Some(bytes) = options.segment_bytes_max {
         tier_options.segment_bytes_max = bytes;
     }
     let (tier, met) = Tier::open(volumes, tier_options, options.clock.clone(), options.random.clone())?;
-    findings.extend(met.iter().map(Finding::from));
-    Ok(Mounted { folder, config, identity, known, tier: Arc::new(tier), absent, findings })
+    journal.settle(&tier)?;
+    journal.findings.extend(met.iter().map(Finding::from));
+    Ok(Mounted { folder, config, identity, known, tier: Arc::new(tier), absent, journal })
 }
 
 type NamedMedia = (String, Result<Arc<dyn Media>, MediaError>);

@@ -1,5 +1,6 @@
 //! The vault: the front of everything the operator runs. Each method is one request of the API or one command.
 
+use crate::audit::{Action, AuditEvent, AuditLog};
 use crate::check::{self, CheckOptions, CheckReport, Severity};
 use crate::config::{IndexKind, VolumeSpec};
 use crate::desk::Desk;
@@ -8,7 +9,9 @@ use crate::group::Workplace;
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::{Identity, TlsIdentity};
 use crate::index::Index;
+use crate::journal::{VAULT, log_media};
 use crate::ledger::Ledger;
+use crate::media_ledger::MediaLedger;
 use crate::open::{self, Opened, Standing};
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
@@ -88,6 +91,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     work: Arc<Work>,
     desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
+    media: Arc<MediaLedger>,
     absent: Vec<String>,
     findings: Vec<Finding>,
     room: Semaphore,
@@ -234,6 +238,16 @@ impl Vault {
         blocking(move || Ok(inner.status())).await
     }
 
+    /// The operator's audit log.
+    pub fn audit(&self) -> &Arc<AuditLog> {
+        self.inner.media.audit()
+    }
+
+    /// Every medium there ever was.
+    pub fn media(&self) -> &Arc<MediaLedger> {
+        &self.inner.media
+    }
+
     /// Work since the vault was opened.
     pub fn counters(&self) -> Counters {
         self.inner.work.counters(self.inner.tier.counters())
@@ -274,7 +288,8 @@ impl Vault {
 
 impl Inner {
     fn open(dir: PathBuf, options: &OpenOptions) -> Result<Self> {
-        let Opened { folder, config, identity, tier, index, hospitals, absent, findings } = open::open(&dir, options)?;
+        let Opened { folder, config, identity, tier, index, hospitals, media, absent, findings } =
+            open::open(&dir, options)?;
         let inner = Inner {
             dir,
             config,
@@ -285,6 +300,7 @@ impl Inner {
             clock: options.clock.clone(),
             work: Arc::default(),
             desks: RwLock::default(),
+            media,
             absent,
             findings,
             room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),
@@ -348,10 +364,20 @@ impl Inner {
         Ok(report)
     }
 
+    /// Records that the vault is closed, and copies the audit log to volumes.
+    fn journal_closed(&self) -> Result<()> {
+        self.media.record(AuditEvent::new(self.clock.now_ms(), VAULT, Action::VaultStopped))?;
+        let missed = self.media.audit().copy_to(&log_media(&self.tier));
+        missed.iter().for_each(|finding| tracing::warn!("{}", finding.message));
+        Ok(())
+    }
+
     fn close(&self) -> Result<()> {
         self.room.close();
         self.desks().iter().for_each(|desk| desk.committer().stop());
-        Ok(self.tier.close()?)
+        let closed = self.tier.close();
+        self.journal_closed()?;
+        Ok(closed?)
     }
 }
 
