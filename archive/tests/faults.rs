@@ -130,19 +130,13 @@ fn a_rename_reads_the_copy_back_and_keeps_the_original_until_it_is_good() {
 }
 
 #[test]
-fn a_put_whose_answer_was_lost_is_not_taken_for_somebody_elses_file() {
+fn a_put_that_was_tried_again_after_its_answer_was_lost_is_not_taken_for_somebody_elses_file() {
     let rig = Rig::new();
-    let first = AtomicUsize::new(0);
     let file = rig.media.create("x.tmp", WriteUnit::Bytes).unwrap();
     file.write_at(0, &[1; 100]).unwrap();
-    // what a store does whose first answer is lost and whose client asks again
-    rig.store.when(move |op, path| {
-        let now = op == Op::Put && path.as_ref() == "v/x.tmp" && first.fetch_add(1, Ordering::SeqCst) == 0;
-        now.then_some(Wrong::DoneAndFail)
-    });
-    assert!(file.sync().is_err() && matches!(file.sync(), Err(Error::Suspect { .. })));
-    let same = rig.media.open("x.tmp").unwrap();
-    assert_eq!(same.len().unwrap(), 100);
+    rig.store.when(|op, path| (op == Op::Put && path.as_ref() == "v/x.tmp").then_some(Wrong::DoneTwice));
+    file.sync().unwrap();
+    assert_eq!(rig.media.open("x.tmp").unwrap().len().unwrap(), 100);
 }
 
 #[test]
@@ -181,20 +175,6 @@ fn a_listing_that_fails_is_an_error_and_never_an_empty_folder() {
     }
     rig.store.heal();
     assert_eq!(rig.media.list("segments").unwrap().len(), 1);
-}
-
-#[test]
-fn more_files_than_one_page_of_a_store_holds_are_all_listed() {
-    let rig = Rig::new();
-    rig.media.make_dir("d").unwrap();
-    let store = rig.store.inner.clone();
-    let put = async move {
-        for no in 0..2_500 {
-            store.put(&Path::from(format!("v/d/{no:05}")), vec![1].into()).await.unwrap();
-        }
-    };
-    rig.bridge.wait(put).unwrap();
-    assert_eq!(rig.media.list("d").unwrap().len(), 2_500);
 }
 
 #[test]
@@ -288,7 +268,7 @@ fn a_volume_is_labelled_opened_and_relabelled_in_a_store() {
     let media: Arc<dyn Media> = Arc::new(rig.media.clone());
     Volume::create(media.clone(), label.clone()).unwrap();
     assert!(matches!(Volume::create(media.clone(), label), Err(Error::VolumeExists { .. })));
-    let mut volume = Volume::open(media.clone()).unwrap();
+    let volume = Volume::open(media.clone()).unwrap();
     volume.relabel(|label| label.domains.site = "Osaka".into()).unwrap();
     let opened = Volume::open(media.clone()).unwrap();
     assert!(opened.findings().is_empty() && opened.label().generation == 2 && opened.label().domains.site == "Osaka");

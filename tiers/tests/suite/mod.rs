@@ -180,8 +180,8 @@ pub fn there_is_room_and_the_medium_takes_writes(media: &dyn Media) {
 /// Makes a test of each check that holds for every medium: `on_every_medium!(run)` runs each over whatever `run` gives it.
 #[macro_export]
 macro_rules! on_every_medium {
-    ($run:path) => {
-        $crate::checks! { $run;
+    ($run:path $(, #[$attribute:meta])*) => {
+        $crate::checks! { $run; $(#[$attribute])*;
             what_was_written_is_read_back_through_the_cache_and_past_it,
             a_read_is_short_only_where_the_file_ends,
             a_file_that_does_not_end_at_a_block_is_read_to_its_end,
@@ -200,8 +200,8 @@ macro_rules! on_every_medium {
 /// Makes a test of each check that holds for media whose files grow in place.
 #[macro_export]
 macro_rules! on_disks {
-    ($run:path) => {
-        $crate::checks! { $run;
+    ($run:path $(, #[$attribute:meta])*) => {
+        $crate::checks! { $run; $(#[$attribute])*;
             a_writer_sees_what_it_wrote_and_others_see_it_too,
             a_file_opened_to_append_keeps_what_it_has,
             a_handle_on_a_removed_file_still_reads,
@@ -212,12 +212,17 @@ macro_rules! on_disks {
 /// Makes one test of each check.
 #[macro_export]
 macro_rules! checks {
-    ($run:path; $($check:ident,)*) => {
-        $(
+    ($run:path; $(#[$attribute:meta])*; $($check:ident,)*) => {
+        $crate::checks! { @each $run; [$(#[$attribute])*]; $($check,)* }
+    };
+    (@each $run:path; $attributes:tt; $($check:ident,)*) => {
+        $( $crate::checks! { @one $run; $attributes; $check } )*
+    };
+    (@one $run:path; [$(#[$attribute:meta])*]; $check:ident) => {
             #[test]
+            $(#[$attribute])*
             fn $check() {
-                $run(suite::$check);
+                $run($crate::suite::$check);
             }
-        )*
     };
 }
