@@ -6,7 +6,7 @@ use crate::output::Output;
 use clap::Args;
 use serde_json::json;
 use shosoin_store::http::tls::vault_pin;
-use shosoin_store::{Code, Domains, IndexKind, InitOptions, Vault, VolumeSpec};
+use shosoin_store::{Code, IndexKind, InitOptions, Vault, VolumeSpec};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,8 +16,9 @@ pub struct InitArgs {
     /// Folder of the vault; made if it is not there
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// A volume: a folder or mount point, and what it shares with others (host, power, rack, site, device); repeat
-    #[arg(long, value_name = "PATH[,rack=1,...]", required = true, value_parser = parse_volume)]
+    /// A volume: a folder, a mount point or a prefix in an object store (s3://, az://, gs://; with endpoint, region, and
+    /// credentials=FILE), and what it shares with others (host, power, rack, site, device); repeat
+    #[arg(long, value_name = "PLACE[,rack=1,...]", required = true, value_parser = parse_volume)]
     volume: Vec<VolumeSpec>,
     /// Code of new segments: data and parity shards
     #[arg(long, value_name = "K+M", default_value = "4+2")]
@@ -36,22 +37,36 @@ pub struct InitArgs {
 /// A volume as written on the command line.
 pub fn parse_volume(text: &str) -> Result<VolumeSpec, String> {
     let mut parts = text.split(',');
-    let path = parts.next().filter(|path| !path.is_empty()).ok_or("it must begin with a path")?;
-    let mut domains = Domains::default();
+    let place = parts.next().filter(|place| !place.is_empty()).ok_or("it must begin with a path or a URL")?;
+    let absolute = |path: &str| std::path::absolute(path).map_err(|error| error.to_string());
+    let mut volume = match place.contains("://") {
+        true => VolumeSpec::in_store(place),
+        false => VolumeSpec::at(absolute(place)?),
+    };
     for part in parts {
-        let (domain, name) = part.split_once('=').ok_or_else(|| format!("{part} must look like rack=1"))?;
-        let slot = match domain {
+        let (name, value) = part.split_once('=').ok_or_else(|| format!("{part} must look like rack=1"))?;
+        let domains = &mut volume.domains;
+        let slot = match name {
             "host" => &mut domains.host,
             "power" => &mut domains.power,
             "rack" => &mut domains.rack,
             "site" => &mut domains.site,
             "device" => &mut domains.device,
-            _ => return Err(format!("{domain} is none of host, power, rack, site, device")),
+            "endpoint" => volume.endpoint.insert(String::new()),
+            "region" => volume.region.insert(String::new()),
+            "credentials" => {
+                volume.credentials = Some(absolute(value)?);
+                continue;
+            }
+            _ => {
+                let known = "host, power, rack, site, device, endpoint, region, credentials";
+                return Err(format!("{name} is none of {known}"));
+            }
         };
-        *slot = name.to_owned();
+        *slot = value.to_owned();
     }
-    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    Ok(VolumeSpec { domains, ..VolumeSpec::at(path) })
+    volume.address()?;
+    Ok(volume)
 }
 
 /// A database as written on the command line.
@@ -76,7 +91,8 @@ pub fn parse_code(text: &str, volumes: usize) -> Result<Code> {
 
 /// Makes the vault and prints what hospitals must pin.
 pub async fn run(args: InitArgs, output: Output) -> Result<()> {
-    let code = parse_code(&args.code, args.volume.len())?;
+    let hot = args.volume.iter().filter(|volume| volume.url.is_none()).count();
+    let code = parse_code(&args.code, hot)?;
     let options = InitOptions { volumes: args.volume, code, demo: args.demo, index: args.index, listen: args.listen };
     let made = Vault::init(&args.dir, options).await;
     made.map_err(Error::vault(format!("make vault {}", args.dir.display())))?;
@@ -98,6 +114,11 @@ mod tests {
     fn a_volume_names_what_it_shares_and_nothing_unknown() {
         let volume = parse_volume("/mnt/a,rack=1,power=left").unwrap();
         assert_eq!((volume.domains.rack.as_str(), volume.domains.power.as_str()), ("1", "left"));
+        let stored =
+            parse_volume("s3://box/v07,endpoint=https://ceph.example,credentials=/etc/key,site=Osaka").unwrap();
+        assert_eq!((stored.place().as_str(), stored.domains.site.as_str()), ("s3://box/v07", "Osaka"));
+        assert_eq!(stored.credentials.as_deref(), Some(std::path::Path::new("/etc/key")));
+        assert!(parse_volume("/mnt/a,endpoint=https://x").is_err() && parse_volume("s3://user:pw@box/x").is_err());
         assert!(parse_volume("/mnt/a,shelf=1").is_err());
         assert!(parse_volume("/mnt/a,rack").is_err());
         assert!(parse_volume("").is_err());
