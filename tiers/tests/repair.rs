@@ -5,11 +5,12 @@
 
 mod common;
 
-use common::{Rig, SUITE, Stored, append, assert_all_read, volume_no};
-use shosoin_protocol::VolumeId;
+use common::{HOSPITAL, Rig, SUITE, Stored, append, assert_all_read, volume_no};
+use proptest::prelude::*;
+use shosoin_protocol::{RecordKind, VolumeId};
 use shosoin_tiers::media::{Call, Fault, Faults, Op};
 use shosoin_tiers::{
-    Defect, Error, Media, Pace, RepairItem, Repaired, Result, SegmentState, Severity, Threads, Tier, Unpaced,
+    Defect, Error, Media, Pace, Record, RepairItem, Repaired, Result, SegmentState, Severity, Threads, Tier, Unpaced,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -37,6 +38,10 @@ fn filled(code: &str, spare: usize) -> Filled {
     let (tier, _) = rig.open_without(&(needed..needed + spare).collect::<Vec<_>>()).unwrap();
     let stored = [0..5, 5..8, 8..12].map(|numbers| append(&tier, numbers).unwrap()).concat();
     tier.close().unwrap();
+    filled_of(rig, &tier, stored)
+}
+
+fn filled_of(rig: Rig, tier: &Tier, stored: Vec<Stored>) -> Filled {
     let info = tier.segments().remove(0);
     let volumes = info.shards.iter().map(|volume| volume_no(volume.unwrap())).collect();
     let starts: BTreeSet<u64> = stored.iter().map(|stored| stored.location.stripe_at).chain([info.end]).collect();
@@ -568,6 +573,85 @@ fn footers_that_are_all_lost_are_written_anew_from_the_stripes() {
     assert_eq!(tier.check_segment(segment), []);
     let read = tier.read(SUITE, &filled.stored[0].location, &filled.stored[0].record.address).unwrap();
     assert_eq!(read, filled.stored[0].record.bytes);
+}
+
+/// A segment of many windows: large stripes of a window each, and small ones that share windows.
+fn many_windows(spare: usize) -> Filled {
+    let mut rig = Rig::new("4+2", spare);
+    rig.options.threads = Threads::PerVolume;
+    let (tier, _) = rig.open_without(&(6..6 + spare).collect::<Vec<_>>()).unwrap();
+    let mut stored = append_large(&tier, 1, 9 << 20);
+    (0..600).for_each(|no| stored.extend(append(&tier, no..no + 1).unwrap()));
+    stored.extend(append_large(&tier, 2, 5 << 20));
+    tier.close().unwrap();
+    filled_of(rig, &tier, stored)
+}
+
+fn append_large(tier: &Tier, no: u8, len: usize) -> Vec<Stored> {
+    let bytes = vec![no; len];
+    let record = Record { kind: RecordKind::Chunk, address: SUITE.address(&bytes), bytes: bytes.into() };
+    let committed = tier.append(HOSPITAL, SUITE, std::slice::from_ref(&record)).unwrap();
+    vec![Stored { record, location: committed.locations[0] }]
+}
+
+#[test]
+fn a_segment_of_many_windows_comes_back_whole_and_a_bad_sector_costs_one_unit_of_it() {
+    let filled = many_windows(2);
+    let lost = [filled.volumes[1]];
+    let faults = Arc::new(Faults::default());
+    let (tier, _) = filled.rig.open_hooked_without(&faults, &lost).unwrap();
+    // in the middle of a window of small stripes, and in a stripe that is a window of its own
+    let sectors = [filled.stripes[300] as u64 + 100, filled.stripes[1] as u64 - 5000];
+    let (place, path) = (filled.rig.media[filled.volumes[2]].place(), filled.path(2));
+    faults.when(move |_, call| {
+        let hit = |sector: &u64| (call.at..call.at + call.len_bytes as u64).contains(sector);
+        let read = call.op == Op::ReadPastCache && call.place == place && call.path == path;
+        (read && sectors.iter().any(hit)).then_some(Fault::Fail(ErrorKind::Other))
+    });
+    filled.flip(3, 299);
+    let repaired = tier.repair_next(&Unpaced).unwrap().unwrap();
+    assert!(repaired.rebuilt.len() == 1 && repaired.short.is_empty(), "{repaired:?}");
+    let met: BTreeSet<u8> = repaired.met.iter().map(|finding| finding.place.shard.unwrap()).collect();
+    assert_eq!(met, BTreeSet::from([2, 3]), "{:?}", repaired.met);
+    repair_all(&tier);
+    faults.clear();
+    filled.assert_whole(&tier, "many windows");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_k_good_units_of_each_stripe_are_left_every_shard_comes_back_and_with_fewer_exactly_that_is_said(
+        bad in prop::collection::btree_set((0usize..6, 0usize..3), 0..10), lost in prop::collection::btree_set(0usize..6, 0..2),
+        footers in prop::collection::btree_set(0usize..6, 0..6),
+    ) {
+        let filled = filled("4+2", 2);
+        bad.iter().for_each(|(shard, stripe)| filled.flip(*shard, *stripe));
+        footers.iter().for_each(|shard| filled.damage(*shard, |bytes| *bytes.last_mut().unwrap() ^= 1));
+        let absent: Vec<usize> = lost.iter().map(|shard| filled.volumes[*shard]).collect();
+        let Ok((tier, _)) = filled.rig.open_without(&absent) else { panic!("not opened") };
+        prop_assume!(tier.segments()[0].state == SegmentState::Closed);
+        let gone = |shard: usize, stripe: usize| lost.contains(&shard) || bad.contains(&(shard, stripe));
+        let dead: BTreeSet<usize> =
+            (0..3).filter(|stripe| (0..6).filter(|shard| gone(*shard, *stripe)).count() > 2).collect();
+        let segment = tier.segments()[0].id;
+        let repaired = tier.repair_segment(segment, &[0, 1, 2, 3, 4, 5], &Unpaced).unwrap();
+        let short: BTreeSet<(usize, usize)> = repaired.short.iter().map(|finding| {
+            let at = usize::try_from(finding.place.offset.unwrap()).unwrap();
+            (finding.place.shard.unwrap().into(), filled.stripes.iter().position(|start| *start == at).unwrap())
+        }).collect();
+        let expected: BTreeSet<(usize, usize)> =
+            dead.iter().flat_map(|stripe| (0..6).map(move |shard| (shard, *stripe))).filter(|(shard, stripe)| gone(*shard, *stripe)).collect();
+        prop_assert_eq!(&short, &expected);
+        for (shard, volume) in tier.segments()[0].shards.iter().enumerate() {
+            let short = short.iter().any(|(no, _)| *no == shard);
+            let Some(volume) = volume else { prop_assert!(short); continue };
+            let same = filled.rig.media[volume_no(*volume)].image()[&filled.path(shard)] == filled.shards[&filled.path(shard)];
+            prop_assert_eq!(same, !short);
+        }
+        filled.assert_no_temporary("repaired");
+    }
 }
 
 /// What is repaired in the crash tests: one volume gone, one shard damaged.
