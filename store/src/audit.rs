@@ -25,6 +25,7 @@ mod head;
 mod survey;
 mod vocabulary;
 
+pub(crate) use event::check_text;
 pub use event::{ACTOR_BYTES_MAX, AuditEvent, Detail, REASON_BYTES_MAX};
 pub use file::FILE_BYTES_MAX;
 pub use vocabulary::{Action, MediaState, Outcome, TestKind};

@@ -41,6 +41,7 @@ mod sequence;
 pub mod status;
 pub mod stores;
 pub mod vault;
+pub mod volumes;
 
 pub use audit::{AuditEvent, AuditLog};
 pub use check::{CheckOptions, CheckReport, Finding, Severity};

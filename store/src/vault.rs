@@ -16,6 +16,7 @@ use crate::open::{self, Opened, Standing};
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
 use crate::status::{self, Counters, Status, Work};
+use crate::volumes::Volumes;
 use crate::{Code, Config, Finding, init};
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -92,6 +93,7 @@ struct Inner {
     work: Arc<Work>,
     desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
     media: Arc<MediaLedger>,
+    volumes: Arc<Volumes>,
     absent: Vec<String>,
     findings: Vec<Finding>,
     room: Semaphore,
@@ -248,6 +250,11 @@ impl Vault {
         &self.inner.media
     }
 
+    /// What the operator does with media. Every call blocks.
+    pub fn volumes(&self) -> &Arc<Volumes> {
+        &self.inner.volumes
+    }
+
     /// Work since the vault was opened.
     pub fn counters(&self) -> Counters {
         self.inner.work.counters(self.inner.tier.counters())
@@ -290,6 +297,8 @@ impl Inner {
     fn open(dir: PathBuf, options: &OpenOptions) -> Result<Self> {
         let Opened { folder, config, identity, tier, index, hospitals, media, absent, findings } =
             open::open(&dir, options)?;
+        let clock = options.clock.clone();
+        let volumes = Volumes::new(&dir, config.clone(), tier.clone(), media.clone(), clock);
         let inner = Inner {
             dir,
             config,
@@ -301,6 +310,7 @@ impl Inner {
             work: Arc::default(),
             desks: RwLock::default(),
             media,
+            volumes: Arc::new(volumes),
             absent,
             findings,
             room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),
@@ -366,6 +376,7 @@ impl Inner {
 
     /// Records that the vault is closed, and copies the audit log to volumes.
     fn journal_closed(&self) -> Result<()> {
+        self.volumes.reconcile()?;
         self.media.record(AuditEvent::new(self.clock.now_ms(), VAULT, Action::VaultStopped))?;
         let missed = self.media.audit().copy_to(&log_media(&self.tier));
         missed.iter().for_each(|finding| tracing::warn!("{}", finding.message));
