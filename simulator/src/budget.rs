@@ -124,6 +124,19 @@ impl Budget {
         self.segments.get(&segment)?.extents.get(&at)
     }
 
+    /// Whether the budget counts a shard of a stripe as ruined or absent now.
+    pub fn is_ruined(&self, segment: SegmentId, shard: u8, at: u64, now_ms: u64) -> bool {
+        let Some(known) = self.segments.get(&segment) else { return false };
+        let ruined = known.extents.get(&at).map_or(0, |extent| extent.ruined_until[usize::from(shard)]);
+        known.absent_until[usize::from(shard)].max(ruined) > now_ms
+    }
+
+    /// Every stripe of a segment that somebody was told is durable.
+    pub fn acknowledged(&self, segment: SegmentId) -> impl Iterator<Item = u64> + '_ {
+        let extents = self.segments.get(&segment).into_iter().flat_map(|known| &known.extents);
+        extents.filter(|(_, extent)| extent.acknowledged).map(|(at, _)| *at)
+    }
+
     /// Ruins `range` of a shard until `until_ms`, if the budget has room for it.
     pub fn ruin(&mut self, segment: SegmentId, shard: u8, range: Range<u64>, now_ms: u64, until_ms: u64) -> bool {
         let (m, unlimited, shard_no) = (self.m, self.is_unlimited, usize::from(shard));

@@ -24,6 +24,9 @@ pub struct DecayRates {
 /// How long after an episode the operator has taken the volume into use again.
 const SETTLE_MS: u64 = 12 * DAY_MS;
 
+/// Days for which the page cache holds a file on average.
+const CACHED_DAYS: u64 = 90;
+
 /// Blocks that one latent fault may take in a row.
 const CLUSTER_MAX: u64 = 6;
 
@@ -46,7 +49,7 @@ impl State {
         if self.rng.times(rates.death * days * wear) > 0 {
             self.kill(&[disk], FaultKind::VolumeDeath, now_ms);
         }
-        if self.rng.once_in(40 / days.clamp(1, 40)) {
+        if self.rng.once_in(CACHED_DAYS / days.clamp(1, CACHED_DAYS)) {
             self.disks[disk].evict();
         }
     }

@@ -108,6 +108,7 @@ impl Media for SimMedia {
     }
 
     fn remove(&self, path: &str) -> Result<()> {
+        self.world.with(|state| state.expect_another_copy(self.disk, path, None));
         let len = self.in_folder(Op::Remove, path, |folder, name| {
             let len = folder.files().get(name).map(|file| file.lock().len() as u64);
             folder.unlink(name);
@@ -121,6 +122,7 @@ impl Media for SimMedia {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.world.with(|state| state.expect_another_copy(self.disk, to, Some(from)));
         self.in_folder(Op::Rename, from, |folder, old| {
             match parent(from) == parent(to) && folder.rename(old, name(to)) {
                 true => Ok(()),

@@ -58,6 +58,11 @@ impl Operator {
         }
     }
 
+    /// Whether every volume that is not there was declared lost.
+    pub fn expects_none_back(&self) -> bool {
+        self.visits.is_empty() && self.pulled.is_empty()
+    }
+
     /// Whether a volume is in use although it could not be listed.
     pub fn is_unlisted(&self, volume: VolumeId) -> bool {
         self.remounts.contains(&volume)
@@ -302,7 +307,7 @@ impl Run<'_> {
             self.operator.drains.insert(drain.volume, Drain::new(drain.volume, now_ms).encode());
             return;
         }
-        let left = self.world.with(|state| state.shards_on(disk));
+        let left = self.world.with(|state| state.filled_shards_on(disk));
         if tier.detach(drain.volume).is_err() || self.is_dead() {
             return;
         }

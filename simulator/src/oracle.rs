@@ -1,7 +1,7 @@
 //! The oracle: what was acknowledged, and what can still be read of it by the laws of the code. It knows the media from
 //! outside and asks the engine nothing.
 
-use crate::disk::{Disk, Health, shard_name};
+use crate::disk::{Disk, File, Health, shard_name};
 use crate::world::{State, World};
 use bytes::Bytes;
 use shosoin_protocol::{Address, SegmentId, Suite, VolumeId};
@@ -73,6 +73,32 @@ pub fn is_whole(state: &State, segment: SegmentId, shard: u8, at: u64) -> bool {
     let intended = extent.intended[usize::from(shard)];
     copies_of(state, segment, shard, at, extent.len)
         .any(|(_, bytes)| bytes.is_some_and(|bytes| intended.is_slot(&bytes)))
+}
+
+/// Whether some medium has the unit, and no power cut would take it.
+pub fn is_durable(state: &State, segment: SegmentId, shard: u8, at: u64) -> bool {
+    let name = shard_name(segment, shard);
+    let holds = |disk: &&Disk| {
+        disk.shard(&name).is_some_and(|file| file.lock().unsynced().all(|range| range.start as u64 > at))
+    };
+    is_whole(state, segment, shard, at) && state.disks.iter().any(|disk| holds(&disk))
+}
+
+/// Whether the copy of a shard on one medium is whole, as far as it was acknowledged.
+pub fn is_whole_on(state: &State, disk: &Disk, segment: SegmentId, shard: u8) -> bool {
+    let Some(file) = disk.shard(&shard_name(segment, shard)) else { return false };
+    is_whole_file(state, &file.lock(), segment, shard)
+}
+
+/// Whether a file holds everything that was acknowledged of a shard.
+pub fn is_whole_file(state: &State, file: &File, segment: SegmentId, shard: u8) -> bool {
+    state.budget.acknowledged(segment).all(|at| {
+        let Some(extent) = state.budget.extent(segment, at) else { return true };
+        let start = usize::try_from(at).unwrap_or(usize::MAX);
+        let range = start..start.saturating_add(usize::try_from(extent.len).unwrap_or(usize::MAX));
+        let intended = extent.intended[usize::from(shard)];
+        file.on_medium(range).is_some_and(|bytes| intended.is_slot(&bytes))
+    })
 }
 
 /// Every copy of a unit, as the medium has it, on media that are there or will be again.

@@ -30,6 +30,12 @@ pub enum Rule {
     Unreadable,
     /// what is lost is reported as lost, and nothing else
     Misreported,
+    /// what is acknowledged is on all k + m volumes, as far as these did not lie
+    Undurable,
+    /// a walk over the media lists every acknowledged record
+    Unlisted,
+    /// the last good copy of a shard is never removed or replaced by a bad one
+    LastCopy,
     /// damage is repaired within its window
     Overdue,
     /// what open, list and attach meet is reported or refused
@@ -50,6 +56,9 @@ impl Rule {
             Rule::Lost => "lost",
             Rule::Unreadable => "unreadable",
             Rule::Misreported => "misreported",
+            Rule::Undurable => "undurable",
+            Rule::Unlisted => "unlisted",
+            Rule::LastCopy => "last-copy",
             Rule::Overdue => "overdue",
             Rule::Unreported => "unreported",
             Rule::Overwritten => "overwritten",

@@ -152,6 +152,7 @@ impl<'a> Run<'a> {
             self.jobs();
             self.stop_and_start();
             self.audit();
+            self.take_broken();
         }
         self.settle();
         self.verify_everything();
@@ -244,6 +245,9 @@ impl<'a> Run<'a> {
                     self.outcome.starts += 1;
                     self.take_report(&findings);
                     self.tier = Some(tier);
+                    if self.rng.once_in(4) {
+                        self.expect_listed();
+                    }
                     return;
                 }
                 Err(error) => self.violate(Rule::Unopened, error.to_string()),
@@ -258,10 +262,12 @@ impl<'a> Run<'a> {
         });
         // a medium that does not answer is left out, as an operator would
         let media = present.into_iter().map(|disk| SimMedia::new(&self.world, disk));
+        let count = media.len();
         let volumes: Vec<Volume> = media.filter_map(|media| Volume::open(Arc::new(media)).ok()).collect();
         let options = TierOptions {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             threads: Threads::None,
+            absence_is_final: volumes.len() == count && self.operator.expects_none_back(),
             ..TierOptions::new(self.options.code)
         };
         Tier::open(volumes, options, self.world.clock.clone(), self.random.clone())
@@ -297,7 +303,7 @@ impl<'a> Run<'a> {
                 for (record, location) in records.into_iter().zip(done.locations) {
                     self.outcome.records += 1;
                     self.outcome.bytes += record.bytes.len() as u64;
-                    self.world.with(|state| state.budget.acknowledge(location.segment, location.stripe_at));
+                    self.acknowledge(location.segment, location.stripe_at);
                     let (address, bytes) = (record.address, record.bytes);
                     self.acknowledged.push(Acknowledged { address, suite, location, bytes, is_lost: false });
                 }
@@ -327,22 +333,24 @@ impl<'a> Run<'a> {
         });
         self.world.clock.advance(10 * DAY_MS);
         self.stop_and_start();
-        for _ in 0..30 {
+        for round in 0..30 {
             self.world.clock.advance(3 * DAY_MS);
+            if round == 15 {
+                self.tier = None; // what absent volumes kept open can be decided now that they are declared lost
+                self.start();
+            }
             self.operate();
             self.jobs();
         }
     }
 
     fn finish(mut self) -> Outcome {
+        self.take_broken();
         drop(self.tier.take());
         let outcome = &mut self.outcome;
         self.world.with(|state| {
             outcome.faults = state.counts.clone();
             (outcome.calls, outcome.trace) = (state.calls, state.trace);
-            let broken: Vec<String> = std::mem::take(&mut state.broken);
-            let day = (self.world.now_ms() - START_MS) / DAY_MS;
-            outcome.violations.extend(broken.into_iter().map(|what| Violation { rule: Rule::Overwritten, day, what }));
         });
         self.outcome
     }
@@ -351,6 +359,13 @@ impl<'a> Run<'a> {
     pub fn in_use(&self) -> BTreeSet<VolumeId> {
         let volumes = self.tier.iter().flat_map(Tier::volumes).map(|status| status.id);
         volumes.filter(|volume| !self.operator.is_unlisted(*volume)).collect()
+    }
+
+    /// Takes what the media saw the engine do against a rule.
+    fn take_broken(&mut self) {
+        for (rule, what) in self.world.with(|state| std::mem::take(&mut state.broken)) {
+            self.violate(rule, what);
+        }
     }
 
     /// The medium of a volume that is in its slot.

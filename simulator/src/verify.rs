@@ -5,6 +5,7 @@ use crate::outcome::Rule;
 use crate::run::Run;
 use shosoin_protocol::SegmentId;
 use shosoin_tiers::{Defect, Error, Finding, SegmentInfo, Severity};
+use std::collections::BTreeSet;
 
 impl Run<'_> {
     pub fn read_some(&mut self) {
@@ -75,12 +76,48 @@ impl Run<'_> {
         }
     }
 
+    /// The engine says that a stripe is durable: it must be on every volume that did not lie.
+    pub fn acknowledge(&mut self, segment: SegmentId, at: u64) {
+        let now_ms = self.world.now_ms();
+        let missing = self.world.with(|state| {
+            state.budget.acknowledge(segment, at);
+            let shards = u8::try_from(state.budget.shards()).unwrap_or(u8::MAX);
+            (0..shards).find(|shard| {
+                !state.budget.is_ruined(segment, *shard, at, now_ms) && !oracle::is_durable(state, segment, *shard, at)
+            })
+        });
+        if let Some(shard) = missing {
+            self.violate(Rule::Undurable, format!("segment {segment} at {at} is not durable on shard {shard}"));
+        }
+    }
+
+    /// Walking over everything lists every acknowledged record: an index can be rebuilt from media alone.
+    pub fn expect_listed(&mut self) {
+        let Some(tier) = &self.tier else { return };
+        let mut listed = BTreeSet::new();
+        for info in tier.segments() {
+            let walked = tier.walk(info.id, 0, &mut |walked| {
+                listed.insert((walked.address, walked.location));
+                Ok(())
+            });
+            if walked.is_err() && self.is_dead() {
+                return;
+            }
+        }
+        let missing = |record: &&Acknowledged| !record.is_lost && !listed.contains(&(record.address, record.location));
+        let missing = self.acknowledged.iter().find(missing).map(|record| record.location);
+        if let Some(location) = missing.filter(|_| self.options.is_strict()) {
+            self.violate(Rule::Unlisted, format!("no walk lists the record at {location:?}"));
+        }
+    }
+
     /// Every acknowledged record is read, and every segment checked: what is lost must be named, and nothing else.
     pub fn verify_everything(&mut self) {
         self.is_settled = true;
         for no in 0..self.acknowledged.len() {
             self.read(no);
         }
+        self.expect_listed();
         self.outcome.lost = self.acknowledged.iter().filter(|record| record.is_lost).count() as u64;
         let Some(tier) = &self.tier else { return };
         let check = |info: SegmentInfo| {

@@ -4,6 +4,8 @@
 use crate::budget::Budget;
 use crate::disk::{Disk, Health, Shared, shard_of};
 use crate::fault::{FaultCounts, FaultKind};
+use crate::oracle;
+use crate::outcome::Rule;
 use crate::rng::Rng;
 use parking_lot::Mutex;
 use shosoin_protocol::{SegmentId, VolumeId};
@@ -158,8 +160,8 @@ pub struct State {
     pub trace: u64,
     /// volumes whose listing failed since somebody asked
     pub unlisted: Vec<VolumeId>,
-    /// rules of the media that the engine broke
-    pub broken: Vec<String>,
+    /// rules that the engine broke on media
+    pub broken: Vec<(Rule, String)>,
 }
 
 impl State {
@@ -228,7 +230,8 @@ impl State {
         };
         let is_final = !call.path.ends_with(TEMPORARY);
         if is_final && file.lock().is_synced(&range) {
-            self.broken.push(format!("synced bytes were overwritten: {} at {at}", call.path));
+            let what = format!("synced bytes were overwritten: {} at {at}", call.path);
+            self.broken.push((Rule::Overwritten, what));
         }
         if is_final {
             self.budget.meant(segment, shard, call.at, bytes);
@@ -326,9 +329,34 @@ impl State {
         fails
     }
 
+    /// The engine is about to remove a shard file, or to put another file in its place: if it is good, there must be
+    /// another that is.
+    pub(crate) fn expect_another_copy(&mut self, disk: usize, path: &str, by: Option<&str>) {
+        let Some((segment, shard)) = shard_of(path).filter(|_| !path.ends_with(TEMPORARY) && !self.is_dead) else {
+            return;
+        };
+        let here = &self.disks[disk];
+        let by = by.and_then(|by| here.file(by));
+        let replaced = by.is_some_and(|file| oracle::is_whole_file(self, &file.lock(), segment, shard));
+        let alive = |other: &&Disk| matches!(other.health, Health::Present | Health::Pulled);
+        let others = self.disks.iter().enumerate().filter(|(no, _)| *no != disk).map(|(_, other)| other);
+        let elsewhere = others.filter(alive).any(|other| oracle::is_whole_on(self, other, segment, shard));
+        if oracle::is_whole_on(self, here, segment, shard) && !replaced && !elsewhere {
+            let acknowledged = self.budget.acknowledged(segment).next().is_some();
+            let what = format!("{path} was the last good copy");
+            self.broken.extend(acknowledged.then_some((Rule::LastCopy, what)));
+        }
+    }
+
     /// Shards on a medium.
     pub fn shards_on(&self, disk: usize) -> Vec<(SegmentId, u8)> {
         self.disks[disk].shards().map(|(segment, shard, _)| (segment, shard)).collect()
+    }
+
+    /// Shards on a medium that hold something.
+    pub fn filled_shards_on(&self, disk: usize) -> Vec<(SegmentId, u8)> {
+        let filled = self.disks[disk].shards().filter(|(_, _, file)| file.lock().len() > 0);
+        filled.map(|(segment, shard, _)| (segment, shard)).collect()
     }
 
     /// Starts the machine again after a kill, or after a power cut.
