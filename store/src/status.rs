@@ -156,6 +156,7 @@ impl From<&shosoin_tiers::VolumeStatus> for VolumeStatus {
             VolumeState::ReadOnly => "read-only",
             VolumeState::Draining => "draining",
             VolumeState::Suspect => "suspect",
+            VolumeState::Away => "away",
         };
         VolumeStatus {
             id: status.id.to_string(),

@@ -55,6 +55,9 @@ impl Access {
     /// A shard file, opened for reading; `None` when it is on no present volume or cannot be opened.
     pub fn file(&self, segment: &Segment, shard: usize) -> Option<Arc<dyn MediaFile>> {
         let key = (segment.identity.id, shard);
+        if segment.shard(shard).is_some_and(|mount| !mount.answers()) {
+            return None;
+        }
         if let Some(file) = self.files.lock().get(&key) {
             return Some(file.clone());
         }
@@ -88,7 +91,7 @@ impl Access {
         self.files.lock().pop(&(segment.identity.id, shard));
         if let Some(mount) = segment.shard(shard) {
             tracing::warn!(volume = %mount.id(), segment = %segment.identity.id, shard, %error, "a read failed");
-            mount.note_read_error();
+            mount.note_read_error(error);
         }
     }
 

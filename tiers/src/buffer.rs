@@ -46,6 +46,13 @@ impl AlignedBuf {
         self.resize(self.len().next_multiple_of(BLOCK_BYTES));
     }
 
+    /// The same bytes in other memory.
+    pub fn duplicate(&self) -> Self {
+        let mut copy = AlignedBuf::with_capacity(self.len());
+        copy.extend_from_slice(self);
+        copy
+    }
+
     fn reserve(&mut self, more: usize) {
         let needed = self.len() + more;
         if needed > self.capacity() {

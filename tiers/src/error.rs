@@ -16,8 +16,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// Another process has the volume open.
-    #[error("volume at {place} is in use by another process")]
+    /// Another process has the volume open, or this one still waits for a write to it.
+    #[error("volume at {place} is in use already")]
     VolumeBusy {
         /// where it is
         place: String,
@@ -241,6 +241,24 @@ pub enum Error {
         /// what is missing
         why: String,
     },
+    /// A volume did not do in time what it was asked for. Whether it will is not known.
+    #[error("the volume at {place} did not finish {what} within {waited_ms} ms")]
+    Slow {
+        /// where the volume is
+        place: String,
+        /// what it was asked for
+        what: &'static str,
+        /// how long it was waited for
+        waited_ms: u64,
+    },
+    /// A volume is in use and cannot be read now: it does not answer, or another medium is where it was.
+    #[error("volume {volume} at {place} is away")]
+    VolumeAway {
+        /// the volume
+        volume: VolumeId,
+        /// where it was
+        place: String,
+    },
     /// Background work was told to stop; what it had finished stays finished.
     #[error("the work was stopped")]
     Stopped,
@@ -353,6 +371,8 @@ impl Error {
             | Error::Suspect { .. }
             | Error::NoWritableMedia { .. }
             | Error::Random { .. }
+            | Error::Slow { .. }
+            | Error::VolumeAway { .. }
             | Error::Stopped
             | Error::SegmentUnclosed { .. }
             | Error::SegmentBusy { .. }
@@ -369,6 +389,7 @@ impl Error {
                 | Error::ReadOnly { .. }
                 | Error::NotFound { .. }
                 | Error::Suspect { .. }
+                | Error::Slow { .. }
                 | Error::VolumeAbsent { .. }
         )
     }

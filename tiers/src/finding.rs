@@ -42,6 +42,13 @@ pub enum Defect {
         /// why
         why: String,
     },
+    /// The label of a volume is older than the one it was last known by: it is an older image of that volume.
+    VolumeStale {
+        /// generation it was last known by
+        known: u64,
+        /// generation of its label
+        found: u64,
+    },
     /// A file that is not a shard lies among the shards.
     ForeignFile {
         /// its name
@@ -176,6 +183,9 @@ impl fmt::Display for Defect {
         match self {
             Defect::Label { path, why } => write!(f, "{path} is not good: {why}"),
             Defect::VolumeUnlisted { why } => write!(f, "volume cannot be listed: {why}"),
+            Defect::VolumeStale { known, found } => {
+                write!(f, "volume is an older image of itself: its label has generation {found}, {known} was known")
+            }
             Defect::ForeignFile { name } => write!(f, "{name} is not a shard of ours"),
             Defect::ShardTwice => write!(f, "the same shard exists on another volume, which is used instead"),
             Defect::ShardMissing => write!(f, "shard is on no present volume"),

@@ -270,6 +270,11 @@ impl Locator {
         locator.verify()
     }
 
+    /// Whether both are the end of the same segment, on whatever shards.
+    pub fn closes_like(&self, other: &Locator) -> bool {
+        *self == Locator { shard: self.shard, ..*other }
+    }
+
     /// The segment it is the end of.
     pub fn identity(&self) -> Identity {
         Identity { id: self.segment, hospital: self.hospital, suite: self.suite, code: self.code }

@@ -49,6 +49,7 @@ mod read;
 mod record;
 mod recovery;
 mod repair;
+mod returning;
 mod rewrite;
 mod scrub;
 mod segment;
@@ -59,6 +60,7 @@ mod tier;
 mod tour;
 pub mod volume;
 mod volumes;
+mod wait;
 pub mod what_if;
 mod writer;
 

@@ -3,8 +3,11 @@
 use crate::lane::Lane;
 use crate::tier::{Threads, VolumeState, VolumeStatus};
 use crate::volume::TierKind;
-use crate::{Error, Result, Volume};
+use crate::wait::{Owed, Reader, Wait, fill};
+use crate::{AlignedBuf, Error, Media, MediaFile, Result, Volume};
 use shosoin_protocol::VolumeId;
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A volume that ran full takes new shards again when this many more bytes are free.
@@ -21,20 +24,54 @@ pub struct Mount {
     full_until_free_bytes: AtomicU64,
     /// it gets no new shards, because what it holds moves elsewhere
     draining: AtomicBool,
+    /// its label could not be found where it was
+    away: AtomicBool,
+    /// reads that it did not answer in time
+    owed: Owed,
+    threads: Threads,
+    wait: Wait,
     read_errors: AtomicU64,
+}
+
+/// Id and generation of the label that is on a medium now.
+pub fn label_at(media: &Arc<dyn Media>) -> Result<(VolumeId, u64)> {
+    Volume::open(media.clone()).map(|volume| (volume.id(), volume.label().generation))
+}
+
+/// A read that was begun.
+pub enum Reading {
+    /// it is done
+    Done(Result<()>, AlignedBuf),
+    /// a thread does it
+    Waits(Reader),
+}
+
+impl Reading {
+    /// What was read. Where the volume did not answer in time it keeps the memory.
+    pub fn end(self) -> (Result<()>, AlignedBuf) {
+        match self {
+            Reading::Done(read, buffer) => (read, buffer),
+            Reading::Waits(reader) => reader.answer().unwrap_or_else(|error| (Err(error), AlignedBuf::default())),
+        }
+    }
 }
 
 impl Mount {
     /// Puts a volume to use.
-    pub fn start(volume: Volume, threads: Threads) -> Result<Self> {
+    pub fn start(volume: Volume, threads: Threads, wait: Wait) -> Result<Self> {
+        let place = volume.media().place();
         let lane = match threads {
-            Threads::PerVolume => Lane::start(format!("volume {}", volume.id()))?,
-            Threads::None => Lane::inline(),
+            Threads::PerVolume => Lane::start(format!("volume {}", volume.id()), place, wait.clone())?,
+            Threads::None => Lane::inline(place, wait.clone()),
         };
         Ok(Mount {
             lane,
             volume,
             draining: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+            owed: Owed::default(),
+            threads,
+            wait,
             full_until_free_bytes: AtomicU64::new(0),
             read_errors: AtomicU64::new(0),
         })
@@ -60,9 +97,56 @@ impl Mount {
         }
     }
 
-    /// Records that a read failed.
-    pub fn note_read_error(&self) {
+    /// Records that a read failed, and looks whether the volume is still there.
+    pub fn note_read_error(&self, error: &Error) {
         self.read_errors.fetch_add(1, Ordering::Relaxed);
+        if !matches!(error, Error::Slow { .. } | Error::VolumeAway { .. }) {
+            self.look();
+        }
+    }
+
+    /// Looks whether the volume is where it was.
+    pub fn look(&self) {
+        self.judge(label_at(self.volume.media()));
+    }
+
+    /// The volume is there if what was found where it was is its label, of its generation or a later one. While it is not,
+    /// nothing is read from it.
+    pub fn judge(&self, found: Result<(VolumeId, u64)>) {
+        let (id, known) = (self.id(), self.volume.label().generation);
+        let is_here = matches!(&found, Ok((found, generation)) if *found == id && *generation >= known);
+        if self.away.swap(!is_here, Ordering::AcqRel) == is_here {
+            let place = self.volume.media().place();
+            tracing::warn!(volume = %id, place, is_here, ?found, "a volume went away or came back");
+        }
+    }
+
+    /// Whether it can be read now: it is there, and owes no answer.
+    pub fn answers(&self) -> bool {
+        !self.away.load(Ordering::Acquire) && self.owed.is_none()
+    }
+
+    /// Begins a read past the cache. Nobody waits for it too long, but where the tier has no threads.
+    pub fn read(&self, file: &Arc<dyn MediaFile>, piece: Range<u64>, mut buffer: AlignedBuf) -> Reading {
+        if self.threads == Threads::None {
+            let place = self.volume.media().place();
+            let read = self.wait.here(&place, "a read", || fill(&**file, &piece, &mut buffer));
+            return Reading::Done(read, buffer);
+        }
+        match self.reader(file).and_then(|mut reader| reader.ask(piece, buffer).map(|()| reader)) {
+            Ok(reader) => Reading::Waits(reader),
+            Err(error) => Reading::Done(Err(error), AlignedBuf::default()),
+        }
+    }
+
+    /// A thread that reads from one file of the volume, as long as it answers in time.
+    pub fn reader(&self, file: &Arc<dyn MediaFile>) -> Result<Reader> {
+        Reader::start(file.clone(), self.volume.media().place(), &self.wait, &self.owed)
+    }
+
+    /// Whether what is read may be read ahead on other threads.
+    pub fn has_threads(&self) -> bool {
+        self.threads == Threads::PerVolume
     }
 
     /// Stops or allows new shards on it.
@@ -77,7 +161,7 @@ impl Mount {
 
     /// Whether a writer may go on with the shards it has on it.
     pub fn takes_stripes(&self) -> bool {
-        self.volume.takes_writes() && !self.draining.load(Ordering::Acquire)
+        self.volume.takes_writes() && self.answers() && !self.draining.load(Ordering::Acquire)
     }
 
     /// Free bytes, if it takes new shards now.
@@ -90,6 +174,9 @@ impl Mount {
 
     /// How it is doing.
     pub fn state(&self) -> VolumeState {
+        if !self.answers() {
+            return VolumeState::Away;
+        }
         if self.volume.is_suspect() {
             return VolumeState::Suspect;
         }

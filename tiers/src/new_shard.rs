@@ -132,8 +132,9 @@ impl NewShard {
     fn differs(&self, why: &str) -> Trouble {
         let (place, path) = (self.mount.volume.media().place(), self.path.clone());
         tracing::error!(%place, %path, why, "what was written reads back otherwise");
-        self.mount.note_read_error();
-        Trouble::Target(Error::ReadBack { place, path, why: why.to_owned() })
+        let error = Error::ReadBack { place, path, why: why.to_owned() };
+        self.mount.note_read_error(&error);
+        Trouble::Target(error)
     }
 
     /// Removes the temporary file, where that can be done; otherwise it is left as what it is, and never trusted.

@@ -46,36 +46,43 @@ impl Outline {
     }
 }
 
-/// The good locators of a segment, those that most copies agree on first and the copy's own last.
-struct Footers {
-    found: Vec<(u8, Arc<Mount>, Locator)>,
+/// The footer that most copies but this one agree on.
+pub fn agreed_footer(segment: &Segment, copy: Copy<'_>) -> Option<Locator> {
+    Footers::read(segment, copy).others.first().map(|(.., locator)| *locator)
 }
+
+/// The good locators of a segment.
+struct Footers {
+    /// of all copies but one, those that most agree on first
+    others: Vec<Found>,
+    /// of that one
+    own: Option<Found>,
+}
+
+type Found = (u8, Arc<Mount>, Locator);
 
 impl Footers {
     fn read(segment: &Segment, (shard, mount): Copy<'_>) -> Self {
-        let is_own = |(no, on): &(u8, Arc<Mount>)| *no == shard && on.id() == mount.id();
-        let (own, others): (Vec<_>, Vec<_>) = segment.copies().partition(is_own);
-        let read = |(no, on): (u8, Arc<Mount>)| {
+        let read = |no: u8, on: Arc<Mount>| {
             let file = segment.identity.open_on(&on, usize::from(no)).ok()?;
             let Identity { id, hospital, .. } = segment.identity;
             let locator = closed::locator(&*file, id, hospital, usize::from(no)).ok()?;
             (locator.identity() == segment.identity).then_some((no, on, locator))
         };
-        let own: Vec<_> = own.into_iter().filter_map(read).collect();
-        let mut found: Vec<_> = others.into_iter().filter_map(read).collect();
-        let same = |a: &Locator, b: &Locator| *a == Locator { shard: a.shard, ..*b };
-        let votes: Vec<Locator> = found.iter().map(|(.., locator)| *locator).collect();
-        let agreed = |locator: &Locator| votes.iter().filter(|other| same(locator, other)).count();
-        let own_agrees = |locator: &Locator| own.iter().any(|(.., own)| same(locator, own));
+        let is_other = |(no, on): &(u8, Arc<Mount>)| *no != shard || on.id() != mount.id();
+        let mut others: Vec<Found> = segment.copies().filter(is_other).filter_map(|(no, on)| read(no, on)).collect();
+        let own = read(shard, mount.clone());
+        let votes: Vec<Locator> = others.iter().map(|(.., locator)| *locator).collect();
+        let agreed = |locator: &Locator| votes.iter().filter(|other| locator.closes_like(other)).count();
+        let own_agrees = |locator: &Locator| own.as_ref().is_some_and(|(.., own)| own.closes_like(locator));
         let rank = |locator: &Locator| (agreed(locator), own_agrees(locator), locator.end);
-        found.sort_by_key(|(.., locator)| std::cmp::Reverse(rank(locator)));
-        found.extend(own);
-        Footers { found }
+        others.sort_by_key(|(.., locator)| std::cmp::Reverse(rank(locator)));
+        Footers { others, own }
     }
 
     /// By the first of them whose table is good.
     fn outline(&self, segment: &Segment) -> Option<Outline> {
-        self.found.iter().find_map(|(shard, mount, locator)| {
+        self.others.iter().chain(&self.own).find_map(|(shard, mount, locator)| {
             let mut shards = vec![None; segment.identity.code.shards()];
             *shards.get_mut(usize::from(*shard))? = Some(mount.clone());
             let files = ShardFiles::open(segment.identity, &shards);

@@ -106,15 +106,10 @@ impl Prepared {
         Arc::new(std::mem::take(&mut self.memory))
     }
 
-    /// Takes back the memory that [`Prepared::lock`] lent. False when someone still holds it, and it is gone.
-    pub fn unlock(&mut self, memory: Arc<AlignedBuf>) -> bool {
-        match Arc::try_unwrap(memory) {
-            Ok(memory) => {
-                self.memory = memory;
-                true
-            }
-            Err(_) => false,
-        }
+    /// Takes back the memory that [`Prepared::lock`] lent. Where a volume that is late still holds it, it keeps that and
+    /// this goes on with a copy.
+    pub fn unlock(&mut self, memory: Arc<AlignedBuf>) {
+        self.memory = Arc::try_unwrap(memory).unwrap_or_else(|held| held.duplicate());
     }
 
     /// Where the slot of `shard` lies in the memory that [`Prepared::lock`] lends.

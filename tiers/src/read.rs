@@ -7,21 +7,17 @@
 //!   record by record pays for it once, and memory stays bounded however many readers there are.
 
 use crate::access::Access;
-use crate::layout::{BLOCK_BYTES, unit_parts};
-use crate::load::{Extent, ShardFiles, Stripe};
+use crate::layout::{BLOCK_BYTES, align_up, unit_parts};
+use crate::load::{Extent, LARGE_READ_BYTES_MIN, ShardFiles, Stripe};
+use crate::mount::Reading;
 use crate::record::FRAME_LEN;
 use crate::segment::Segment;
 use crate::stripe::{HEADER_LEN, STRIPE_PAYLOAD_BYTES_MAX, unit_len};
-use crate::tier::Threads;
-use crate::{Error, Frame, Location, MediaFile, Result};
+use crate::{Error, Frame, Location, Result};
 use bytes::Bytes;
 use shosoin_protocol::limits::RECORD_BYTES_MAX;
 use shosoin_protocol::{Address, SegmentId, Suite};
 use std::ops::Range;
-
-/// Parts of a unit from this size on are read past the page cache: measured on cold data it is half as fast again and
-/// costs a quarter of the processor time. Smaller ones are better off in the cache with their neighbours.
-const PAST_CACHE_BYTES_MIN: usize = 256 * 1024;
 
 /// No file is as long as this, so that offsets in a stripe can be added to where it begins.
 const STRIPE_AT_MAX: u64 = 1 << 62;
@@ -88,54 +84,68 @@ fn direct(access: &Access, segment: &Segment, location: &Location, range: Range<
     for part in unit_parts(range, unit_len) {
         let len = usize::try_from(part.range.end - part.range.start).ok()?;
         let (into, rest) = left.split_at_mut_checked(len)?;
-        parts.push((part.unit, location.stripe_at + HEADER_LEN as u64 + part.range.start, into));
+        parts.push(Part { unit: part.unit, at: location.stripe_at + HEADER_LEN as u64 + part.range.start, into });
         left = rest;
     }
-    let read = |(unit, at, into): (usize, u64, &mut [u8])| read_part(access, segment, unit, at, into);
-    let small = parts.iter().all(|(_, _, into)| into.len() < PAST_CACHE_BYTES_MIN);
-    let all_read = match small || access.threads == Threads::None {
-        true => parts.into_iter().all(read),
-        false => std::thread::scope(|scope| {
-            let here = parts.pop();
-            let elsewhere: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || read(part))).collect();
-            let here = here.is_none_or(read);
-            elsewhere.into_iter().fold(here, |all, thread| thread.join().unwrap_or(false) && all)
-        }),
+    let all_read = match parts.iter().all(|part| part.into.len() < LARGE_READ_BYTES_MIN) {
+        true => parts.into_iter().all(|part| part.read(access, segment)),
+        false => {
+            let begun: Vec<_> = parts.into_iter().map(|part| part.begin(access, segment)).collect();
+            begun.into_iter().fold(true, |all, begun| begun.is_some_and(|begun| begun.end(access, segment)) && all)
+        }
     };
     all_read.then_some(bytes)
 }
 
-/// Fills `into` from `at` of a data unit's shard; false where that cannot be done.
-fn read_part(access: &Access, segment: &Segment, unit: usize, at: u64, into: &mut [u8]) -> bool {
-    let Some(file) = access.file(segment, unit) else { return false };
-    let len = into.len();
-    let read = match len < PAST_CACHE_BYTES_MIN {
-        true => file.read_at(at, into),
-        false => read_past_cache(access, &*file, at, into),
-    };
-    match read {
-        Ok(count) => count == len,
-        Err(error) => {
-            access.note_read_error(segment, unit, &error);
-            false
+/// A part of a data unit that is to be read.
+struct Part<'a> {
+    unit: usize,
+    at: u64,
+    into: &'a mut [u8],
+}
+
+/// A part whose blocks are being read, past the cache, into memory that is used again.
+struct Begun<'a> {
+    part: Part<'a>,
+    reading: Reading,
+}
+
+impl<'a> Part<'a> {
+    /// Reads it through the cache; false where that cannot be done.
+    fn read(self, access: &Access, segment: &Segment) -> bool {
+        let Some(file) = access.file(segment, self.unit) else { return false };
+        match file.read_at(self.at, self.into) {
+            Ok(count) => count == self.into.len(),
+            Err(error) => {
+                access.note_read_error(segment, self.unit, &error);
+                false
+            }
         }
+    }
+
+    fn begin(self, access: &Access, segment: &Segment) -> Option<Begun<'a>> {
+        let (file, mount) = (access.file(segment, self.unit)?, segment.shard(self.unit)?);
+        let blocks = self.at - self.at % BLOCK_BYTES as u64..align_up(self.at + self.into.len() as u64);
+        let buffer = access.pool.take(usize::try_from(blocks.end - blocks.start).ok()?);
+        Some(Begun { reading: mount.read(&file, blocks, buffer), part: self })
     }
 }
 
-/// Fills `into` from `at`, past the page cache: whole blocks around it are read into memory that is used again.
-fn read_past_cache(access: &Access, file: &dyn MediaFile, at: u64, into: &mut [u8]) -> Result<usize> {
-    let skipped = at % BLOCK_BYTES as u64;
-    let skipped_len = usize::try_from(skipped).unwrap_or_default();
-    let len = (skipped_len + into.len()).next_multiple_of(BLOCK_BYTES);
-    let mut blocks = access.pool.take(len);
-    let read = file.read_past_cache(at - skipped, len, &mut blocks);
-    let found = blocks.get(skipped_len..skipped_len + into.len());
-    let count = found.map_or(0, |found| {
-        into.copy_from_slice(found);
-        into.len()
-    });
-    access.pool.give(blocks);
-    read.map(|()| count)
+impl Begun<'_> {
+    /// Waits for it; false where it cannot be read, or not in time.
+    fn end(self, access: &Access, segment: &Segment) -> bool {
+        let Part { unit, at, into } = self.part;
+        let (read, blocks) = self.reading.end();
+        let skipped = usize::try_from(at % BLOCK_BYTES as u64).unwrap_or_default();
+        let found = blocks.get(skipped..skipped + into.len()).filter(|_| read.is_ok());
+        found.into_iter().for_each(|found| into.copy_from_slice(found));
+        let is_whole = found.is_some();
+        access.pool.give(blocks);
+        if let Err(error) = read {
+            access.note_read_error(segment, unit, &error);
+        }
+        is_whole
+    }
 }
 
 /// Bytes `range` of the payload, decoded from verified units where needed.

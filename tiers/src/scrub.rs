@@ -106,7 +106,7 @@ impl Tier {
         let find = || segment.copies().find(|(no, on)| *no == shard.shard && on.id() == volume);
         let (_, mount) = find().ok_or_else(unknown)?;
         let mut scrub = Scrub::new(&segment, shard.shard, &mount);
-        scrub.run(self, pace)?;
+        scrub.run(pace)?;
         if scrub.whole_shard == Some(Defect::ShardMissing) && find().is_none() {
             return Err(unknown()); // released meanwhile
         }
@@ -127,7 +127,7 @@ fn copies_on(segment: &Segment, volume: VolumeId) -> Vec<ShardOnVolume> {
 }
 
 /// Bytes of stripes and footer in each shard of a segment.
-fn shard_bytes(info: &SegmentInfo) -> u64 {
+pub(crate) fn shard_bytes(info: &SegmentInfo) -> u64 {
     let table = u64::from(info.stripes) * STRIPE_ROW_LEN as u64 + u64::from(info.records) * FRAME_LEN as u64;
     let footer = align_up(table) + BLOCK_BYTES as u64;
     info.end + if info.state == SegmentState::Closed { footer } else { 0 }
@@ -163,13 +163,14 @@ impl<'a> Scrub<'a> {
         self.note(offset, defect);
     }
 
-    fn run(&mut self, tier: &Tier, pace: &dyn Pace) -> Result<()> {
+    fn run(&mut self, pace: &dyn Pace) -> Result<()> {
         let opened = self.segment.identity.open_on(self.mount, usize::from(self.shard));
         let (file, len) = match opened.and_then(|file| file.len().map(|len| (file, len))) {
             Ok(opened) => opened,
-            Err(error @ Error::VolumeAbsent { .. }) => return Err(error),
+            Err(error @ (Error::VolumeAbsent { .. } | Error::VolumeAway { .. })) => return Err(error),
             Err(error) => {
-                self.mount.note_read_error();
+                self.mount.note_read_error(&error);
+                self.still_here()?;
                 self.note_whole(0, unreadable(&error));
                 return Ok(());
             }
@@ -182,8 +183,8 @@ impl<'a> Scrub<'a> {
         let readable = len - len % BLOCK_BYTES as u64;
         let ranges = [0..outline.end, footer_at..outline.file_len()];
         let ranges = ranges.map(|range| range.start.min(readable)..range.end.min(readable));
-        let read = stream::read(&file, &ranges, tier.access.threads, pace, &mut |piece, read| {
-            self.piece(&*file, piece, read, pace, &mut |scrub, at, span| match &mut footer {
+        let read = stream::read(self.mount, &file, &ranges, pace, &mut |piece, read| {
+            self.piece(&file, piece, read, pace, &mut |scrub, at, span| match &mut footer {
                 Some(footer) if at >= footer_at => footer.take(span),
                 _ => units.take(span, scrub),
             })
@@ -215,7 +216,7 @@ impl<'a> Scrub<'a> {
     /// Verifies one piece; what could not be read is tried again in small steps.
     fn piece(
         &mut self,
-        file: &dyn MediaFile,
+        file: &Arc<dyn MediaFile>,
         piece: Range<u64>,
         read: Result<&[u8]>,
         pace: &dyn Pace,
@@ -235,7 +236,7 @@ impl<'a> Scrub<'a> {
 
     fn steps(
         &mut self,
-        file: &dyn MediaFile,
+        file: &Arc<dyn MediaFile>,
         piece: Range<u64>,
         pace: &dyn Pace,
         verify: Verify<'_, 'a>,
@@ -243,29 +244,51 @@ impl<'a> Scrub<'a> {
         let mut buffer = AlignedBuf::default();
         let step_len = usize::try_from(STEP_BYTES).unwrap_or(usize::MAX);
         for at in piece.clone().step_by(step_len) {
-            let len = (piece.end - at).min(STEP_BYTES);
+            let step = at..piece.end.min(at + STEP_BYTES);
+            let len = step.end - step.start;
             pace.spend(len)?;
-            let read = file.read_past_cache(at, usize::try_from(len).unwrap_or(usize::MAX), &mut buffer);
+            let (read, filled) = self.mount.read(file, step, std::mem::take(&mut buffer)).end();
+            buffer = filled;
             let missing_bytes = len - (buffer.len() as u64).min(len);
-            let defect = match read {
+            let error = match read {
                 Ok(()) if missing_bytes == 0 => {
                     self.done.read_bytes += len;
                     self.steps_failed = 0;
                     verify(self, at, Span::Bytes(&buffer));
                     continue;
                 }
-                Ok(()) => Defect::ShardShort { missing_bytes },
-                Err(error) => unreadable(&error),
+                Ok(()) => None,
+                Err(error) => Some(error),
             };
-            self.mount.note_read_error();
-            self.steps_failed += 1;
-            if self.steps_failed > STEPS_FAILED_MAX {
-                self.note_whole(at, defect);
-                return Err(Error::Abandoned { what: "a scrub of a shard that cannot be read" });
-            }
+            let defect = error.as_ref().map_or(Defect::ShardShort { missing_bytes }, unreadable);
+            self.step_failed(at, error, &defect)?;
             verify(self, at, Span::Unread(len, &defect));
         }
         Ok(())
+    }
+
+    /// Allows to go on behind a step that gave an error or too little, unless the volume is away or too many have failed.
+    fn step_failed(&mut self, at: u64, error: Option<Error>, defect: &Defect) -> Result<()> {
+        if let Some(error) = error {
+            self.mount.note_read_error(&error);
+            self.still_here()?;
+        }
+        self.steps_failed += 1;
+        match self.steps_failed > STEPS_FAILED_MAX {
+            true => {
+                self.note_whole(at, defect.clone());
+                Err(Error::Abandoned { what: "a scrub of a shard that cannot be read" })
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to take a volume that is away for one whose shards are damaged.
+    fn still_here(&self) -> Result<()> {
+        match self.mount.answers() {
+            true => Ok(()),
+            false => Err(Error::VolumeAway { volume: self.mount.id(), place: self.mount.volume.media().place() }),
+        }
     }
 
     /// Queues what was met, unless another copy of the shard is the one that is used.

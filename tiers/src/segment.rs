@@ -10,7 +10,7 @@ use crate::footer::{Locator, Table};
 use crate::layout::shard_path;
 use crate::mount::Mount;
 use crate::tier::{SegmentInfo, SegmentState};
-use crate::{Code, MediaFile, Result};
+use crate::{Code, Error, MediaFile, Result};
 use parking_lot::RwLock;
 use shosoin_protocol::{HospitalId, SegmentId, Suite, VolumeId};
 use std::sync::Arc;
@@ -39,9 +39,12 @@ impl Identity {
         Some(self.open_on(shards.get(shard)?.as_ref()?, shard))
     }
 
-    /// Opens the copy of a shard on one volume for reading.
+    /// Opens the copy of a shard on one volume for reading, unless that is away.
     pub fn open_on(&self, mount: &Mount, shard: usize) -> Result<Arc<dyn MediaFile>> {
-        mount.volume.media().open(&self.path(shard))
+        match mount.answers() {
+            true => mount.volume.media().open(&self.path(shard)),
+            false => Err(Error::VolumeAway { volume: mount.id(), place: mount.volume.media().place() }),
+        }
     }
 }
 

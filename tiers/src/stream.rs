@@ -8,10 +8,10 @@
 //! Measured: direct reads of 1 MiB and more reach what the device gives, of 64 KiB a fifth of it.
 
 use crate::layout::BLOCK_BYTES;
+use crate::mount::Mount;
 use crate::pace::Pace;
-use crate::tier::Threads;
-use crate::{AlignedBuf, Error, MediaFile, Result};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crate::wait::Reader;
+use crate::{AlignedBuf, MediaFile, Result};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,18 +22,18 @@ pub const PIECE_BYTES: u64 = 2 * 1024 * 1024;
 /// Fewer bytes only where the file ends. An error ends the reading.
 pub type Visit<'a> = &'a mut dyn FnMut(Range<u64>, Result<&[u8]>) -> Result<()>;
 
-/// Shows all of `ranges`, which begin on blocks, to `visit`.
+/// Shows all of `ranges` of a file on the volume of `mount`, which begin on blocks, to `visit`.
 pub fn read(
+    mount: &Mount,
     file: &Arc<dyn MediaFile>,
     ranges: &[Range<u64>],
-    threads: Threads,
     pace: &dyn Pace,
     visit: Visit<'_>,
 ) -> Result<()> {
     let pieces: Vec<Range<u64>> = ranges.iter().cloned().flat_map(cut).collect();
-    match threads == Threads::None || pieces.len() < 2 {
-        true => here(&**file, &pieces, pace, visit),
-        false => ahead(file, &pieces, pace, visit),
+    match mount.has_threads() {
+        true => ahead(mount.reader(file)?, &pieces, pace, visit),
+        false => here(mount, file, &pieces, pace, visit),
     }
 }
 
@@ -44,74 +44,35 @@ fn cut(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 }
 
 /// Reads one piece after the other where it is called.
-fn here(file: &dyn MediaFile, pieces: &[Range<u64>], pace: &dyn Pace, visit: Visit<'_>) -> Result<()> {
+fn here(
+    mount: &Mount,
+    file: &Arc<dyn MediaFile>,
+    pieces: &[Range<u64>],
+    pace: &dyn Pace,
+    visit: Visit<'_>,
+) -> Result<()> {
     let mut buffer = AlignedBuf::default();
     pieces.iter().try_for_each(|piece| {
         pace.spend(piece.end - piece.start)?;
-        let read = fill(file, piece, &mut buffer);
+        let (read, filled) = mount.read(file, piece.clone(), std::mem::take(&mut buffer)).end();
+        buffer = filled;
         visit(piece.clone(), read.map(|()| &*buffer))
     })
 }
 
-fn fill(file: &dyn MediaFile, piece: &Range<u64>, buffer: &mut AlignedBuf) -> Result<()> {
-    file.read_past_cache(piece.start, usize::try_from(piece.end - piece.start).unwrap_or(usize::MAX), buffer)
-}
-
-/// Reads the next piece on a thread of its own while one is looked at.
-fn ahead(file: &Arc<dyn MediaFile>, pieces: &[Range<u64>], pace: &dyn Pace, visit: Visit<'_>) -> Result<()> {
-    let mut reader = Reader::start(file.clone())?;
-    let mut buffer = Some(AlignedBuf::default());
-    let ask = |reader: &Reader, piece: &Range<u64>, buffer| {
-        pace.spend(piece.end - piece.start)?;
-        reader.ask(piece.clone(), buffer)
+/// Reads the next piece on a thread of its own while one is looked at. A volume that does not answer in time ends it.
+fn ahead(mut reader: Reader, pieces: &[Range<u64>], pace: &dyn Pace, visit: Visit<'_>) -> Result<()> {
+    let ask = |reader: &mut Reader, piece: Option<&Range<u64>>, buffer| match piece {
+        None => Ok(()),
+        Some(piece) => pace.spend(piece.end - piece.start).and_then(|()| reader.ask(piece.clone(), buffer)),
     };
+    let mut spare = AlignedBuf::default();
+    ask(&mut reader, pieces.first(), AlignedBuf::default())?;
     for (no, piece) in pieces.iter().enumerate() {
-        if no == 0 {
-            ask(&reader, piece, AlignedBuf::default())?;
-        }
         let (read, filled) = reader.answer()?;
-        if let Some(next) = pieces.get(no + 1) {
-            ask(&reader, next, buffer.take().unwrap_or_default())?;
-        }
+        ask(&mut reader, pieces.get(no + 1), spare)?;
         visit(piece.clone(), read.map(|()| &*filled))?;
-        buffer = Some(filled);
+        spare = filled;
     }
     Ok(())
-}
-
-/// What a reader is to read, and into what.
-type Asked = (Range<u64>, AlignedBuf);
-/// What it read.
-type Answered = (Result<()>, AlignedBuf);
-
-/// A thread that reads from one file. It ends when nobody asks it any more.
-struct Reader {
-    asked: Sender<Asked>,
-    answers: Receiver<Answered>,
-}
-
-impl Reader {
-    fn start(file: Arc<dyn MediaFile>) -> Result<Self> {
-        let ((asked, asks), (answer, answers)) = (bounded::<Asked>(1), bounded::<Answered>(1));
-        let run = move || {
-            for (piece, mut buffer) in asks {
-                let read = fill(&*file, &piece, &mut buffer);
-                if answer.send((read, buffer)).is_err() {
-                    return;
-                }
-            }
-        };
-        match std::thread::Builder::new().name("read ahead".into()).spawn(run) {
-            Ok(_) => Ok(Reader { asked, answers }),
-            Err(source) => Err(Error::Thread { source }),
-        }
-    }
-
-    fn ask(&self, piece: Range<u64>, buffer: AlignedBuf) -> Result<()> {
-        self.asked.send((piece, buffer)).map_err(|_| Error::Abandoned { what: "reading ahead" })
-    }
-
-    fn answer(&mut self) -> Result<Answered> {
-        self.answers.recv().map_err(|_| Error::Abandoned { what: "reading ahead" })
-    }
 }

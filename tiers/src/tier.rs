@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::catalogue::Found;
 use crate::footer::SEGMENT_RECORDS_MAX;
+use crate::lane::Progress;
 use crate::media::WriteMode;
 use crate::mount::Mount;
 use crate::placement::{Candidate, Request};
@@ -10,6 +11,7 @@ use crate::pool::Pool;
 use crate::prepare::Prepared;
 use crate::segment::{Identity, Segment};
 use crate::volume::refuse_duplicates;
+use crate::wait::{WAIT_MAX, Wait};
 use crate::writer::{Writer, room_for};
 use crate::{
     Clock, Code, Erasure, Error, Finding, Location, Random, Record, RepairItem, Result, Volume, catalogue, check,
@@ -24,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Segments open for writing at the same time; each holds k + m descriptors and its table.
 const OPEN_SEGMENTS_MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
@@ -42,10 +45,14 @@ pub struct TierOptions {
     pub demo: bool,
     /// what runs beside the caller
     pub threads: Threads,
+    /// the longest that a volume may take for one write, sync or large read
+    pub wait_max: Duration,
     /// every volume that is not present has been declared lost by the operator: what waits for them is decided without them
     pub absence_is_final: bool,
     /// segments that were removed: what a volume that comes back still has of them is not taken up again
     pub removed: BTreeSet<SegmentId>,
+    /// the generation that the label of each volume was last known by: one that comes with a lower one is an older image
+    pub generations: BTreeMap<VolumeId, u64>,
 }
 
 /// What runs beside the caller of a tier.
@@ -65,8 +72,10 @@ impl TierOptions {
             segment_bytes_max: 1 << 30,
             demo: false,
             threads: Threads::PerVolume,
+            wait_max: WAIT_MAX,
             absence_is_final: false,
             removed: BTreeSet::new(),
+            generations: BTreeMap::new(),
         }
     }
 }
@@ -141,7 +150,9 @@ pub enum VolumeState {
     ReadOnly,
     /// It gets no new shards, because what it holds moves elsewhere.
     Draining,
-    /// A write or sync on it failed; it is read from and never written to again until it is opened anew.
+    /// It does not answer, or its medium is not where it was. It is neither read nor written until it is there again.
+    Away,
+    /// A write or sync on it failed or took too long; it is read from and never written to again until it is opened anew.
     Suspect,
 }
 
@@ -190,6 +201,10 @@ pub struct Tier {
     writers: Mutex<LruCache<(HospitalId, Suite), SharedSlot>>,
     erasure: Arc<Erasure>,
     pub(crate) access: Access,
+    /// the highest generation that each volume's label was seen with
+    pub(crate) generations: Mutex<BTreeMap<VolumeId, u64>>,
+    /// volumes that were taken out of use while they owed an answer to a write
+    left_behind: Mutex<Vec<(VolumeId, Arc<Progress>)>>,
     pool: Pool,
     stripes: AtomicU64,
     records: AtomicU64,
@@ -226,9 +241,10 @@ impl Tier {
         refuse_duplicates(&volumes)?;
         volumes.iter().for_each(heal_label);
         let mut findings: Vec<Finding> = volumes.iter().flat_map(|volume| volume.findings().to_vec()).collect();
+        let wait = Wait { max: options.wait_max, clock: clock.clone() };
         let mounts = volumes
             .into_iter()
-            .map(|volume| Mount::start(volume, options.threads).map(Arc::new))
+            .map(|volume| Mount::start(volume, options.threads, wait.clone()).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
         let access = Access::new(options.threads);
         let (found, listed) = catalogue::list(&mounts);
@@ -242,11 +258,15 @@ impl Tier {
             segments: RwLock::default(),
             writers: Mutex::new(LruCache::new(OPEN_SEGMENTS_MAX)),
             access,
+            generations: Mutex::default(),
+            left_behind: Mutex::default(),
             pool: Pool::new(STRIPE_BUFFERS_MAX),
             stripes: AtomicU64::new(0),
             records: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
         };
+        *tier.generations.lock() = tier.options.generations.clone();
+        findings.extend(tier.mounts().iter().filter_map(|mount| tier.meet_generation(&mount.volume)));
         for found in found {
             findings.extend(tier.admit(&found)?);
         }
@@ -272,9 +292,11 @@ impl Tier {
             let (first, second) = (first.volume.media().place(), volume.media().place());
             return Err(Error::VolumeDuplicate { id: volume.id(), first, second });
         }
+        self.refuse_left_behind(&volume)?;
+        let stale = self.meet_generation(&volume);
         heal_label(&volume);
         let mut findings = volume.findings().to_vec();
-        let mount = Arc::new(Mount::start(volume, self.options.threads)?);
+        let mount = Arc::new(Mount::start(volume, self.options.threads, self.wait())?);
         self.mounts.write().push(mount.clone());
         let (found, listed) = catalogue::list(std::slice::from_ref(&mount));
         findings.extend(listed);
@@ -283,7 +305,9 @@ impl Tier {
             match self.segment(found.id) {
                 Ok(segment) if segment.state() == SegmentState::Closed => {
                     let shards = found.shards(segment.identity.code).into_iter().enumerate();
-                    shards.for_each(|(shard, copy)| copy.into_iter().for_each(|copy| segment.add_copy(shard, copy)));
+                    let copies = shards.filter_map(|(shard, copy)| Some((shard, copy?)));
+                    let is_stale = stale.is_some();
+                    findings.extend(copies.filter_map(|(no, copy)| self.take_back(&segment, no, copy, is_stale)));
                 }
                 Ok(segment) if segment.state() == SegmentState::Open => {}
                 _ => drop(undecided.insert(found.id)),
@@ -295,7 +319,18 @@ impl Tier {
                 findings.extend(self.admit(found)?);
             }
         }
+        findings.extend(stale);
         Ok(findings)
+    }
+
+    /// A write that a volume still owes an answer to could reach it at any time: until it has, it is not taken back.
+    fn refuse_left_behind(&self, volume: &Volume) -> Result<()> {
+        let mut left_behind = self.left_behind.lock();
+        left_behind.retain(|(_, progress)| progress.is_stuck());
+        match left_behind.iter().any(|(id, _)| *id == volume.id()) {
+            true => Err(Error::VolumeBusy { place: volume.media().place() }),
+            false => Ok(()),
+        }
     }
 
     /// Takes a volume out of use: it is neither read nor written from now on, and what it holds counts as missing. Writers
@@ -305,6 +340,10 @@ impl Tier {
         mount.set_draining(true);
         self.close_writers_on(volume);
         self.mounts.write().retain(|mount| mount.id() != volume);
+        self.meet_generation(&mount.volume);
+        if mount.lane.progress().is_stuck() {
+            self.left_behind.lock().push((volume, mount.lane.progress()));
+        }
         for segment in self.catalogue() {
             for shard in 0..segment.identity.code.shards() {
                 segment.forget_copy(shard, volume);
@@ -342,6 +381,10 @@ impl Tier {
 
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
+    }
+
+    fn wait(&self) -> Wait {
+        Wait { max: self.options.wait_max, clock: self.clock.clone() }
     }
 
     pub(crate) fn mounts(&self) -> Vec<Arc<Mount>> {
