@@ -91,7 +91,8 @@ fn direct(access: &Access, segment: &Segment, location: &Location, range: Range<
         true => parts.into_iter().all(|part| part.read(access, segment)),
         false => {
             let begun: Vec<_> = parts.into_iter().map(|part| part.begin(access, segment)).collect();
-            begun.into_iter().fold(true, |all, begun| begun.is_some_and(|begun| begun.end(access, segment)) && all)
+            let ended = begun.into_iter().map(|begun| begun.is_some_and(|begun| begun.end(access, segment)));
+            ended.collect::<Vec<_>>().into_iter().all(|is_whole| is_whole)
         }
     };
     all_read.then_some(bytes)
