@@ -15,6 +15,7 @@
 //!
 //! Not here: bytes on media (`tiers`), sealing (`keyring`), names (`client`).
 
+pub mod actor;
 mod apply;
 pub mod audit;
 pub mod check;

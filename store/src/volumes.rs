@@ -8,6 +8,7 @@
 
 mod add;
 mod change;
+mod command;
 mod outlook;
 mod smart;
 mod stocktake;
@@ -15,12 +16,13 @@ mod view;
 
 pub use add::{AddVolume, Added, LabelChange};
 pub use change::{Measured, StateChanged};
+pub use command::MediaCommand;
 pub use outlook::{ForecastReport, ForecastRequest, WhatIfReport};
 pub use smart::SmartReport;
 pub use stocktake::{Counted, StocktakeReport};
 pub use view::{VolumeDetail, VolumeView};
 
-use crate::audit::{Action, AuditEvent, AuditRecord, MediaState, Outcome};
+use crate::audit::{Action, AuditEvent, AuditRecord, AuditReport, MediaState, Outcome};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::journal::{VAULT, log_media};
@@ -125,6 +127,17 @@ impl Volumes {
             Some(Due { volume, state, latest_start_ms, test_due_ms })
         };
         self.tier.mounted().iter().filter_map(due).collect()
+    }
+
+    /// Verifies the audit log and every copy of it on volumes that are there.
+    pub fn verify_log(&self) -> Result<AuditReport> {
+        let media: Vec<_> = self.tier.mounted().into_iter().map(|mounted| mounted.media).collect();
+        self.ledger.audit().verify(&media)
+    }
+
+    /// A person has compared the clock with a good one.
+    pub fn confirm_clock(&self, actor: &str) -> Result<()> {
+        self.ledger.confirm_clock(self.now_ms(), actor)
     }
 
     /// Records what the tier has learnt since: volumes on which a write failed become suspect in the ledger too.

@@ -6,13 +6,19 @@
 //! | `GET /v1/status` | | [`Status`](crate::Status) as JSON |
 //! | `POST /v1/check?every_unit=` | | [`CheckReport`](crate::CheckReport) as JSON |
 //! | `POST /v1/hospitals` | enrolment | `{"hospital": id}` |
+//! | `POST /v1/media` | [`MediaCommand`] as JSON | what it says |
+//!
+//! Who asks is the user at the other end of the socket, as the system tells it, and goes to the audit log.
 
 use super::reply::{self, Reply};
 use super::routes::parse_query;
-use crate::{CheckOptions, Error, Result, Vault};
+use crate::volumes::MediaCommand;
+use crate::{CheckOptions, Error, Result, Vault, actor};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, State};
 use axum::routing::{get, post};
+use axum::serve::IncomingStream;
 use bytes::Bytes;
 use http::Uri;
 use serde::Deserialize;
@@ -49,18 +55,39 @@ impl Admin {
             .route("/v1/status", get(status))
             .route("/v1/check", post(check))
             .route("/v1/hospitals", post(enrol))
+            .route("/v1/media", post(media))
             .with_state(vault.clone());
         Ok(Admin { listener, path, router })
     }
 
     /// Answers until `shutdown` is ready.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) {
-        let served = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown).await;
+        let router = self.router.into_make_service_with_connect_info::<Peer>();
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown).await;
         if let Err(error) = served {
             tracing::warn!(%error, "the administration socket failed");
         }
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Who is at the other end of the socket.
+#[derive(Debug, Clone)]
+struct Peer {
+    actor: String,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let uid = stream.io().peer_cred().map(|peer| peer.uid());
+        Peer { actor: uid.map_or_else(|_| "unknown".to_owned(), actor::user) }
+    }
+}
+
+async fn media(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: MediaCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.media_command(command, peer.actor).await?))
 }
 
 async fn status(State(vault): State<Vault>) -> Reply {
