@@ -51,7 +51,7 @@ pub enum ClosedBy {
 pub struct StripeRow {
     /// bytes of payload
     pub payload_len: u32,
-    /// records in it
+    /// records in it; none where it was lost before they could be listed
     pub records: u32,
     /// its digest, a link of the chain
     pub digest: Digest,
@@ -179,9 +179,12 @@ fn read_row(reader: &mut Reader<'_>) -> Result<StripeRow> {
     })
 }
 
-/// Refuses frames that do not fill the payload exactly. A stripe whose records could not be read when its segment was
-/// recovered is never listed, so there are no other rows.
+/// Refuses frames that do not fill the payload exactly. A stripe that was lost when its segment was decided without the
+/// volumes it was on has a row without records.
 fn fits(row: &StripeRow, frames: &[u8]) -> Result<()> {
+    if row.records == 0 {
+        return Ok(());
+    }
     let mut filled = 0;
     for frame in frames.chunks_exact(FRAME_LEN) {
         filled += Frame::decode(frame)?.framed_len();

@@ -7,7 +7,9 @@
 //! - What is set aside stays where it is, as evidence; the footer goes behind it.
 //! - Stripes are found by following the chain from the start, never by scanning for magic bytes.
 //! - Shards that are absent now may be back later. Nothing is decided that they could prove wrong: with fewer than k
-//!   shards, or no more than m, or a last stripe that absent units could complete, the segment is left as it is.
+//!   shards, or no more than m, or a last stripe that absent units could complete, the segment is left as it is. Only
+//!   where an operator has declared every absent volume lost is it decided without them, and what is lost is named. What
+//!   is present and cannot be read is not absent.
 
 use crate::access::Access;
 use crate::catalogue::Found;
@@ -24,30 +26,50 @@ use crate::writer::{FooterShard, write_footers};
 use crate::{AlignedBuf, Code, Result};
 use shosoin_protocol::{Digest, Suite};
 
+/// On what terms a start decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// code of the tier, for segments that do not say theirs
+    pub code: Code,
+    /// the clock
+    pub now_ms: u64,
+    /// whether shards that are on no present volume are lost for good
+    pub absence_is_final: bool,
+}
+
+impl Terms {
+    /// Whether a shard with this defect may be good all the same, and show it another day.
+    fn may_return(&self, defect: &Defect) -> bool {
+        defect.is_unseen() && !(self.absence_is_final && *defect == Defect::ShardMissing)
+    }
+}
+
 /// Opens one segment that was found on media; closes it if its writer did not. `None` where nothing was ever stored in it.
-pub fn open(access: &Access, found: &Found, tier_code: Code, now_ms: u64) -> Result<(Option<Segment>, Vec<Finding>)> {
+pub fn open(access: &Access, found: &Found, terms: Terms) -> Result<(Option<Segment>, Vec<Finding>)> {
     let mut findings = Vec::new();
     if let Some(locator) = first_locator(found) {
         return Ok((Some(open_closed(access, found, &locator, &mut findings)), findings));
     }
     let Some(identity) = identify(found) else {
-        if found.is_void(tier_code) {
+        if found.is_void(terms.code) {
             return Ok((None, vec![Finding::new(Place::segment(found.id), Defect::SegmentVoid)]));
         }
-        return Ok((Some(open_empty(found, tier_code, now_ms, &mut findings)), findings));
+        return Ok((Some(open_empty(found, terms, &mut findings)), findings));
     };
     let shards = found.shards(identity.code);
     let files = ShardFiles::open(identity, &shards);
     report_absent(access, &files, &mut findings);
     let (present, needed) = (files.present(), identity.code.k());
-    if present < needed {
+    if present < needed
+        && (0..identity.code.shards()).any(|shard| files.get(shard).is_err_and(|d| terms.may_return(&d)))
+    {
         let defect = Defect::SegmentUnreadable { present: shard_no(present), needed: shard_no(needed) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
         return Ok((Some(Segment::unreadable(identity, shards)), findings));
     }
-    let mut survey = survey(access, &files)?;
+    let mut survey = follow(access, &files, Some(terms))?;
     findings.append(&mut survey.findings);
-    Ok((Some(close(found, identity, survey, &files, now_ms, &mut findings)), findings))
+    Ok((Some(close(found, identity, survey, &files, terms.now_ms, &mut findings)), findings))
 }
 
 fn first_locator(found: &Found) -> Option<Locator> {
@@ -108,23 +130,29 @@ fn identify(found: &Found) -> Option<Identity> {
 
 /// A segment without a single good first header. A committed stripe is on every shard, so where nearly all are there, its
 /// writer stopped before the first stripe was whole, and nothing is in it.
-fn open_empty(found: &Found, code: Code, now_ms: u64, findings: &mut Vec<Finding>) -> Segment {
+fn open_empty(found: &Found, terms: Terms, findings: &mut Vec<Finding>) -> Segment {
+    let code = terms.code;
     let identity = Identity { id: found.id, hospital: found.hospital, suite: Suite::Default, code };
     let shards = found.shards(code);
     let files = ShardFiles::open(identity, &shards);
-    if files.present() < code.k() || !ends_at(&files, 0) || files.longest() > torn_bytes_max(code) {
+    let nothing_in_it =
+        files.present() >= code.k() && ends_at(&files, 0, None) && files.longest() <= torn_bytes_max(code);
+    if !nothing_in_it {
         let defect = Defect::SegmentUnreadable { present: 0, needed: shard_no(code.k()) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
+    }
+    if !nothing_in_it && !(terms.absence_is_final && ends_at(&files, 0, Some(terms))) {
         return Segment::unreadable(identity, shards);
     }
     let survey = Survey { table: Table::new(code), whole: true, findings: Vec::new() };
-    close(found, identity, survey, &files, now_ms, findings)
+    close(found, identity, survey, &files, terms.now_ms, findings)
 }
 
-/// Whether more than m shards were seen to hold no stripe at `at`: a committed one cannot be missing from so many.
-fn ends_at(files: &ShardFiles, at: u64) -> bool {
-    let seen = |header: &Result<UnitHeader, Defect>| !header.as_ref().is_err_and(Defect::is_unseen);
-    files.headers(at).iter().filter(|header| seen(header)).count() > files.identity.code.m()
+/// Whether more than m shards are known to hold no stripe at `at`: a committed one cannot be missing from so many.
+fn ends_at(files: &ShardFiles, at: u64, terms: Option<Terms>) -> bool {
+    let may_return = |defect: &Defect| terms.map_or(defect.is_unseen(), |terms| terms.may_return(defect));
+    let settled = |header: &Result<UnitHeader, Defect>| !header.as_ref().is_err_and(may_return);
+    files.headers(at).iter().filter(|header| settled(header)).count() > files.identity.code.m()
 }
 
 /// What following the chain of stripes gave.
@@ -140,6 +168,12 @@ pub struct Survey {
 /// Follows the chain of stripes from the start to its end, and verifies what it needs to list the records: the data units
 /// of every stripe, and every unit of the last.
 pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
+    follow(access, files, None)
+}
+
+/// The same; a stripe that nobody will ever read is no reason to wait where `terms` say that what is absent is lost.
+fn follow(access: &Access, files: &ShardFiles, terms: Option<Terms>) -> Result<Survey> {
+    let terms = terms.filter(|terms| terms.absence_is_final);
     let Identity { id, code, .. } = files.identity;
     let mut survey = Survey { table: Table::new(code), whole: true, findings: Vec::new() };
     let mut next = link(files, 0, 0, CHAIN_START);
@@ -147,14 +181,14 @@ pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
         let at = header.stripe.at;
         next = link(files, header.stripe.end(), header.stripe.stripe_no + 1, header.digest);
         let is_last = next.is_none();
-        let kept = survey_stripe(access, files, &header, is_last, &mut survey)?;
+        let kept = survey_stripe(access, files, &header, (is_last, terms), &mut survey)?;
         if !kept && is_last {
             return Ok(survey);
         }
         debug_assert!(survey.table.end() > at, "every kept stripe moves the end");
     }
     let (end, longest) = (survey.table.end(), files.longest());
-    survey.whole &= ends_at(files, end);
+    survey.whole &= ends_at(files, end, terms);
     if longest > end {
         let lost = longest - end > torn_bytes_max(code);
         let (good, needed) = (0, shard_no(code.k()));
@@ -162,7 +196,7 @@ pub fn survey(access: &Access, files: &ShardFiles) -> Result<Survey> {
             true => Defect::StripeLost { good, needed },
             false => Defect::StripeTorn { good, needed },
         };
-        survey.whole &= !lost;
+        survey.whole &= !lost || terms.is_some();
         survey.findings.push(Finding::new(Place::segment(id).at(end), defect));
     }
     Ok(survey)
@@ -179,7 +213,7 @@ fn survey_stripe(
     access: &Access,
     files: &ShardFiles,
     header: &UnitHeader,
-    is_last: bool,
+    (is_last, terms): (bool, Option<Terms>),
     survey: &mut Survey,
 ) -> Result<bool> {
     let Identity { id, code, .. } = files.identity;
@@ -191,13 +225,16 @@ fn survey_stripe(
     let damaged = stripe.defects().iter().filter(present);
     survey.findings.extend(damaged.map(|(shard, defect)| Finding::new(place.shard(*shard, None), defect.clone())));
     access.queue(stripe.repairs(id, header.stripe.at));
+    let unseen = shard_no(stripe.unseen_count());
+    let returning = stripe.defects().iter().filter(|(_, defect)| terms.is_some_and(|terms| terms.may_return(defect)));
+    let decided = terms.is_some() && usize::from(good) + returning.count() < usize::from(needed);
     if good < needed && is_last {
-        let unseen = shard_no(stripe.unseen_count());
         let torn = good + unseen < needed;
-        survey.whole &= torn;
-        let defect = match torn {
-            true => Defect::StripeTorn { good, needed },
-            false => Defect::StripeUnjudged { good, unseen, needed },
+        survey.whole &= torn || decided;
+        let defect = match (torn, decided) {
+            (true, _) => Defect::StripeTorn { good, needed },
+            (false, true) => Defect::StripeLost { good, needed },
+            (false, false) => Defect::StripeUnjudged { good, unseen, needed },
         };
         survey.findings.push(Finding::new(place, defect));
         return Ok(false);
@@ -213,7 +250,7 @@ fn survey_stripe(
     };
     let frames = frames.unwrap_or_else(|defect| {
         survey.findings.push(Finding::new(place, defect));
-        survey.whole = false;
+        survey.whole &= decided || (good >= needed && terms.is_some());
         row.records = 0;
         Vec::new()
     });

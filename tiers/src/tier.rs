@@ -9,6 +9,7 @@ use crate::mount::Mount;
 use crate::placement::{Candidate, Request};
 use crate::pool::Pool;
 use crate::prepare::Prepared;
+use crate::recovery::Terms;
 use crate::segment::{Identity, Segment};
 use crate::volume::refuse_duplicates;
 use crate::wait::{WAIT_MAX, Wait};
@@ -275,7 +276,12 @@ impl Tier {
 
     /// Puts a segment that was found on media into the catalogue, recovered and closed if its writer did not.
     fn admit(&self, found: &Found) -> Result<Vec<Finding>> {
-        let (segment, met) = recovery::open(&self.access, found, self.options.code, self.clock.now_ms())?;
+        let terms = Terms {
+            code: self.options.code,
+            now_ms: self.clock.now_ms(),
+            absence_is_final: self.options.absence_is_final,
+        };
+        let (segment, met) = recovery::open(&self.access, found, terms)?;
         if let Some(segment) = segment {
             let spares =
                 found.spares().iter().filter(|(shard, _)| usize::from(*shard) < segment.identity.code.shards());
