@@ -15,7 +15,7 @@ use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Error as FormatError, HospitalId, SegmentId, VolumeId};
 
 /// First bytes of every stored drain.
-const MAGIC: [u8; 4] = *b"shdr";
+const MAGIC: [u8; 4] = *b"shjd";
 /// Version of a stored drain.
 const VERSION: u8 = 1;
 /// Bytes of the checksum at its end.
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_stored_drain_has_these_bytes() {
         let bytes = drain(DrainPhase::Release, Some(AFTER)).encode();
-        let golden = "73686472 01 02 01 05".to_owned()
+        let golden = "73686a64 01 02 01 05".to_owned()
             + &"33".repeat(16)
             + "ab89674523010000"
             + &"22".repeat(16)
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(hex::encode(bytes), golden.replace(' ', ""));
     }
 
-    const GOLDEN_CHECKSUM: &str = "7ed1e241e370f716f03bfe5aaec2d3950af8a418747cb69ce416c323c9ebd6dc";
+    const GOLDEN_CHECKSUM: &str = "9b8c9f7fd875fdf6ca7302361434bb7e094a4823f40bd800c58f1decac0106f9";
 
     #[test]
     fn a_stored_drain_reads_back_and_one_with_any_byte_changed_does_not() {

@@ -12,6 +12,10 @@
 //! whole stripe (`load`), which then waits for repair (`queue`). A start lists what is there (`catalogue`) and closes what nobody
 //! closed (`recovery`); `check` reads all of a segment.
 //!
+//! What is bad or missing is written anew, whole, by `rewrite`: one pass through the good shards by the `blueprint` of the
+//! segment, into a `new_shard` that counts only after it was read back. `repair` brings shards back, `copy_forward` moves
+//! them to a `target`, a [`Drain`] empties a volume, and `compact` moves the records that still matter out of a segment.
+//!
 //! Everything here is synchronous. Time, randomness and media are injected ([`clock`], [`media`]).
 
 mod access;

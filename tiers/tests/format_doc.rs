@@ -9,7 +9,7 @@ use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, Suite, VolumeId};
 use shosoin_tiers::footer::{ClosedBy, Closing, Footer, StripeRow, Table};
 use shosoin_tiers::stripe::{HEADER_LEN, StripeHeader};
-use shosoin_tiers::{Code, Frame, Identity, ShardRef, Tour, TourCounters};
+use shosoin_tiers::{Code, Drain, DrainCounters, DrainPhase, Frame, Identity, ShardRef, Tour, TourCounters};
 use table::{Structure, byte_tables, compare, page};
 
 const SEGMENT: SegmentId = SegmentId([0x11; 16]);
@@ -158,6 +158,33 @@ fn tour() -> Structure {
     Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
 }
 
+fn drain() -> Structure {
+    let done = DrainCounters { copied: 3, copied_bytes: 0x1234_5678_9abc, released: 2, released_bytes: 0x99, kept: 1 };
+    let mut drain = Drain::new(VolumeId([0x33; 16]), TIME);
+    drain.phase = DrainPhase::Release;
+    drain.after = Some(ShardRef { hospital: HOSPITAL, segment: SEGMENT, shard: 5 });
+    drain.done = done;
+    let encoded = drain.encode();
+    let fields = vec![
+        ("magic", b"shjd".to_vec()),
+        ("version", vec![1]),
+        ("phase", vec![2]),
+        ("has cursor", vec![1]),
+        ("shard", vec![5]),
+        ("volume", vec![0x33; 16]),
+        ("started", u64(TIME)),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("segment", SEGMENT.0.to_vec()),
+        ("copied", u64(done.copied)),
+        ("copied bytes", u64(done.copied_bytes)),
+        ("released", u64(done.released)),
+        ("released bytes", u64(done.released_bytes)),
+        ("kept", u64(done.kept)),
+        ("checksum", sha256(&[&encoded[..104]]).0.to_vec()),
+    ];
+    Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
+}
+
 #[test]
 fn every_table_about_segments_says_what_the_encoders_write() {
     let tables = byte_tables(&page());
@@ -167,6 +194,7 @@ fn every_table_about_segments_says_what_the_encoders_write() {
         ("Stripe row", stripe_row()),
         ("Locator", locator()),
         ("Tour", tour()),
+        ("Drain", drain()),
     ];
     for (title, structure) in structures {
         let table = tables.iter().find(|table| table.title == title);
