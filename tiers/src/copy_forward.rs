@@ -10,6 +10,7 @@
 //! Not here: which shard goes where and when (`drain`, the scheduler), records of what was moved (the audit log).
 
 use crate::blueprint::Blueprint;
+use crate::bug::{self, Bug};
 use crate::load::ShardFiles;
 use crate::mount::Mount;
 use crate::new_shard::NewShard;
@@ -195,7 +196,7 @@ impl Tier {
         let mut why = "there is no other copy";
         for mount in segment.copies_of(no).into_iter().filter(|mount| mount.id() != than) {
             let (good, read_bytes) = is_good_on(&segment, &plan, no, &mount, pace)?;
-            if good {
+            if good || bug::is(Bug::ReleaseBeforeVerify) {
                 return Ok(VerifiedCopy { shard, mount, read_bytes });
             }
             why = "no other copy is good";

@@ -21,6 +21,10 @@
 mod access;
 mod blueprint;
 pub mod buffer;
+#[cfg(feature = "known-bugs")]
+pub mod bug;
+#[cfg(not(feature = "known-bugs"))]
+mod bug;
 mod catalogue;
 mod check;
 pub mod clock;

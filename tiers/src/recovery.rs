@@ -12,6 +12,7 @@
 //!   is present and cannot be read is not absent.
 
 use crate::access::Access;
+use crate::bug::{self, Bug};
 use crate::catalogue::Found;
 use crate::closed;
 use crate::finding::{Defect, Finding, Place};
@@ -182,7 +183,7 @@ fn follow(access: &Access, files: &ShardFiles, terms: Option<Terms>) -> Result<S
         next = link(files, header.stripe.end(), header.stripe.stripe_no + 1, header.digest);
         let is_last = next.is_none();
         let kept = survey_stripe(access, files, &header, (is_last, terms), &mut survey)?;
-        if !kept && is_last {
+        if !kept {
             return Ok(survey);
         }
         debug_assert!(survey.table.end() > at, "every kept stripe moves the end");
@@ -205,7 +206,12 @@ fn follow(access: &Access, files: &ShardFiles, terms: Option<Terms>) -> Result<S
 /// The header at `at` that continues the chain, from whichever shard has it.
 pub fn link(files: &ShardFiles, at: u64, stripe_no: u64, previous: Digest) -> Option<UnitHeader> {
     let continues = |header: &UnitHeader| header.stripe.stripe_no == stripe_no && header.stripe.previous == previous;
-    files.headers(at).into_iter().flatten().find(continues)
+    let headers = files.headers(at);
+    let short = |header: &Result<UnitHeader, Defect>| matches!(header, Err(Defect::ShardShort { .. }));
+    if bug::is(Bug::StaleVolumeTrusted) && headers.iter().any(short) {
+        return None;
+    }
+    headers.into_iter().flatten().find(continues)
 }
 
 /// Reads one stripe into the survey; false when it is not kept.
@@ -225,6 +231,9 @@ fn survey_stripe(
     let damaged = stripe.defects().iter().filter(present);
     survey.findings.extend(damaged.map(|(shard, defect)| Finding::new(place.shard(*shard, None), defect.clone())));
     access.queue(stripe.repairs(id, header.stripe.at));
+    if bug::is(Bug::TruncateOnBadDigest) && stripe.defects().iter().any(|(_, defect)| !defect.is_unseen()) {
+        return Ok(false);
+    }
     let unseen = shard_no(stripe.unseen_count());
     let returning = stripe.defects().iter().filter(|(_, defect)| terms.is_some_and(|terms| terms.may_return(defect)));
     let decided = terms.is_some() && usize::from(good) + returning.count() < usize::from(needed);
@@ -294,7 +303,10 @@ fn close(
             }
         }
     }
-    let footer_at = align_up(files.longest().max(table.end()));
+    let footer_at = match bug::is(Bug::ReappendAfterUncleanStop) {
+        true => table.end(),
+        false => align_up(files.longest().max(table.end())),
+    };
     let closing = Closing { identity, by: ClosedBy::Recovery, at_ms: now_ms, footer_at };
     let failures = write_footers(&table, closing, &open);
     for (volume, error) in &failures {

@@ -10,6 +10,7 @@
 //! Files are not preallocated: measured, it takes a tenth off the sync of a 4 KiB stripe and nothing off a large one, and it
 //! would hold room on media for segments that may end early.
 
+use crate::bug::{self, Bug};
 use crate::footer::{ClosedBy, Closing, Footer, StripeRow, Table};
 use crate::lane::on_all;
 use crate::layout::hospital_dir;
@@ -109,7 +110,10 @@ impl Writer {
             let (memory, file, slot) = (memory.clone(), open.file.clone(), prepared.slot(shard));
             let write = move || {
                 file.write_at(at, &memory[slot])?;
-                file.sync()
+                file.sync().or_else(|error| match bug::is(Bug::RetriedSync) {
+                    true => file.sync(),
+                    false => Err(error),
+                })
             };
             (&open.mount.lane, write)
         });
