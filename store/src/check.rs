@@ -16,6 +16,7 @@ use crate::index::Index;
 use serde::Serialize;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::{HospitalId, Suite};
+use shosoin_tiers::Pace;
 use shosoin_tiers::Tier;
 use std::sync::Arc;
 
@@ -110,19 +111,22 @@ impl<'a> Check<'a> {
         Check { tier, index, identity, desks, report: CheckReport::default() }
     }
 
-    /// Runs every pass.
-    pub fn run(mut self, options: &CheckOptions) -> Result<CheckReport> {
+    /// Runs every pass; `pace` is asked before each segment and ledger.
+    pub fn run(mut self, options: &CheckOptions, pace: &dyn Pace) -> Result<CheckReport> {
         let segments = self.tier.segments();
         if options.every_unit {
             for segment in &segments {
+                pace.spend(segment.payload_bytes)?;
                 let met = self.tier.check_segment(segment.id);
                 self.report.findings.extend(met.iter().map(Finding::from));
             }
         }
         for desk in self.desks {
+            pace.spend(0)?;
             ledger::check(desk, self.index, &mut self.report)?;
         }
         for segment in &segments {
+            pace.spend(0)?;
             media::walk(&self, segment).map(|seen| seen.add_to(&mut self.report))?;
         }
         for desk in self.desks {

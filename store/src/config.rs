@@ -1,6 +1,7 @@
 //! `vault.toml`: what the operator decides about a vault, typed, unknown fields refused.
 
 use crate::error::{Error, Result};
+use crate::jobs::{JobsConfig, MetricsConfig};
 use serde::{Deserialize, Serialize};
 use shosoin_archive::Address;
 use shosoin_protocol::VaultId;
@@ -32,6 +33,12 @@ pub struct Config {
     /// which database holds the index
     #[serde(default)]
     pub index: IndexKind,
+    /// when background work runs, and how fast
+    #[serde(default, skip_serializing_if = "JobsConfig::is_default")]
+    pub jobs: JobsConfig,
+    /// where figures are shown
+    #[serde(default, skip_serializing_if = "MetricsConfig::is_default")]
+    pub metrics: MetricsConfig,
     /// the volumes
     #[serde(rename = "volume", default)]
     pub volumes: Vec<VolumeSpec>,
@@ -210,6 +217,8 @@ mod tests {
             code: "4+2".into(),
             demo: true,
             index: IndexKind::Sled,
+            jobs: JobsConfig::default(),
+            metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
         }
     }

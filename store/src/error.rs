@@ -233,6 +233,12 @@ pub enum Error {
         /// what the library said
         why: String,
     },
+    /// The same kind of job, or one of its lane, runs already because somebody asked for it.
+    #[error("{job} is running already because somebody asked for it")]
+    JobRunning {
+        /// what runs
+        job: &'static str,
+    },
     /// The vault is closing.
     #[error("the vault is closing")]
     Closing,
@@ -261,7 +267,9 @@ impl Error {
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Io { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
             Error::ReadOnly { .. } | Error::LogUnseen { .. } => ErrorKind::Unavailable,
-            Error::Index { .. } | Error::Closing | Error::Listen { .. } => ErrorKind::Unavailable,
+            Error::Index { .. } | Error::Closing | Error::JobRunning { .. } | Error::Listen { .. } => {
+                ErrorKind::Unavailable
+            }
             Error::Damaged { .. } | Error::Tls { .. } => ErrorKind::Damaged,
             Error::Bug(_) | Error::Certificate { .. } => ErrorKind::Bug,
         }
@@ -300,6 +308,7 @@ impl Error {
             Error::Tls { .. } => "tls-identity",
             Error::Certificate { .. } => "certificate",
             Error::Closing => "closing",
+            Error::JobRunning { .. } => "job-running",
             Error::Bug(_) => "bug",
         }
     }

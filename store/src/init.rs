@@ -4,6 +4,7 @@
 use crate::config::{Config, FORM, VolumeSpec};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
+use crate::jobs::{JobsConfig, MetricsConfig};
 use crate::open::{lock, make_dir};
 use crate::stores::Stores;
 use crate::vault::InitOptions;
@@ -30,6 +31,8 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         code: options.code.to_string(),
         demo: options.demo,
         index: options.index,
+        jobs: JobsConfig::default(),
+        metrics: MetricsConfig::default(),
         volumes: options.volumes.clone(),
     };
     let stores = Stores::new(dir);

@@ -2,6 +2,7 @@
 
 use crate::audit::{Action, AuditEvent, AuditLog};
 use crate::check::{self, CheckOptions, CheckReport, Severity};
+use crate::clients::{Clients, Operation};
 use crate::config::{IndexKind, VolumeSpec};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
@@ -9,6 +10,7 @@ use crate::group::Workplace;
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::{Identity, TlsIdentity};
 use crate::index::Index;
+use crate::jobs::Jobs;
 use crate::journal::{VAULT, log_media};
 use crate::ledger::Ledger;
 use crate::media_ledger::MediaLedger;
@@ -25,6 +27,7 @@ use shosoin_protocol::limits::{ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOS
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, VaultId, VersionId};
 use shosoin_tiers::media::{FileMedia, Media};
 use shosoin_tiers::{Clock, Random, SystemClock, SystemRandom, Tier};
+use shosoin_tiers::{Pace, Unpaced};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
@@ -79,26 +82,28 @@ impl Default for OpenOptions {
 /// An open vault. Clones share it; the folder is free again when the last one is gone.
 #[derive(Clone)]
 pub struct Vault {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    dir: PathBuf,
-    config: Config,
-    identity: Identity,
-    tier: Arc<Tier>,
-    index: Arc<dyn Index>,
-    records: Arc<Records>,
-    clock: Arc<dyn Clock>,
-    work: Arc<Work>,
+pub(crate) struct Inner {
+    pub(crate) dir: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) identity: Identity,
+    pub(crate) tier: Arc<Tier>,
+    pub(crate) index: Arc<dyn Index>,
+    pub(crate) records: Arc<Records>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) work: Arc<Work>,
     desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
-    media: Arc<MediaLedger>,
-    volumes: Arc<Volumes>,
-    absent: Vec<String>,
-    findings: Vec<Finding>,
+    pub(crate) media: Arc<MediaLedger>,
+    pub(crate) volumes: Arc<Volumes>,
+    pub(crate) absent: Vec<String>,
+    pub(crate) findings: Vec<Finding>,
     room: Semaphore,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) jobs: Jobs,
     /// last, so that the lock on the folder goes when nothing uses it any more
-    folder: FileMedia,
+    pub(crate) folder: FileMedia,
 }
 
 impl Vault {
@@ -169,6 +174,7 @@ impl Vault {
 
     /// For each address, whether it is missing. A row of the index is believed only after a look at the media.
     pub async fn missing(&self, hospital: HospitalId, addresses: &[Address]) -> Result<Vec<bool>> {
+        let _request = self.inner.clients.begin(Operation::Missing);
         within("addresses", addresses.len(), ADDRESS_QUERY_MAX)?;
         let addresses = addresses.to_vec();
         self.at_desk(hospital, move |desk| desk.missing(&addresses)).await
@@ -176,6 +182,7 @@ impl Vault {
 
     /// Takes one sealed chunk, or one page of a manifest too large to travel with its deposit. Durable on `Ok`.
     pub async fn put_chunk(&self, hospital: HospitalId, address: Address, bytes: Bytes) -> Result<()> {
+        let _request = self.inner.clients.begin(Operation::PutChunk);
         within("chunk", bytes.len(), RECORD_BYTES_MAX)?;
         let desk = self.desk(hospital)?;
         let _room = self.room(bytes.len()).await?;
@@ -187,6 +194,7 @@ impl Vault {
 
     /// Takes the deposits of one device in their order, and answers each. Durable where the answer is a receipt.
     pub async fn deposit(&self, hospital: HospitalId, batch: DepositBatch) -> Result<DepositReplies> {
+        let _request = self.inner.clients.begin(Operation::Deposit);
         within("deposit batch", batch.deposits.len(), DEPOSIT_BATCH_MAX)?;
         let records = batch.deposits.iter().flat_map(|deposit| &deposit.records);
         let bytes = records.map(|record| record.bytes.len()).sum();
@@ -201,16 +209,19 @@ impl Vault {
 
     /// One record by address.
     pub async fn record(&self, hospital: HospitalId, address: Address) -> Result<Bytes> {
+        let _request = self.inner.clients.begin(Operation::Record);
         self.at_desk(hospital, move |desk| desk.record(&address)).await
     }
 
     /// One version: its entry with proof, wrap and manifest root.
     pub async fn version(&self, hospital: HospitalId, version: VersionId) -> Result<VersionReply> {
+        let _request = self.inner.clients.begin(Operation::Version);
         self.at_desk(hospital, move |desk| desk.version(version)).await
     }
 
     /// The newest change of a name, as [`Vault::version`] answers it.
     pub async fn name(&self, hospital: HospitalId, token: NameToken) -> Result<VersionReply> {
+        let _request = self.inner.clients.begin(Operation::Version);
         self.at_desk(hospital, move |desk| desk.name(token)).await
     }
 
@@ -226,11 +237,13 @@ impl Vault {
 
     /// Entries from leaf `from` on, with their summaries: at most `count`, fewer where the page would grow too large.
     pub async fn log_entries(&self, hospital: HospitalId, from: u64, count: u32) -> Result<LogPage> {
+        let _request = self.inner.clients.begin(Operation::Log);
         self.at_desk(hospital, move |desk| desk.log_page(from, count)).await
     }
 
     /// Proof that the log of `from` leaves is a prefix of the log of `to` leaves.
     pub async fn consistency(&self, hospital: HospitalId, from: u64, to: u64) -> Result<Vec<Digest>> {
+        let _request = self.inner.clients.begin(Operation::Log);
         self.at_desk(hospital, move |desk| desk.consistency(from, to)).await
     }
 
@@ -263,7 +276,7 @@ impl Vault {
     /// Compares index, ledger and media; findings are the product, not errors.
     pub async fn check(&self, options: CheckOptions) -> Result<CheckReport> {
         let inner = self.inner.clone();
-        blocking(move || inner.check(&options)).await
+        blocking(move || inner.check(&options, &Unpaced)).await
     }
 
     /// Finishes what is under way and closes open segments cleanly. Nothing can be stored afterwards.
@@ -299,6 +312,7 @@ impl Inner {
             open::open(&dir, options)?;
         let clock = options.clock.clone();
         let volumes = Volumes::new(&dir, config.clone(), tier.clone(), media.clone(), clock);
+        let jobs = Jobs::open(&folder, &config.jobs)?;
         let inner = Inner {
             dir,
             config,
@@ -314,12 +328,15 @@ impl Inner {
             absent,
             findings,
             room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),
+            clients: Arc::default(),
+            jobs,
             folder,
         };
         for (info, ledger, standing) in hospitals {
             let desk = inner.open_desk(info, ledger, standing)?;
             inner.desks.write().insert(desk.info().hospital, Arc::new(desk));
         }
+        inner.jobs.resume(&inner)?;
         Ok(inner)
     }
 
@@ -350,7 +367,7 @@ impl Inner {
         Ok(hospital)
     }
 
-    fn desks(&self) -> Vec<Arc<Desk>> {
+    pub(crate) fn desks(&self) -> Vec<Arc<Desk>> {
         self.desks.read().values().cloned().collect()
     }
 
@@ -366,9 +383,10 @@ impl Inner {
         })
     }
 
-    fn check(&self, options: &CheckOptions) -> Result<CheckReport> {
+    pub(crate) fn check(&self, options: &CheckOptions, pace: &dyn Pace) -> Result<CheckReport> {
         let desks = self.desks();
-        let mut report = check::Check::new(&self.tier, self.index.as_ref(), &self.identity, &desks).run(options)?;
+        let mut report =
+            check::Check::new(&self.tier, self.index.as_ref(), &self.identity, &desks).run(options, pace)?;
         let still_true = self.findings.iter().filter(|finding| finding.severity > Severity::Notice);
         report.findings.splice(0..0, still_true.cloned());
         Ok(report)
@@ -384,6 +402,8 @@ impl Inner {
     }
 
     fn close(&self) -> Result<()> {
+        self.jobs.control.close();
+        self.keep_repairs()?;
         self.room.close();
         self.desks().iter().for_each(|desk| desk.committer().stop());
         let closed = self.tier.close();
@@ -393,7 +413,7 @@ impl Inner {
 }
 
 /// Runs work that blocks on a thread that may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| Error::Bug("a task of the vault panicked"))?
 }

@@ -1,0 +1,181 @@
+//! The copy-forward job: volumes that near their end, or that an operator wants empty, one after the other. Every shard gets
+//! a verified copy elsewhere; each new copy passes a scrub before the old one is released; an empty volume is retired.
+
+use super::Work;
+use crate::audit::{Action, AuditEvent};
+use crate::check::{Finding, Severity};
+use crate::error::Result;
+use crate::jobs::report::{Figures, Gain};
+use crate::jobs::{By, JobOptions};
+use crate::vault::Inner;
+use shosoin_protocol::VolumeId;
+use shosoin_protocol::codec::{Reader, Writer};
+use shosoin_tiers::Pace;
+use shosoin_tiers::{Drain, DrainStep};
+use std::collections::VecDeque;
+
+/// Drains a cursor holds, at most.
+const DRAINS_MAX: usize = 1024;
+/// Longest stored drain.
+const DRAIN_BYTES_MAX: usize = 1024;
+
+/// Drains, the one in hand first.
+pub struct CopyForward {
+    drains: VecDeque<Drain>,
+    begun: bool,
+    behind: u64,
+}
+
+/// Volumes that must be emptied, and why.
+pub fn wanted(inner: &Inner, now_ms: u64) -> Vec<(VolumeId, String)> {
+    inner.volumes_to_leave(now_ms).into_iter().filter(|(volume, _)| holds_shards(inner, *volume)).collect()
+}
+
+fn holds_shards(inner: &Inner, volume: VolumeId) -> bool {
+    inner.tier.volumes().iter().any(|present| present.id == volume && present.shards > 0)
+}
+
+impl CopyForward {
+    /// The drains in hand, then what must be emptied; for an operator who names a volume, that one.
+    pub fn begin(inner: &Inner, options: &JobOptions, by: By, cursor: &[u8]) -> Result<Self> {
+        let now_ms = inner.clock.now_ms();
+        let in_hand = decode(cursor).unwrap_or_default().into_iter();
+        let mut drains: VecDeque<Drain> = in_hand.filter(|drain| holds_shards(inner, drain.volume)).collect();
+        let asked = options.volume.filter(|_| by == By::Operator).map(|volume| (volume, String::new()));
+        for (volume, _) in wanted(inner, now_ms).into_iter().chain(asked) {
+            if !drains.iter().any(|drain| drain.volume == volume) {
+                drains.push_back(Drain::new(volume, now_ms));
+            }
+        }
+        if let Some(volume) = options.volume {
+            drains.retain(|drain| drain.volume == volume);
+        }
+        Ok(CopyForward { drains, begun: false, behind: 0 })
+    }
+
+    /// Before anything moves, the volume takes nothing more and the audit log says why.
+    fn announce(&mut self, inner: &Inner) -> Result<()> {
+        let Some(drain) = self.drains.front() else { return Ok(()) };
+        if !self.begun {
+            inner.begin_draining(drain.volume)?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
+    /// The drain in hand is over: an empty volume is retired, another is left as it is.
+    fn end_one(&mut self, inner: &Inner) -> Result<Gain> {
+        let Some(drain) = self.drains.front() else { return Ok(Gain::default()) };
+        let (volume, done) = (drain.volume, drain.done);
+        let mut gain = Gain { save_now: true, ..Gain::default() };
+        if holds_shards(inner, volume) {
+            let left = drain.left_bytes(&inner.tier);
+            let message = format!("volume {volume} is not empty yet: {} shards, {left} bytes stay on it", done.kept);
+            gain.figures.short += 1;
+            gain = gain.found([Finding { severity: Severity::Degraded, code: "volume-not-empty", message }]);
+        } else {
+            inner.retire_volume(volume)?;
+            gain.done.push(format!("volume {volume} is empty and retired: {} shards copied", done.copied));
+        }
+        self.drains.pop_front();
+        self.begun = false;
+        Ok(gain)
+    }
+
+    fn gain_of(&mut self, inner: &Inner, step: DrainStep) -> Result<Gain> {
+        let mut gain = Gain::default();
+        gain.figures.items = 1;
+        match step {
+            DrainStep::Copied(copied) => {
+                let bytes = copied.bytes;
+                self.behind += bytes;
+                gain.figures += Figures {
+                    read_bytes: bytes,
+                    written_bytes: bytes,
+                    reread_bytes: bytes,
+                    rebuilt: copied.rebuilt_units,
+                    ..Figures::default()
+                };
+            }
+            DrainStep::Released { shard, verified_on, bytes } => {
+                self.behind += bytes;
+                gain.figures.freed_bytes = bytes;
+                gain.figures.reread_bytes = bytes;
+                let segment = shard.segment;
+                let mut event = AuditEvent::of_job(inner.clock.now_ms(), "copy-forward", Action::Release);
+                (event.segment, event.hospital, event.bytes) = (Some(segment), Some(shard.hospital), bytes);
+                event.volume = self.drains.front().map(|drain| drain.volume);
+                event.reason = format!("shard {} is verified on volume {verified_on}", shard.shard);
+                inner.record(&event)?;
+            }
+            DrainStep::Kept { shard, why } => {
+                let message = format!("shard {} of segment {} stays where it is: {why}", shard.shard, shard.segment);
+                gain = gain.found([Finding { severity: Severity::Degraded, code: "shard-kept", message }]);
+            }
+        }
+        Ok(gain)
+    }
+}
+
+impl Work for CopyForward {
+    fn step(&mut self, inner: &Inner, pace: &dyn Pace) -> Result<Option<Gain>> {
+        pace.spend(0)?;
+        self.announce(inner)?;
+        let Some(drain) = self.drains.front_mut() else { return Ok(None) };
+        match drain.step(&inner.tier, pace)? {
+            None => self.end_one(inner).map(Some),
+            Some(step) => self.gain_of(inner, step).map(Some),
+        }
+    }
+
+    /// Every byte counts twice: once copied, once released.
+    fn extent(&self, inner: &Inner) -> (u64, Option<u64>) {
+        let left = self.drains.iter().map(|drain| left_bytes(inner, drain)).sum::<u64>();
+        (self.behind, Some(self.behind + left))
+    }
+
+    fn cursor(&self, _inner: &Inner) -> Vec<u8> {
+        encode(&self.drains)
+    }
+
+    fn plan(&self, inner: &Inner) -> Vec<String> {
+        let why = wanted(inner, inner.clock.now_ms());
+        let reason = |volume| {
+            let found = why.iter().find(|(wanted, _)| *wanted == volume);
+            found.map_or("it was asked for", |(_, why)| why.as_str())
+        };
+        let sentence = |drain: &Drain| {
+            let volume = drain.volume;
+            format!("volume {volume} would be emptied of {} bytes: {}", drain.left_bytes(&inner.tier), reason(volume))
+        };
+        self.drains.iter().map(sentence).collect()
+    }
+}
+
+fn left_bytes(inner: &Inner, drain: &Drain) -> u64 {
+    let shards = inner.tier.shards_on(drain.volume).into_iter();
+    shards.map(|on| if on.spare { on.len_bytes } else { 2 * on.len_bytes }).sum()
+}
+
+fn encode(drains: &VecDeque<Drain>) -> Vec<u8> {
+    if drains.is_empty() {
+        return Vec::new();
+    }
+    let mut out = Writer::new();
+    out.count(drains.len().min(DRAINS_MAX));
+    for drain in drains.iter().take(DRAINS_MAX) {
+        out.var(&drain.encode());
+    }
+    out.finish()
+}
+
+fn decode(bytes: &[u8]) -> shosoin_protocol::Result<VecDeque<Drain>> {
+    let mut reader = Reader::new(bytes, "drains");
+    let count = reader.count(DRAINS_MAX, "drains")?;
+    let mut drains = VecDeque::new();
+    for _ in 0..count {
+        drains.push_back(Drain::decode(reader.var(DRAIN_BYTES_MAX, "drain")?)?);
+    }
+    reader.finish()?;
+    Ok(drains)
+}
