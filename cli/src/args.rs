@@ -1,6 +1,6 @@
 //! The command line: its commands, and the arguments that several of them share.
 
-use crate::commands::{bucket, gateway, get, hospital, keyring, ls, put, stat, up, vault, verify};
+use crate::commands::{bucket, gateway, get, hospital, jobs, keyring, ls, put, stat, up, vault, verify};
 use crate::passphrase::PassphraseArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -47,6 +47,27 @@ pub enum Command {
     Stat(stat::StatArgs),
     /// Hospital: prove a record, from its receipt to its content
     Verify(verify::VerifyArgs),
+    /// Operator: read and verify every unit of every volume; changes nothing
+    #[command(after_help = "Example:\n  shosoin scrub --dir ./vault --max-duration 6h --rate 200MiB")]
+    Scrub(jobs::RunArgs),
+    /// Operator: rebuild what lost redundancy, most urgent first
+    #[command(after_help = "Example:\n  shosoin repair --dir ./vault --dry-run")]
+    Repair(jobs::RunArgs),
+    /// Operator: move everything off volumes that near their end, verify it there, then retire them
+    #[command(after_help = "Example:\n  shosoin copy-forward --dir ./vault --volume 5f0c8a... --dry-run")]
+    CopyForward(jobs::RunArgs),
+    /// Operator: move closed segments to the tier their policy names
+    #[command(after_help = "Example:\n  shosoin migrate --dir ./vault --hospital 77ab12... --max-duration 2h")]
+    Migrate(jobs::RunArgs),
+    /// Operator: rewrite what lives in sparse segments
+    #[command(after_help = "Example:\n  shosoin compact --dir ./vault --dry-run")]
+    Compact(jobs::RunArgs),
+    /// Operator: compare index, ledgers and media, both ways
+    #[command(after_help = "Example:\n  shosoin check --dir ./vault --every-unit")]
+    Check(jobs::CheckArgs),
+    /// Operator: what runs, what is due, what is late, what came of it
+    #[command(after_help = "Example:\n  shosoin jobs --dir ./vault\n  shosoin jobs --dir ./vault --cancel scrub")]
+    Jobs(jobs::JobsArgs),
 }
 
 /// Which hospital, and how its vault is reached. With `--dir` of an `up` that is not running, nothing else is needed.

@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod gateway;
 pub mod get;
 pub mod hospital;
+pub mod jobs;
 pub mod keyring;
 pub mod ls;
 pub mod put;
@@ -15,6 +16,7 @@ pub mod verify;
 use crate::args::Command;
 use crate::error::Result;
 use crate::output::Output;
+use shosoin_store::JobKind;
 
 /// Runs one command to its end.
 pub async fn run(command: Command, output: Output) -> Result<()> {
@@ -30,5 +32,12 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Ls(args) => ls::run(args, output).await,
         Command::Stat(args) => stat::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
+        Command::Scrub(args) => jobs::run(JobKind::Scrub, args, output).await,
+        Command::Repair(args) => jobs::run(JobKind::Repair, args, output).await,
+        Command::CopyForward(args) => jobs::run(JobKind::CopyForward, args, output).await,
+        Command::Migrate(args) => jobs::run(JobKind::Migrate, args, output).await,
+        Command::Compact(args) => jobs::run(JobKind::Compact, args, output).await,
+        Command::Check(args) => jobs::check(args, output).await,
+        Command::Jobs(args) => jobs::jobs(args, output).await,
     }
 }

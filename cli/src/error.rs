@@ -115,6 +115,14 @@ pub enum Error {
         /// which one
         name: String,
     },
+    /// A job broke off; its report was printed.
+    #[error("{job} broke off: {why}")]
+    Job {
+        /// which one
+        job: &'static str,
+        /// why
+        why: String,
+    },
     /// The report was printed, and says that stored data is wrong or gone.
     #[error("{count} {what}: see the report")]
     Damage {
@@ -167,7 +175,9 @@ impl Error {
             Error::KeyFile { source, .. } => source.kind(),
             Error::NoKeyFile { .. } | Error::NotFound { .. } => ErrorKind::NotFound,
             Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            Error::File { .. } | Error::System { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
+            Error::File { .. } | Error::System { .. } | Error::InUse { .. } | Error::Job { .. } => {
+                ErrorKind::Unavailable
+            }
             Error::Invalid { .. } => ErrorKind::Invalid,
             Error::NotConfirmed { .. } => ErrorKind::Refused,
             Error::Damage { .. } => ErrorKind::Damaged,

@@ -2,16 +2,19 @@
 //! this process if none does.
 
 use crate::error::{Error, Result};
+use crate::stop::Stop;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use shosoin_protocol::api::Problem;
 use shosoin_store::http::admin::socket_path;
-use shosoin_store::{CheckOptions, Counters, OpenOptions, Vault};
+use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// Opens the vault at `dir` in this process.
@@ -66,29 +69,156 @@ pub fn closed(counters: Counters) -> Value {
     serde_json::json!({ "closed": true, "groups": groups, "records": records, "deposits": deposits, "syncs": syncs })
 }
 
+/// Which job is to run, and how.
+pub struct JobRequest {
+    /// the job
+    pub kind: JobKind,
+    /// how
+    pub options: JobOptions,
+}
+
+impl JobRequest {
+    fn path(&self) -> String {
+        let JobOptions { dry_run, volume, hospital, max_duration, rate, every_unit } = &self.options;
+        let mut path = format!("/v1/jobs/{}?dry_run={dry_run}&every_unit={every_unit}", self.kind.name());
+        volume.iter().for_each(|volume| path += &format!("&volume={volume}"));
+        hospital.iter().for_each(|hospital| path += &format!("&hospital={hospital}"));
+        max_duration.iter().for_each(|time| path += &format!("&max_duration_ms={}", time.as_millis()));
+        rate.iter().for_each(|rate| path += &format!("&rate={rate}"));
+        path
+    }
+}
+
+/// Runs a job in the process that serves the vault, or in this one, and gives its report. Ctrl-C ends it at its next safe
+/// point.
+pub async fn run_job(dir: &Path, request: &JobRequest, mut show: impl FnMut(&Value)) -> Result<Value> {
+    let (dir, task) = (vault_dir(dir), "run the job");
+    let stop = Stop::listen()?;
+    if let Some(body) = send(&dir, task, Method::POST, &request.path(), Bytes::new()).await? {
+        return follow(task, body, stop, show).await;
+    }
+    let vault = open(&dir).await?;
+    let mut job = Box::pin(vault.run_job(request.kind, request.options.clone()));
+    let (mut look, stopped) = (tokio::time::interval(LOOK), stop.asked());
+    tokio::pin!(stopped);
+    let mut asked = false;
+    let report = loop {
+        tokio::select! {
+            report = &mut job => break report.map_err(Error::vault(task)),
+            () = &mut stopped, if !asked => asked = vault.cancel_job(request.kind),
+            _ = look.tick() => {
+                if let Some(progress) = vault.job_progress(request.kind) {
+                    show(&serde_json::json!(progress));
+                }
+            }
+        }
+    };
+    drop(job);
+    finish(&vault, report.map(|report| serde_json::json!(report))).await
+}
+
+/// How often a run in this process is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Follows a run in another process, line by line. Letting go of the connection asks the job to stop.
+async fn follow(task: &'static str, mut body: Incoming, stop: Stop, mut show: impl FnMut(&Value)) -> Result<Value> {
+    let told = |error: serde_json::Error| Error::invalid("answer of the vault", error.to_string());
+    let cut = || Error::invalid("answer of the vault", "it ended before the job did");
+    let mut waiting = Vec::new();
+    let stopped = stop.asked();
+    tokio::pin!(stopped);
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            () = &mut stopped => return Err(Error::NotConfirmed { what: "the end of the job", why: STOPPED.into() }),
+        };
+        let frame = frame.ok_or_else(cut)?.map_err(|_| cut())?;
+        waiting.extend_from_slice(&frame.into_data().unwrap_or_default());
+        while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
+            let line: Value = serde_json::from_slice(&waiting[..end]).map_err(told)?;
+            waiting.drain(..=end);
+            if let Some(problem) = line.get("problem") {
+                let problem = serde_json::from_value(problem.clone()).map_err(told)?;
+                return Err(Error::Served { task, problem });
+            }
+            match line.get("report") {
+                Some(report) => return Ok(report.clone()),
+                None => show(&line["progress"]),
+            }
+        }
+    }
+}
+
+/// Said where a run in another process is let go.
+const STOPPED: &str = "it was asked to end at its next safe point; `shosoin jobs` shows what came of it";
+
+/// Every job.
+pub async fn jobs(dir: &Path) -> Result<Value> {
+    let (dir, task) = (vault_dir(dir), "ask the vault for its jobs");
+    if let Some(jobs) = ask(&dir, task, Method::GET, "/v1/jobs", Bytes::new()).await? {
+        return Ok(jobs);
+    }
+    let vault = open(&dir).await?;
+    let jobs = vault.jobs().await.map_err(Error::vault(task));
+    finish(&vault, jobs.map(|jobs| serde_json::json!(jobs))).await
+}
+
+/// Asks a job to end. In a vault that nobody serves, none runs.
+pub async fn cancel_job(dir: &Path, kind: JobKind) -> Result<Value> {
+    let path = format!("/v1/jobs/{}", kind.name());
+    let answer = ask(&vault_dir(dir), "cancel the job", Method::DELETE, &path, Bytes::new()).await?;
+    Ok(answer.unwrap_or_else(|| serde_json::json!({ "cancelled": false })))
+}
+
+/// Believes the vault's clock.
+pub async fn confirm_clock(dir: &Path) -> Result<Value> {
+    let (dir, task) = (vault_dir(dir), "confirm the clock");
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/clock", Bytes::new()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let confirmed = vault.confirm_clock("operator").await.map_err(Error::vault(task));
+    finish(&vault, confirmed.map(|()| serde_json::json!({ "confirmed": true }))).await
+}
+
+/// The vault in a folder: the folder itself, or the half of a site that is one.
+fn vault_dir(dir: &Path) -> PathBuf {
+    let half = dir.join("vault");
+    match !dir.join(shosoin_store::config::FILE).exists() && half.is_dir() {
+        true => half,
+        false => dir.to_owned(),
+    }
+}
+
 /// Asks the process that serves the vault; nothing if none does.
 async fn ask(dir: &Path, task: &'static str, method: Method, path: &str, body: Bytes) -> Result<Option<Value>> {
+    let Some(body) = send(dir, task, method, path, body).await? else { return Ok(None) };
+    let bytes = body.collect().await.map_err(broken(dir))?.to_bytes();
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::invalid("answer of the vault", error.to_string()))
+}
+
+/// Sends a request to the process that serves the vault and gives the body of a success; nothing if none serves.
+async fn send(dir: &Path, task: &'static str, method: Method, path: &str, body: Bytes) -> Result<Option<Incoming>> {
     let socket = socket_path(dir);
     let stream = match UnixStream::connect(&socket).await {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
         Err(error) => return Err(Error::file("connect to", socket)(error)),
     };
-    let broken = |error: hyper::Error| Error::file("talk to", socket_path(dir))(std::io::Error::other(error));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken(dir))?;
     tokio::spawn(connection);
     let request = Request::builder().method(method).uri(path).header("host", "vault").body(Full::new(body));
     let request = request.map_err(|error| Error::invalid("request", error.to_string()))?;
-    let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-    let reply = Response::from_parts(head, body.collect().await.map_err(broken)?.to_bytes());
-    judge(task, &reply).map(Some)
+    let reply = sender.send_request(request).await.map_err(broken(dir))?;
+    if reply.status().is_success() {
+        return Ok(Some(reply.into_body()));
+    }
+    let bytes = reply.into_body().collect().await.map_err(broken(dir))?.to_bytes();
+    let told = |error: serde_json::Error| Error::invalid("answer of the vault", error.to_string());
+    Err(Error::Served { task, problem: serde_json::from_slice::<Problem>(&bytes).map_err(told)? })
 }
 
-fn judge(task: &'static str, reply: &Response<Bytes>) -> Result<Value> {
-    let told = |error: serde_json::Error| Error::invalid("answer of the vault", error.to_string());
-    if reply.status().is_success() {
-        return serde_json::from_slice(reply.body()).map_err(told);
-    }
-    let problem: Problem = serde_json::from_slice(reply.body()).map_err(told)?;
-    Err(Error::Served { task, problem })
+fn broken(dir: &Path) -> impl FnOnce(hyper::Error) -> Error {
+    move |error| Error::file("talk to", socket_path(dir))(std::io::Error::other(error))
 }

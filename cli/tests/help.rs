@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 27] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -26,6 +26,13 @@ const COMMANDS: [&[&str]; 20] = [
     &["get"],
     &["ls"],
     &["stat"],
+    &["scrub"],
+    &["repair"],
+    &["copy-forward"],
+    &["migrate"],
+    &["compact"],
+    &["check"],
+    &["jobs"],
 ];
 
 #[test]

@@ -2,7 +2,9 @@
 //! before each piece, and gives way.
 
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Upper bounds of the classes of latency, in seconds.
@@ -48,44 +50,30 @@ impl Operation {
             Operation::Log => "log",
         }
     }
-}
 
-/// How long requests of one kind took.
-#[derive(Debug, Default)]
-pub struct Latency {
-    classes: [AtomicU64; LATENCY_BOUNDS.len() + 1],
-    sum_us: AtomicU64,
-}
-
-impl Latency {
-    fn observe(&self, took: Duration) {
-        let class = LATENCY_BOUNDS.partition_point(|bound| *bound < took.as_secs_f64());
-        self.classes[class].fetch_add(1, Ordering::Relaxed);
-        self.sum_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// Requests up to each bound, not cumulated; the last class has none.
-    pub fn classes(&self) -> Vec<u64> {
-        self.classes.iter().map(|class| class.load(Ordering::Relaxed)).collect()
-    }
-
-    /// All of it together, in seconds.
-    pub fn sum_seconds(&self) -> f64 {
-        self.sum_us.load(Ordering::Relaxed) as f64 / 1e6
+    fn label(self) -> [(&'static str, &'static str); 1] {
+        [("operation", self.name())]
     }
 }
+
+/// Latencies by operation, as metrics show them.
+pub type Latencies = Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>;
 
 /// The clients of a vault.
 #[derive(Debug)]
 pub struct Clients {
     in_flight: AtomicUsize,
-    latencies: [Latency; Operation::ALL.len()],
+    latencies: Latencies,
     last_end: Mutex<Option<Instant>>,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Clients { in_flight: AtomicUsize::new(0), latencies: Default::default(), last_end: Mutex::new(None) }
+        let latencies = Latencies::new_with_constructor(|| Histogram::new(LATENCY_BOUNDS));
+        for operation in Operation::ALL {
+            drop(latencies.get_or_create(&operation.label()));
+        }
+        Clients { in_flight: AtomicUsize::new(0), latencies, last_end: Mutex::new(None) }
     }
 }
 
@@ -107,9 +95,9 @@ impl Clients {
         self.in_flight() > 0 || self.last_end.lock().is_some_and(|end| end.elapsed() < lull)
     }
 
-    /// How long requests of one kind took.
-    pub fn latency(&self, operation: Operation) -> &Latency {
-        &self.latencies[operation as usize]
+    /// How long requests took; a clone shows the same.
+    pub fn latencies(&self) -> Latencies {
+        self.latencies.clone()
     }
 }
 
@@ -123,7 +111,9 @@ pub struct Request<'a> {
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
-        self.clients.latency(self.operation).observe(self.began.elapsed());
+        let latency = self.clients.latencies.get_or_create(&self.operation.label());
+        latency.observe(self.began.elapsed().as_secs_f64());
+        drop(latency);
         *self.clients.last_end.lock() = Some(Instant::now());
         self.clients.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -143,7 +133,5 @@ mod tests {
         assert_eq!(clients.in_flight(), 0);
         assert!(clients.are_busy(Duration::from_secs(60)), "the lull after a request is no rest yet");
         assert!(!clients.are_busy(Duration::ZERO));
-        assert_eq!(clients.latency(Operation::Record).classes().iter().sum::<u64>(), 1);
-        assert_eq!(clients.latency(Operation::Deposit).classes().iter().sum::<u64>(), 0);
     }
 }

@@ -36,6 +36,7 @@ mod journal;
 mod ledger;
 pub mod media_facts;
 pub mod media_ledger;
+pub mod metrics;
 mod open;
 pub mod rebuild;
 mod records;

@@ -3,6 +3,7 @@
 use crate::check::Finding;
 use crate::config::{Config, IndexKind};
 use crate::desk::Desk;
+use crate::jobs::ScrubDebt;
 use serde::Serialize;
 use shosoin_protocol::VaultId;
 use shosoin_tiers::{SegmentState, Tier, VolumeState};
@@ -34,6 +35,8 @@ pub struct Status {
     pub segments: SegmentCounts,
     /// stripes waiting for repair
     pub repair_queue: usize,
+    /// what is owed to the rule that every byte is verified within a period
+    pub scrub: ScrubDebt,
     /// work since the vault was opened
     pub counters: Counters,
     /// what opening found and worked around
@@ -126,10 +129,12 @@ pub struct Parts<'a> {
     pub desks: &'a [Arc<Desk>],
     /// work
     pub counters: Counters,
+    /// bytes that were not verified in time
+    pub scrub: ScrubDebt,
 }
 
 /// Gathers the state of a vault.
-pub fn gather(parts: &Parts<'_>) -> Status {
+pub fn gather(parts: Parts<'_>) -> Status {
     let tier = parts.tier;
     Status {
         vault: parts.vault.to_string(),
@@ -143,6 +148,7 @@ pub fn gather(parts: &Parts<'_>) -> Status {
         hospitals: parts.desks.iter().map(|desk| HospitalStatus::of(desk)).collect(),
         segments: SegmentCounts::of(tier),
         repair_queue: tier.repairs_waiting(),
+        scrub: parts.scrub,
         counters: parts.counters,
         findings: parts.findings.to_vec(),
     }

@@ -371,8 +371,8 @@ impl Inner {
         self.desks.read().values().cloned().collect()
     }
 
-    fn status(&self) -> Status {
-        status::gather(&status::Parts {
+    pub(crate) fn status(&self) -> Status {
+        status::gather(status::Parts {
             vault: self.identity.vault(),
             config: &self.config,
             tier: &self.tier,
@@ -380,6 +380,7 @@ impl Inner {
             findings: &self.findings,
             desks: &self.desks(),
             counters: self.work.counters(self.tier.counters()),
+            scrub: self.jobs.debt(self),
         })
     }
 

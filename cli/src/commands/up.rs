@@ -72,7 +72,7 @@ pub async fn run(args: UpArgs, output: Output) -> Result<()> {
     let keyring = open_or_make_keyring(&hospital, &args)?;
     let vault_dir = args.dir.join("vault");
     let vault = open_or_make_vault(&vault_dir, &args).await?;
-    let admin = AdminTask::start(&vault, &vault_dir);
+    let admin = AdminTask::start(&vault, &vault_dir).await?;
     let session = Session::embedded(vault.clone(), keyring, hospital.root(), lock).await?;
     let served = serve(&session, &hospital, &args, stop, output).await;
     admin.stop().await;

@@ -9,6 +9,8 @@
 //! | `POST /v1/media` | [`MediaCommand`] as JSON | what it says |
 //!
 //! Who asks is the user at the other end of the socket, as the system tells it, and goes to the audit log.
+//!
+//! Jobs and figures are in `admin_jobs`.
 
 use super::reply::{self, Reply};
 use super::routes::parse_query;
@@ -56,6 +58,7 @@ impl Admin {
             .route("/v1/check", post(check))
             .route("/v1/hospitals", post(enrol))
             .route("/v1/media", post(media))
+            .merge(super::admin_jobs::routes())
             .with_state(vault.clone());
         Ok(Admin { listener, path, router })
     }

@@ -10,7 +10,9 @@
 //! Not here: what the calls mean (`Vault`), their messages (`protocol::api`).
 
 pub mod admin;
+mod admin_jobs;
 mod budget;
+pub mod metrics;
 mod reply;
 mod routes;
 mod stall;

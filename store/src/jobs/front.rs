@@ -14,6 +14,16 @@ impl Vault {
         self.inner.schedule()
     }
 
+    /// Ends every job at its next safe point, whoever asked for it, and lets none begin.
+    pub async fn stop_jobs(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        blocking(move || {
+            inner.jobs.control.close();
+            Ok(())
+        })
+        .await
+    }
+
     /// Runs a job now. An automatic one in its way pauses; one that somebody else asked for is an error.
     pub async fn run_job(&self, kind: JobKind, options: JobOptions) -> Result<JobReport> {
         let inner = self.inner.clone();

@@ -446,7 +446,7 @@ fn repair_wanted(inner: &Inner, now_ms: u64) -> Option<u64> {
     }
     let setbacks = inner.tier.repair_setbacks();
     let fresh = inner.tier.repair_plan().into_iter().any(|item| !setbacks.iter().any(|setback| setback.item == item));
-    let retry = setbacks.iter().map(|setback| setback.not_before_ms).min();
+    let retry = setbacks.iter().map(|setback| setback.failed_ms.saturating_add(setback.wait_ms)).min();
     if fresh { Some(now_ms) } else { retry }
 }
 

@@ -8,10 +8,13 @@ use clap::Args;
 use serde_json::json;
 use shosoin_store::Vault;
 use shosoin_store::http::admin::Admin;
+use shosoin_store::http::metrics::MetricsServer;
 use shosoin_store::http::tls::vault_pin;
 use shosoin_store::http::{HttpOptions, Server};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Arguments of `vault serve`.
 #[derive(Debug, Args)]
@@ -42,37 +45,53 @@ async fn serve(vault: &Vault, args: &ServeArgs, stop: Stop, output: Output) -> R
     let pin = vault_pin(vault).map(hex::encode).map_err(failed())?;
     let (id, url) = (vault.id().to_string(), format!("https://{address}"));
     let answer = json!({ "vault": id, "url": url, "listen": address, "pin": pin, "pid": std::process::id() });
-    let admin = AdminTask::start(vault, &args.dir);
+    let admin = AdminTask::start(vault, &args.dir).await?;
     output.answer(&answer, || format!("vault  {id}\nurl    {url}\npin    {pin}"))?;
     server.run(stop.asked()).await;
     admin.stop().await;
     Ok(())
 }
 
-/// The administration socket beside whatever else a process does.
+/// What runs in a process that serves, beside its service: jobs that are due, the administration socket, figures.
 pub struct AdminTask {
-    stop: tokio::sync::oneshot::Sender<()>,
-    task: Option<tokio::task::JoinHandle<()>>,
+    vault: Vault,
+    stops: Vec<oneshot::Sender<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl AdminTask {
     /// Starts it. Without the socket the vault works all the same; its other commands must then wait until it stops.
-    pub fn start(vault: &Vault, dir: &Path) -> Self {
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let task = match Admin::bind(vault, dir) {
-            Ok(admin) => Some(tokio::spawn(admin.run(async { stopped.await.unwrap_or_default() }))),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no administration socket");
-                None
+    pub async fn start(vault: &Vault, dir: &Path) -> Result<Self> {
+        let mut task = AdminTask { vault: vault.clone(), stops: Vec::new(), tasks: Vec::new() };
+        let failed = || Error::vault(format!("serve vault {}", dir.display()));
+        if let Some(metrics) = MetricsServer::bind(vault).await.map_err(failed())? {
+            let stopped = task.stop_signal();
+            task.tasks.push(tokio::spawn(metrics.run(stopped)));
+        }
+        match Admin::bind(vault, dir) {
+            Ok(admin) => {
+                let stopped = task.stop_signal();
+                task.tasks.push(tokio::spawn(admin.run(stopped)));
             }
-        };
-        AdminTask { stop, task }
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "no administration socket"),
+        }
+        vault.start_jobs().map_err(failed())?;
+        Ok(task)
     }
 
-    /// Finishes the requests it has.
+    fn stop_signal(&mut self) -> impl Future<Output = ()> + Send + 'static {
+        let (stop, stopped) = oneshot::channel();
+        self.stops.push(stop);
+        async { stopped.await.unwrap_or_default() }
+    }
+
+    /// Ends the jobs at their next safe points and finishes the requests it has.
     pub async fn stop(self) {
-        let _ = self.stop.send(());
-        if let Some(task) = self.task {
+        if let Err(error) = self.vault.stop_jobs().await {
+            tracing::warn!(%error, "jobs could not be ended");
+        }
+        self.stops.into_iter().for_each(|stop| drop(stop.send(())));
+        for task in self.tasks {
             let _ = task.await;
         }
     }

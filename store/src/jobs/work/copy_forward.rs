@@ -2,7 +2,7 @@
 //! a verified copy elsewhere; each new copy passes a scrub before the old one is released; an empty volume is retired.
 
 use super::Work;
-use crate::audit::{Action, AuditEvent};
+use crate::audit::{Action, AuditEvent, Outcome};
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::jobs::report::{Figures, Gain};
@@ -11,7 +11,7 @@ use crate::vault::Inner;
 use shosoin_protocol::VolumeId;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_tiers::Pace;
-use shosoin_tiers::{Drain, DrainStep};
+use shosoin_tiers::{Drain, DrainPhase, DrainStep};
 use std::collections::VecDeque;
 
 /// Drains a cursor holds, at most.
@@ -23,6 +23,7 @@ const DRAIN_BYTES_MAX: usize = 1024;
 pub struct CopyForward {
     drains: VecDeque<Drain>,
     begun: bool,
+    release_begun: bool,
     behind: u64,
 }
 
@@ -50,15 +51,21 @@ impl CopyForward {
         if let Some(volume) = options.volume {
             drains.retain(|drain| drain.volume == volume);
         }
-        Ok(CopyForward { drains, begun: false, behind: 0 })
+        Ok(CopyForward { drains, begun: false, release_begun: false, behind: 0 })
     }
 
-    /// Before anything moves, the volume takes nothing more and the audit log says why.
+    /// Before anything moves, the volume takes nothing more; before anything is removed, the audit log says so.
     fn announce(&mut self, inner: &Inner) -> Result<()> {
         let Some(drain) = self.drains.front() else { return Ok(()) };
         if !self.begun {
             inner.begin_draining(drain.volume)?;
             self.begun = true;
+        }
+        if !self.release_begun && is_about_to_release(inner, drain) {
+            let mut event = AuditEvent::of_job(inner.clock.now_ms(), "copy-forward", Action::Release).on(drain.volume);
+            (event.outcome, event.bytes) = (Outcome::Begun, drain.left_bytes(&inner.tier));
+            inner.record(&event)?;
+            self.release_begun = true;
         }
         Ok(())
     }
@@ -78,7 +85,7 @@ impl CopyForward {
             gain.done.push(format!("volume {volume} is empty and retired: {} shards copied", done.copied));
         }
         self.drains.pop_front();
-        self.begun = false;
+        (self.begun, self.release_begun) = (false, false);
         Ok(gain)
     }
 
@@ -90,10 +97,10 @@ impl CopyForward {
                 let bytes = copied.bytes;
                 self.behind += bytes;
                 gain.figures += Figures {
-                    read_bytes: bytes,
+                    read_bytes: copied.read_bytes,
                     written_bytes: bytes,
                     reread_bytes: bytes,
-                    rebuilt: copied.rebuilt_units,
+                    rebuilt: u64::from(copied.mended),
                     ..Figures::default()
                 };
             }
@@ -150,6 +157,12 @@ impl Work for CopyForward {
         };
         self.drains.iter().map(sentence).collect()
     }
+}
+
+/// Whether the next step may remove an old copy.
+fn is_about_to_release(inner: &Inner, drain: &Drain) -> bool {
+    let more = || inner.tier.shards_on(drain.volume).iter().any(|on| Some(on.shard) > drain.after);
+    drain.phase != DrainPhase::Copy || !more()
 }
 
 fn left_bytes(inner: &Inner, drain: &Drain) -> u64 {

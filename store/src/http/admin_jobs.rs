@@ -1,0 +1,134 @@
+//! Jobs over the administration socket. A run answers with one line of JSON for each look at it and a last one with its
+//! result; a caller that goes away asks it to stop at its next safe point.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/jobs` | | [`JobsReport`](crate::jobs::JobsReport) as JSON |
+//! | `POST /v1/jobs/{job}?dry_run=&volume=&hospital=&max_duration_ms=&rate=&every_unit=` | | lines: `{"progress": ..}`, then `{"report": ..}` or `{"problem": ..}` |
+//! | `DELETE /v1/jobs/{job}` | | `{"cancelled": bool}` |
+//! | `POST /v1/clock` | | `{"confirmed": true}` |
+//! | `GET /metrics` | | figures in the text form of Prometheus |
+
+use super::reply::{self, Refusal, Reply};
+use super::routes::parse_query;
+use crate::jobs::{JobKind, JobOptions, JobReport};
+use crate::{Result, Vault, metrics};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, Uri};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shosoin_protocol::ErrorKind;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often a run says how far it has come.
+const LOOK: Duration = Duration::from_millis(500);
+/// Lines that may wait for a caller.
+const LINES_MAX: usize = 16;
+
+/// The routes.
+pub(super) fn routes() -> Router<Vault> {
+    Router::new()
+        .route("/v1/jobs", get(jobs))
+        .route("/v1/jobs/{job}", post(run).delete(cancel))
+        .route("/v1/clock", post(confirm_clock))
+        .route("/metrics", get(show_metrics))
+}
+
+async fn jobs(State(vault): State<Vault>) -> Reply {
+    Ok(reply::json(&vault.jobs().await?))
+}
+
+/// What is asked of a run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RunQuery {
+    dry_run: bool,
+    volume: Option<String>,
+    hospital: Option<String>,
+    max_duration_ms: Option<u64>,
+    rate: Option<u64>,
+    every_unit: bool,
+}
+
+impl RunQuery {
+    fn options(self) -> Result<JobOptions, Refusal> {
+        Ok(JobOptions {
+            dry_run: self.dry_run,
+            volume: self.volume.map(|text| text.parse()).transpose()?,
+            hospital: self.hospital.map(|text| text.parse()).transpose()?,
+            max_duration: self.max_duration_ms.map(Duration::from_millis),
+            rate: self.rate,
+            every_unit: self.every_unit,
+        })
+    }
+}
+
+fn kind_of(name: &str) -> Result<JobKind, Refusal> {
+    JobKind::parse(name)
+        .ok_or_else(|| Refusal::new(ErrorKind::NotFound, "no-such-job", format!("there is no job {name}")))
+}
+
+async fn run(State(vault): State<Vault>, Path(job): Path<String>, uri: Uri) -> Reply {
+    let kind = kind_of(&job)?;
+    let options = parse_query::<RunQuery>(&uri)?.options()?;
+    let (lines, mut told) = mpsc::channel(LINES_MAX);
+    tokio::spawn(follow(vault, kind, options, lines));
+    let body = futures::stream::poll_fn(move |context| told.poll_recv(context));
+    let mut response = Response::new(Body::from_stream(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    Ok(response)
+}
+
+/// Runs a job and tells how far it has come, until it ends or nobody listens.
+async fn follow(vault: Vault, kind: JobKind, options: JobOptions, lines: mpsc::Sender<Result<Bytes, Infallible>>) {
+    let mut job = Box::pin(vault.run_job(kind, options));
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            ended = &mut job => {
+                let _ = lines.send(Ok(last_line(ended))).await;
+                return;
+            }
+            () = lines.closed() => break,
+            _ = look.tick() => {
+                let progress = vault.job_progress(kind).map(|progress| line(&json!({ "progress": progress })));
+                let _ = progress.map(|line| lines.try_send(Ok(line)));
+            }
+        }
+    }
+    vault.cancel_job(kind);
+    let _ = job.await;
+}
+
+fn last_line(ended: Result<JobReport>) -> Bytes {
+    line(&match ended {
+        Ok(report) => json!({ "report": report }),
+        Err(error) => json!({ "problem": error.problem() }),
+    })
+}
+
+fn line(value: &Value) -> Bytes {
+    format!("{value}\n").into()
+}
+
+async fn cancel(State(vault): State<Vault>, Path(job): Path<String>) -> Reply {
+    Ok(reply::json(&json!({ "cancelled": vault.cancel_job(kind_of(&job)?) })))
+}
+
+async fn confirm_clock(State(vault): State<Vault>) -> Reply {
+    vault.confirm_clock("operator").await?;
+    Ok(reply::json(&json!({ "confirmed": true })))
+}
+
+pub(super) async fn show_metrics(State(vault): State<Vault>) -> Reply {
+    let mut response = reply::text(vault.metrics().await?);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    Ok(response)
+}

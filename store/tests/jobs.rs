@@ -1,0 +1,350 @@
+//! Jobs of an open vault under a clock that is moved by hand: when they start, what they do, what survives.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+mod common;
+
+use common::{Hospital, NOW_MS, Parcel, Site, accept, as_media, assert_clean, assert_holds, enrolled, memory_volumes};
+use shosoin_protocol::Suite;
+use shosoin_store::jobs::{JobStatus, JobsReport, Outcome};
+use shosoin_store::{Config, IndexKind, JobKind, JobOptions, JobReport, Vault};
+use shosoin_tiers::Clock as _;
+use shosoin_tiers::media::{Media as _, MemoryMedia};
+use std::sync::Arc;
+use std::time::Duration;
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// A vault on six volumes in memory with one hospital and records in closed segments.
+struct Stage {
+    site: Site,
+    media: Vec<MemoryMedia>,
+    hospital: Hospital,
+    parcels: Vec<Parcel>,
+}
+
+impl Stage {
+    async fn new() -> Stage {
+        let media = memory_volumes(6);
+        let site = Site::on_media(IndexKind::Memory, as_media(&media)).await;
+        let vault = site.open().await;
+        let mut hospital = enrolled(&vault, Suite::Default, 7).await;
+        let mut parcels = Vec::new();
+        for number in 0..5 {
+            let (parcel, request) = hospital.small(&format!("record {number}"));
+            accept(&vault, &mut hospital, [request]).await;
+            parcels.push(parcel);
+        }
+        vault.close().await.unwrap();
+        Stage { site, media, hospital, parcels }
+    }
+
+    fn configure(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = Config::load(&self.site.path()).unwrap();
+        change(&mut config);
+        std::fs::write(self.site.path().join("vault.toml"), toml::to_string(&config).unwrap()).unwrap();
+    }
+
+    async fn open(&self) -> Vault {
+        self.site.open().await
+    }
+
+    fn pass(&self, ms: u64) {
+        self.site.clock.advance(ms);
+    }
+
+    /// Flips a byte in the middle of every shard on one volume; gives how many there were.
+    fn damage(&self, volume: usize) -> usize {
+        let media = &self.media[volume];
+        let mut damaged = 0;
+        for hospital in media.list("segments").unwrap() {
+            for shard in media.list(&format!("segments/{}", hospital.name)).unwrap() {
+                let path = format!("segments/{}/{}", hospital.name, shard.name);
+                media.tamper(&path, |bytes| bytes[4096 + 700] ^= 1).unwrap();
+                damaged += 1;
+            }
+        }
+        damaged
+    }
+
+    fn remove_shards(&self, volume: usize) {
+        let media = &self.media[volume];
+        for hospital in media.list("segments").unwrap() {
+            for shard in media.list(&format!("segments/{}", hospital.name)).unwrap() {
+                media.remove(&format!("segments/{}/{}", hospital.name, shard.name)).unwrap();
+            }
+        }
+    }
+}
+
+async fn run(vault: &Vault, kind: JobKind) -> JobReport {
+    vault.run_job(kind, JobOptions::default()).await.unwrap()
+}
+
+async fn due(vault: &Vault) -> Vec<JobReport> {
+    vault.run_due_jobs().await.unwrap()
+}
+
+fn of(reports: &[JobReport], kind: JobKind) -> Option<&JobReport> {
+    reports.iter().find(|report| report.job == kind)
+}
+
+fn status(report: &JobsReport, kind: JobKind) -> &JobStatus {
+    report.jobs.iter().find(|job| job.job == kind).unwrap()
+}
+
+#[tokio::test]
+async fn a_tour_starts_by_itself_before_the_period_is_over_and_pays_the_debt() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    assert!(of(&due(&vault).await, JobKind::Scrub).is_none(), "what was just closed was just verified");
+    stage.pass(26 * DAY_MS);
+    assert!(of(&due(&vault).await, JobKind::Scrub).is_none());
+    assert_eq!(vault.scrub_debt().await.unwrap().debt_bytes, 0);
+    stage.pass(DAY_MS + HOUR_MS);
+    let reports = due(&vault).await;
+    let scrub = of(&reports, JobKind::Scrub).expect("27 days are nine tenths of the period");
+    assert_eq!((scrub.outcome, scrub.figures.findings, scrub.left_bytes), (Outcome::Done, 0, 0));
+    assert!(scrub.figures.units > 0);
+    let debt = vault.scrub_debt().await.unwrap();
+    assert_eq!(scrub.figures.read_bytes, debt.total_bytes, "every byte on every volume, parity too");
+    assert_eq!(debt.oldest_unverified_ms, 0);
+    assert!(of(&due(&vault).await, JobKind::Scrub).is_none(), "and not again");
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_scrub_that_cannot_run_is_late_and_its_debt_raises_the_alarm() {
+    let stage = Stage::new().await;
+    stage.configure(|config| config.jobs.enabled = false);
+    let vault = stage.open().await;
+    due(&vault).await;
+    stage.pass(29 * DAY_MS);
+    due(&vault).await;
+    assert_eq!(status(&vault.jobs().await.unwrap(), JobKind::Scrub).late_since_ms, None, "due, and not late yet");
+    stage.pass(2 * DAY_MS);
+    due(&vault).await;
+    let report = vault.jobs().await.unwrap();
+    let scrub = status(&report, JobKind::Scrub);
+    assert!(scrub.due && scrub.late_since_ms.is_some() && scrub.last.is_none());
+    assert!(report.scrub.alarm && report.scrub.debt_bytes == report.scrub.total_bytes, "{:?}", report.scrub);
+    assert!(report.scrub.oldest_unverified_ms >= 31 * DAY_MS);
+    assert_eq!(run(&vault, JobKind::Scrub).await.outcome, Outcome::Done, "a command runs it all the same");
+    let report = vault.jobs().await.unwrap();
+    assert!(!report.scrub.alarm && status(&report, JobKind::Scrub).late_since_ms.is_none());
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn long_work_waits_for_its_window_and_repair_does_not() {
+    let stage = Stage::new().await;
+    // 1.9e12 ms is a Thursday, 02:46 UTC
+    stage.configure(|config| config.jobs.windows = vec!["Mon-Sun 20:00-24:00".parse().unwrap()]);
+    let vault = stage.open().await;
+    stage.pass(30 * DAY_MS);
+    stage.damage(2);
+    let report = run(&vault, JobKind::Scrub).await;
+    assert!(report.figures.findings > 0, "an operator's command needs no window");
+    stage.pass(30 * DAY_MS);
+    let started: Vec<JobKind> = due(&vault).await.iter().map(|report| report.job).collect();
+    assert!(started.contains(&JobKind::Repair) && !started.contains(&JobKind::Scrub), "{started:?}");
+    let report = vault.jobs().await.unwrap();
+    assert!(!report.window_open);
+    let next_ms = status(&report, JobKind::Scrub).next_ms.unwrap();
+    assert_eq!(next_ms % DAY_MS, 20 * HOUR_MS, "the opening of the window");
+    stage.pass(18 * HOUR_MS);
+    assert!(of(&due(&vault).await, JobKind::Scrub).is_some());
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_scrub_that_is_stopped_goes_on_where_it_was_in_another_process() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    let total = vault.scrub_debt().await.unwrap().total_bytes;
+    let stop = JobOptions { max_duration: Some(Duration::ZERO), ..JobOptions::default() };
+    let stopped = vault.run_job(JobKind::Scrub, stop).await.unwrap();
+    assert_eq!((stopped.outcome, stopped.figures.read_bytes), (Outcome::Stopped, 0));
+    let mut read = 0;
+    let mut runs = 0;
+    // Each life ends after as little as one volume; what it read is not read again.
+    for volume in vault.status().await.unwrap().volumes {
+        let only = JobOptions { volume: Some(volume.id.parse().unwrap()), ..JobOptions::default() };
+        let one = vault.run_job(JobKind::Scrub, only).await.unwrap();
+        (read, runs) = (read + one.figures.read_bytes, runs + 1);
+    }
+    vault.close().await.unwrap();
+    assert_eq!((read, runs), (total, 6));
+    let vault = stage.open().await;
+    assert_eq!(vault.scrub_debt().await.unwrap().oldest_unverified_ms, 0);
+    let last = vault.jobs().await.unwrap();
+    assert_eq!(status(&last, JobKind::Scrub).last.as_ref().unwrap().outcome, Outcome::Done);
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn damage_is_found_kept_over_a_restart_and_mended() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    let shards = stage.damage(1) + stage.damage(4);
+    assert!(shards > 0);
+    let found = run(&vault, JobKind::Scrub).await;
+    assert!(found.figures.findings >= shards as u64 && !found.is_clean());
+    vault.close().await.unwrap();
+    let vault = stage.open().await;
+    let waiting = vault.jobs().await.unwrap().repair_queue;
+    assert!(waiting.iter().map(|waiting| waiting.items).sum::<u64>() > 0, "the queue survives a restart");
+    assert!(waiting.iter().all(|waiting| waiting.redundancy_left < 2), "{waiting:?}");
+    let dry = JobOptions { dry_run: true, ..JobOptions::default() };
+    let plan = vault.run_job(JobKind::Repair, dry).await.unwrap();
+    assert!(plan.dry_run && !plan.done.is_empty() && plan.figures.rebuilt == 0);
+    let mended = run(&vault, JobKind::Repair).await;
+    assert!(mended.is_clean() && mended.figures.rebuilt > 0, "{mended:?}");
+    assert!(mended.figures.reread_bytes >= mended.figures.written_bytes, "complete means read again");
+    let clean = run(&vault, JobKind::Scrub).await;
+    assert!(clean.is_clean() && clean.figures.findings == 0, "{:?}", clean.listed);
+    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
+    assert_clean(&vault).await;
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn shards_that_vanished_from_a_volume_that_is_there_are_rebuilt_by_themselves() {
+    let stage = Stage::new().await;
+    stage.remove_shards(3);
+    let vault = stage.open().await;
+    let reports = due(&vault).await;
+    let repair = of(&reports, JobKind::Repair).expect("what is missing is due at once");
+    assert!(repair.figures.rebuilt > 0 && repair.is_clean(), "{repair:?}");
+    assert!(run(&vault, JobKind::Scrub).await.is_clean());
+    assert_clean(&vault).await;
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ten_years_starts_nothing_twice_and_dates_nothing() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    due(&vault).await;
+    stage.pass(3_650 * DAY_MS);
+    let first: Vec<JobKind> = due(&vault).await.iter().map(|report| report.job).collect();
+    assert!(first.contains(&JobKind::Scrub), "reading more than was needed harms nobody");
+    for removes in [JobKind::CopyForward, JobKind::Migrate, JobKind::Compact] {
+        assert!(!first.contains(&removes), "{removes:?} must not start on a clock's word");
+    }
+    for _ in 0..5 {
+        stage.pass(400 * DAY_MS);
+        assert_eq!(due(&vault).await.len(), 0, "a storm");
+    }
+    let report = vault.jobs().await.unwrap();
+    assert!(report.clock_in_doubt.as_ref().unwrap().contains("ahead"), "{report:?}");
+    vault.confirm_clock("a person").await.unwrap();
+    assert_eq!(vault.jobs().await.unwrap().clock_in_doubt, None);
+    assert!(vault.scrub_debt().await.unwrap().alarm, "what was read on a doubted date counts as read before it");
+    assert!(of(&due(&vault).await, JobKind::Scrub).is_some());
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_does_not_put_a_scrub_off_for_years() {
+    let mut stage = Stage::new().await;
+    stage.pass(200 * DAY_MS);
+    let vault = stage.open().await;
+    vault.confirm_clock("a person").await.unwrap();
+    run(&vault, JobKind::Scrub).await;
+    vault.close().await.unwrap();
+    stage.site.clock = Arc::new(shosoin_tiers::clock::ManualClock::new(NOW_MS));
+    stage.site.options.clock = stage.site.clock.clone();
+    let vault = stage.open().await;
+    assert!(vault.jobs().await.unwrap().clock_in_doubt.unwrap().contains("went back"));
+    let reports = due(&vault).await;
+    assert!(of(&reports, JobKind::Scrub).is_some(), "a tour of the future is no evidence");
+    assert_eq!(due(&vault).await.len(), 0, "and one is enough");
+    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_watcher_reads_fresh_records_at_each_age_once_and_sees_what_is_lost() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    let watched = |reports: &[JobReport]| of(reports, JobKind::Watcher).map_or(0, |report| report.figures.items);
+    assert_eq!(watched(&due(&vault).await), 0, "nothing is a minute old");
+    stage.pass(HOUR_MS / 60);
+    assert_eq!(watched(&due(&vault).await), 6, "the entry of the device and five deposits");
+    stage.pass(HOUR_MS / 60);
+    assert_eq!(watched(&due(&vault).await), 0, "each age once");
+    stage.pass(HOUR_MS);
+    assert_eq!(watched(&due(&vault).await), 6, "an hour");
+    for volume in 0..3 {
+        stage.remove_shards(volume);
+    }
+    vault.close().await.unwrap();
+    let vault = stage.open().await;
+    stage.pass(DAY_MS);
+    let report = vault.run_job(JobKind::Watcher, JobOptions::default()).await.unwrap();
+    assert!(!report.is_clean() && report.listed.iter().all(|finding| finding.code == "watcher"), "{report:?}");
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_of_an_unknown_volume_is_refused_and_changes_nothing() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    let unknown = JobOptions { volume: Some(shosoin_protocol::VolumeId([0xEE; 16])), ..JobOptions::default() };
+    for kind in [JobKind::Scrub, JobKind::Repair, JobKind::CopyForward] {
+        let error = vault.run_job(kind, unknown.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), shosoin_protocol::ErrorKind::NotFound, "{error}");
+    }
+    assert!(vault.jobs().await.unwrap().jobs.iter().all(|job| job.last.is_none()));
+    vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn copy_forward_empties_a_volume_onto_a_seventh_and_a_kill_in_the_middle_costs_nothing() {
+    let media = memory_volumes(7);
+    let site = Site::on_media(IndexKind::Memory, as_media(&media[..6])).await;
+    let vault = site.open().await;
+    let mut hospital = enrolled(&vault, Suite::Default, 7).await;
+    let (parcel, request) = hospital.small("one");
+    accept(&vault, &mut hospital, [request]).await;
+    vault.close().await.unwrap();
+    let mut seven = Site { options: site.options.clone(), ..site };
+    seven.options.media = Some(as_media(&media));
+    let vault = seven.open().await;
+    let leaving = vault.status().await.unwrap().volumes[0].id.clone();
+    let only = JobOptions { volume: Some(leaving.parse().unwrap()), ..JobOptions::default() };
+    let stop = JobOptions { max_duration: Some(Duration::ZERO), ..only.clone() };
+    assert_eq!(vault.run_job(JobKind::CopyForward, stop).await.unwrap().outcome, Outcome::Stopped);
+    drop(vault); // not closed: the process is gone
+    let vault = seven.open().await;
+    let report = vault.run_job(JobKind::CopyForward, only).await.unwrap();
+    assert_eq!((report.outcome, report.figures.short), (Outcome::Done, 0), "{report:?}");
+    assert!(report.figures.freed_bytes > 0 && report.figures.freed_bytes == report.figures.written_bytes, "{report:?}");
+    let left = vault.status().await.unwrap().volumes.into_iter().find(|volume| volume.id == leaving).unwrap();
+    assert_eq!(left.shards, 0);
+    assert_holds(&vault, &hospital, &[parcel]).await;
+    assert_clean(&vault).await;
+    vault.close().await.unwrap();
+    assert!(seven.clock.now_ms() >= NOW_MS);
+}
+
+#[tokio::test]
+async fn damaged_files_of_jobs_only_repeat_work() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    run(&vault, JobKind::Scrub).await;
+    vault.close().await.unwrap();
+    let mut files = 0;
+    for entry in std::fs::read_dir(stage.site.path().join("jobs")).unwrap() {
+        std::fs::write(entry.unwrap().path(), b"not a job file").unwrap();
+        files += 1;
+    }
+    assert!(files >= 3);
+    stage.pass(40 * DAY_MS);
+    let vault = stage.open().await;
+    assert!(vault.jobs().await.unwrap().scrub.alarm, "without a tour on file, nothing was verified");
+    assert!(of(&due(&vault).await, JobKind::Scrub).is_some());
+    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
+    vault.close().await.unwrap();
+}
