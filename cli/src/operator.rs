@@ -170,17 +170,6 @@ pub async fn cancel_job(dir: &Path, kind: JobKind) -> Result<Value> {
     Ok(answer.unwrap_or_else(|| serde_json::json!({ "cancelled": false })))
 }
 
-/// Believes the vault's clock.
-pub async fn confirm_clock(dir: &Path) -> Result<Value> {
-    let (dir, task) = (vault_dir(dir), "confirm the clock");
-    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/clock", Bytes::new()).await? {
-        return Ok(answer);
-    }
-    let vault = open(&dir).await?;
-    let confirmed = vault.confirm_clock("operator").await.map_err(Error::vault(task));
-    finish(&vault, confirmed.map(|()| serde_json::json!({ "confirmed": true }))).await
-}
-
 /// The vault in a folder: the folder itself, or the half of a site that is one.
 fn vault_dir(dir: &Path) -> PathBuf {
     let half = dir.join("vault");

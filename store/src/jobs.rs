@@ -2,19 +2,17 @@
 //! by itself when it is due, or now because an operator asks.
 //!
 //! `schedule` says when a kind is due, `control` lets one job run in each lane, [`runner`] steps it to its end. A kind of
-//! work is a [`Work`](work::Work): bounded steps, and a cursor between them. What is known between runs (`state`, `tours`,
-//! `clock`) lies in files below `jobs/` in the vault's folder, each replaced as a whole.
+//! work is a [`Work`](work::Work): bounded steps, and a cursor between them. What is known between runs ([`state`], [`tours`]) lies in files below `jobs/` in the vault's folder, each replaced as a whole.
 //!
 //! Invariants
 //! - Losing a file below `jobs/` only repeats work. A cursor is saved between steps, so a kill costs one step.
 //! - A job ends at a safe point: what a step made durable stays, what it did not finish is done again.
 //! - Its result is in the audit log; before a job removes anything, the audit log says so.
 //! - The clock decides only when work starts. What it removes needs proof that was read from media, and a clock that jumped
-//!   starts nothing that removes ([`clock`]).
+//!   starts nothing that removes.
 //!
 //! Not here: how media are read, rebuilt and moved (`tiers`); when a volume has to go (`life`).
 
-pub mod clock;
 mod control;
 mod file;
 mod front;

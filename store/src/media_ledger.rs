@@ -327,6 +327,11 @@ impl MediaLedger {
         self.record(event).map(drop)
     }
 
+    /// The newest time that was not doubted, in milliseconds since 1970.
+    pub fn trusted_ms(&self) -> Option<u64> {
+        self.projection.read().trusted_ms
+    }
+
     /// Whether the clock is doubted now.
     pub fn clock_is_doubted(&self) -> bool {
         self.projection.read().clock_doubted

@@ -238,7 +238,7 @@ async fn a_clock_that_jumps_ten_years_starts_nothing_twice_and_dates_nothing() {
     }
     let report = vault.jobs().await.unwrap();
     assert!(report.clock_in_doubt.as_ref().unwrap().contains("ahead"), "{report:?}");
-    vault.confirm_clock("a person").await.unwrap();
+    vault.media().confirm_clock(stage.site.clock.now_ms(), "a person").unwrap();
     assert_eq!(vault.jobs().await.unwrap().clock_in_doubt, None);
     assert!(vault.scrub_debt().await.unwrap().alarm, "what was read on a doubted date counts as read before it");
     assert!(of(&due(&vault).await, JobKind::Scrub).is_some());
@@ -250,7 +250,6 @@ async fn a_clock_that_went_back_does_not_put_a_scrub_off_for_years() {
     let mut stage = Stage::new().await;
     stage.pass(200 * DAY_MS);
     let vault = stage.open().await;
-    vault.confirm_clock("a person").await.unwrap();
     run(&vault, JobKind::Scrub).await;
     vault.close().await.unwrap();
     stage.site.clock = Arc::new(shosoin_tiers::clock::ManualClock::new(NOW_MS));

@@ -56,9 +56,6 @@ pub struct JobsArgs {
     /// Ask a job that runs to stop at its next safe point
     #[arg(long, value_name = "JOB", value_parser = parse_kind)]
     cancel: Option<JobKind>,
-    /// Believe the machine's clock as it stands, after it jumped and a person looked at it
-    #[arg(long, conflicts_with = "cancel")]
-    confirm_clock: bool,
 }
 
 fn parse_id<T: std::str::FromStr>(text: &str) -> Result<T, String> {
@@ -159,10 +156,6 @@ pub async fn jobs(args: JobsArgs, output: Output) -> Result<()> {
             false => format!("{} does not run", kind.name()),
         });
     }
-    if args.confirm_clock {
-        let answer = operator::confirm_clock(&args.dir).await?;
-        return output.answer(&answer, || "the clock is believed as it stands".to_owned());
-    }
     let report = operator::jobs(&args.dir).await?;
     output.answer(&report, || jobs_text(&report))
 }
@@ -171,7 +164,10 @@ fn jobs_text(report: &Value) -> String {
     let mut out = String::new();
     let now_ms = number(&report["now_ms"]);
     if let Some(doubt) = report["clock_in_doubt"].as_str() {
-        let _ = writeln!(out, "the clock is in doubt: {doubt}; look at it, then `shosoin jobs --confirm-clock`");
+        let _ = writeln!(
+            out,
+            "the clock is in doubt: {doubt}; nothing that removes anything starts until it is right or confirmed"
+        );
     }
     if report["scheduled"] != true {
         let _ = writeln!(out, "nothing starts by itself here: no process serves this vault, or [jobs] is not enabled");

@@ -6,7 +6,6 @@
 //! | `GET /v1/jobs` | | [`JobsReport`](crate::jobs::JobsReport) as JSON |
 //! | `POST /v1/jobs/{job}?dry_run=&volume=&hospital=&max_duration_ms=&rate=&every_unit=` | | lines: `{"progress": ..}`, then `{"report": ..}` or `{"problem": ..}` |
 //! | `DELETE /v1/jobs/{job}` | | `{"cancelled": bool}` |
-//! | `POST /v1/clock` | | `{"confirmed": true}` |
 //! | `GET /metrics` | | figures in the text form of Prometheus |
 
 use super::reply::{self, Refusal, Reply};
@@ -37,7 +36,6 @@ pub(super) fn routes() -> Router<Vault> {
     Router::new()
         .route("/v1/jobs", get(jobs))
         .route("/v1/jobs/{job}", post(run).delete(cancel))
-        .route("/v1/clock", post(confirm_clock))
         .route("/metrics", get(show_metrics))
 }
 
@@ -120,11 +118,6 @@ fn line(value: &Value) -> Bytes {
 
 async fn cancel(State(vault): State<Vault>, Path(job): Path<String>) -> Reply {
     Ok(reply::json(&json!({ "cancelled": vault.cancel_job(kind_of(&job)?) })))
-}
-
-async fn confirm_clock(State(vault): State<Vault>) -> Reply {
-    vault.confirm_clock("operator").await?;
-    Ok(reply::json(&json!({ "confirmed": true })))
 }
 
 pub(super) async fn show_metrics(State(vault): State<Vault>) -> Reply {

@@ -61,21 +61,15 @@ impl Vault {
         let inner = self.inner.clone();
         blocking(move || Ok(inner.jobs.debt(&inner))).await
     }
-
-    /// Believes the clock as it stands, because `actor` says so.
-    pub async fn confirm_clock(&self, actor: &str) -> Result<()> {
-        let (inner, actor) = (self.inner.clone(), actor.to_owned());
-        blocking(move || inner.confirm_clock(&actor)).await
-    }
 }
 
 impl Inner {
     pub(crate) fn jobs_report(self: &Arc<Self>) -> JobsReport {
-        let now_ms = self.look_at_clock();
+        let now_ms = self.clock.now_ms();
         JobsReport {
             scheduled: self.jobs.is_scheduled() && self.config.jobs.enabled,
             now_ms,
-            clock_in_doubt: self.jobs.doubt(),
+            clock_in_doubt: self.doubt(),
             window_open: self.config.jobs.may_run(JobKind::Scrub, now_ms),
             jobs: JobKind::ALL.into_iter().map(|kind| self.job_status(kind, now_ms)).collect(),
             scrub: self.jobs.debt(self),

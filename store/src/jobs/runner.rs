@@ -22,7 +22,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs a job in its place to its end. Refusals are errors; what fails on the way is in the report.
 pub fn run(inner: &Inner, place: &Place, kind: JobKind, options: &JobOptions, by: By) -> Result<JobReport> {
-    let now_ms = inner.look_at_clock();
+    let now_ms = inner.clock.now_ms();
     let cursor = inner.jobs.cursor(kind);
     let work = work::begin(inner, kind, options, by, &cursor)?;
     let mut report = JobReport::new(kind, by, options.dry_run, now_ms);
@@ -161,6 +161,6 @@ fn action(kind: JobKind) -> Action {
         JobKind::Scrub => Action::Scrub,
         JobKind::Check => Action::Check,
         JobKind::Watcher => Action::Watch,
-        JobKind::Forecast => Action::Stocktake,
+        JobKind::Forecast => Action::JobSetting,
     }
 }

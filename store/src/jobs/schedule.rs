@@ -4,7 +4,6 @@
 //! a tick, and while the clock is in doubt at most once a day of the process's own time: a clock that jumps to and fro starts
 //! no storm.
 
-use super::clock::{CLOCK, ClockGuard};
 use super::control::{Control, Place};
 use super::pace::Rate;
 use super::report::{Figures, JobReport, Outcome, ScrubDebt};
@@ -12,7 +11,6 @@ use super::settings::JobsConfig;
 use super::state::{JobState, LastRun, REPAIRS, Repairs};
 use super::tours::{self, TOURS, TourRecord, Tours};
 use super::{By, JobKind, JobOptions, file, runner, work};
-use crate::audit::{Action, AuditEvent};
 use crate::error::Result;
 use crate::vault::Inner;
 use parking_lot::Mutex;
@@ -32,8 +30,6 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 const RETRY_MS: u64 = HOUR_MS / 4;
 /// After it was cancelled, an automatic job waits this long.
 const CANCELLED_MS: u64 = HOUR_MS;
-/// How often the believed time is written down.
-const CLOCK_SAVE_MS: u64 = HOUR_MS / 6;
 /// Shortest time between two automatic starts of a kind while the clock is in doubt.
 const DOUBT_GAP: Duration = Duration::from_secs(86_400);
 /// Longest stored tour.
@@ -50,20 +46,11 @@ pub(crate) struct Jobs {
     states: Mutex<BTreeMap<JobKind, JobState>>,
     tours: Mutex<Tours>,
     in_hand: Mutex<BTreeMap<VolumeId, Tour>>,
-    clock: Mutex<Watch>,
     rate: Option<Arc<Rate>>,
     totals: Mutex<BTreeMap<JobKind, Totals>>,
     begun: Mutex<BTreeMap<JobKind, Instant>>,
     saved_repairs: Mutex<Vec<RepairItem>>,
     scheduled: AtomicBool,
-}
-
-/// The clock as it is watched.
-#[derive(Debug, Default)]
-struct Watch {
-    guard: ClockGuard,
-    doubt: Option<String>,
-    saved_ms: u64,
 }
 
 /// What a kind did since the vault was opened.
@@ -84,13 +71,11 @@ impl Jobs {
         states.values_mut().for_each(interrupted);
         let in_hand =
             states.get(&JobKind::Scrub).and_then(|state| decode_tours(&state.cursor).ok()).unwrap_or_default();
-        let guard: ClockGuard = file::load(folder, CLOCK).unwrap_or_default();
         Ok(Jobs {
             control: Arc::default(),
             states: Mutex::new(states),
             tours: Mutex::new(file::load(folder, TOURS).unwrap_or_default()),
             in_hand: Mutex::new(in_hand),
-            clock: Mutex::new(Watch { saved_ms: guard.believed_ms, guard, doubt: None }),
             rate: config.rate().map(|rate| Arc::new(Rate::new(rate))),
             totals: Mutex::default(),
             begun: Mutex::default(),
@@ -102,7 +87,7 @@ impl Jobs {
     /// Puts into the repair queue what an earlier process knew of, and meets new volumes.
     pub fn resume(&self, inner: &Inner) -> Result<()> {
         work::refill(inner, file::load(&inner.folder, REPAIRS));
-        let now_ms = inner.look_at_clock();
+        let now_ms = inner.stamp();
         let mut tours = self.tours.lock();
         if tours.meet(&inner.tier, now_ms) {
             file::save(&inner.folder, TOURS, &*tours)?;
@@ -113,17 +98,6 @@ impl Jobs {
     /// Whether this process starts jobs by itself.
     pub fn is_scheduled(&self) -> bool {
         self.scheduled.load(Ordering::Relaxed)
-    }
-
-    /// Why the clock is not believed, if it is not.
-    pub fn doubt(&self) -> Option<String> {
-        self.clock.lock().doubt.clone()
-    }
-
-    /// The time to date a tour with.
-    pub fn stamp(&self, now_ms: u64) -> u64 {
-        let clock = self.clock.lock();
-        clock.guard.stamp(now_ms, clock.doubt.is_some())
     }
 
     /// The cap on all jobs together.
@@ -203,18 +177,10 @@ impl Jobs {
     pub fn end_tour(&self, inner: &Inner, volume: VolumeId, record: TourRecord) -> Result<()> {
         let mut tours = self.tours.lock();
         let toured = tours.volumes.entry(volume).or_default();
-        (toured.last, toured.wanted) = (Some(record), false);
+        toured.last = Some(record);
         file::save(&inner.folder, TOURS, &*tours)?;
         self.in_hand.lock().remove(&volume);
         Ok(())
-    }
-
-    /// The next tour of a volume is wanted at once: its medium was mounted.
-    pub fn want_tour(&self, inner: &Inner, volume: VolumeId) -> Result<()> {
-        let mut tours = self.tours.lock();
-        tours.meet(&inner.tier, inner.clock.now_ms());
-        tours.volumes.entry(volume).or_default().wanted = true;
-        file::save(&inner.folder, TOURS, &*tours)
     }
 
     /// Tours in hand, as they are stored.
@@ -242,14 +208,14 @@ impl Jobs {
         let volumes = inner.tier.volumes().into_iter().filter(|volume| volume.shards > 0).map(|volume| volume.id);
         let time = |volume| match in_hand.contains_key(&volume) {
             true => (0, volume),
-            false => (tours.due_ms(volume, period_ms, now_ms), volume),
+            false => (tours.due_ms(volume, inner.mounted_from_shelf_ms(volume), period_ms, now_ms), volume),
         };
         volumes.map(time).collect()
     }
 
     /// What is owed now.
     pub fn debt(&self, inner: &Inner) -> ScrubDebt {
-        let now_ms = self.stamp(inner.clock.now_ms());
+        let now_ms = inner.stamp();
         tours::debt(&inner.tier, &self.tours.lock(), &self.in_hand.lock(), &inner.config.jobs, now_ms)
     }
 
@@ -293,7 +259,7 @@ impl Jobs {
     /// The kinds that are to start now.
     fn startable(&self, inner: &Inner, now_ms: u64) -> Vec<JobKind> {
         let config = &inner.config.jobs;
-        let in_doubt = self.doubt().is_some();
+        let in_doubt = inner.doubt().is_some();
         let mut start = Vec::new();
         for kind in JobKind::ALL {
             let next_ms = self.next_ms(inner, kind, now_ms);
@@ -311,39 +277,28 @@ impl Jobs {
 }
 
 impl Inner {
-    /// The time, once it was looked at whether it can be.
-    pub(crate) fn look_at_clock(&self) -> u64 {
+    /// Why the clock is not believed, if it is not: nothing that removes anything starts by itself then.
+    pub(crate) fn doubt(&self) -> Option<String> {
         let now_ms = self.clock.now_ms();
-        let mut watch = self.jobs.clock.lock();
-        let doubt = watch.guard.look(now_ms, self.config.jobs.clock_jump_ms());
-        let began = doubt.is_some() && watch.doubt.is_none();
-        watch.doubt = doubt;
-        let save = now_ms.abs_diff(watch.saved_ms) >= CLOCK_SAVE_MS && watch.guard.believed_ms != watch.saved_ms;
-        if save && file::save(&self.folder, CLOCK, &watch.guard).is_ok() {
-            watch.saved_ms = watch.guard.believed_ms;
+        let days = |from_ms: u64, to_ms: u64| to_ms.saturating_sub(from_ms) / DAY_MS;
+        match self.media.clock_is_trusted(now_ms) {
+            Ok(true) => None,
+            Ok(false) => Some(match self.media.trusted_ms() {
+                Some(last_ms) if last_ms > now_ms => format!("it went back by {} days", days(now_ms, last_ms)),
+                last_ms => format!("it is {} days ahead of the last event", days(last_ms.unwrap_or(0), now_ms)),
+            }),
+            Err(error) => Some(format!("it cannot be judged: {}", error.problem().message)),
         }
-        let why = watch.doubt.clone().filter(|_| began);
-        drop(watch);
-        if let Some(why) = why {
-            tracing::error!(why, "the clock is in doubt: nothing that removes anything starts by itself");
-            let mut event = AuditEvent::of_job(now_ms, "schedule", Action::ClockJumped);
-            event.reason = why;
-            let _ = self.record(&event).inspect_err(|error| tracing::error!(%error, "the audit log takes nothing"));
-        }
-        now_ms
     }
 
-    /// Believes the clock as it stands, because an operator says so.
-    pub(crate) fn confirm_clock(&self, actor: &str) -> Result<()> {
+    /// The time to date things with: while the clock is in doubt, the last one that was believed, so that no byte counts as
+    /// verified on a doubted clock's word.
+    pub(crate) fn stamp(&self) -> u64 {
         let now_ms = self.clock.now_ms();
-        let mut event = AuditEvent::new(now_ms, actor, Action::JobSetting);
-        event.reason = "the clock was confirmed".to_owned();
-        self.record(&event)?;
-        let mut watch = self.jobs.clock.lock();
-        watch.guard.confirm(now_ms);
-        watch.doubt = None;
-        watch.saved_ms = now_ms;
-        file::save(&self.folder, CLOCK, &watch.guard)
+        match self.doubt() {
+            None => now_ms,
+            Some(_) => self.media.trusted_ms().unwrap_or(now_ms).min(now_ms),
+        }
     }
 
     /// Writes the repair queue down where it changed.
@@ -360,8 +315,8 @@ impl Inner {
 
     /// Starts what is due, each on a thread of its own.
     fn tick(self: &Arc<Self>) {
-        let now_ms = self.look_at_clock();
-        let (config, in_doubt) = (&self.config.jobs, self.jobs.doubt().is_some());
+        let now_ms = self.clock.now_ms();
+        let (config, in_doubt) = (&self.config.jobs, self.doubt().is_some());
         self.jobs.control.pause_where(|kind| !config.may_run(kind, now_ms) || (in_doubt && removes(kind)));
         for kind in self.jobs.startable(self, now_ms) {
             match self.jobs.control.try_take(kind, By::Schedule) {
@@ -390,7 +345,7 @@ impl Inner {
 
     /// Runs everything that is due now, one after the other, in this thread.
     pub(crate) fn run_due(&self) -> Result<Vec<JobReport>> {
-        let now_ms = self.look_at_clock();
+        let now_ms = self.clock.now_ms();
         let mut reports = Vec::new();
         for kind in self.jobs.startable(self, now_ms) {
             if let Some(place) = self.jobs.control.try_take(kind, By::Schedule) {

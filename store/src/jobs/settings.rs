@@ -40,8 +40,6 @@ pub struct JobsConfig {
     pub watcher_sample: u32,
     /// bytes not verified within the period at which the alarm is raised
     pub scrub_debt_alarm_bytes: u64,
-    /// a clock that moved by more than this since it was last seen is not believed until the operator confirms it
-    pub clock_jump_days: u32,
 }
 
 impl Default for JobsConfig {
@@ -60,7 +58,6 @@ impl Default for JobsConfig {
             watcher_ages: [60, 3_600, 86_400, 7 * 86_400, 30 * 86_400].map(Age::of_seconds).to_vec(),
             watcher_sample: 8,
             scrub_debt_alarm_bytes: 1,
-            clock_jump_days: 40,
         }
     }
 }
@@ -88,11 +85,6 @@ impl JobsConfig {
     /// The time within which every byte is to be verified.
     pub fn scrub_period_ms(&self) -> u64 {
         u64::from(self.scrub_period_days.max(1)) * DAY_MS
-    }
-
-    /// How far a clock may move between two looks at it.
-    pub fn clock_jump_ms(&self) -> u64 {
-        u64::from(self.clock_jump_days.max(1)) * DAY_MS
     }
 
     /// Whether a kind may run now, as far as windows say.

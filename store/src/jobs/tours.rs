@@ -40,8 +40,6 @@ pub struct TourRecord {
 pub struct Toured {
     /// from when on its age is counted while no tour of it has ended
     pub since_ms: u64,
-    /// the next tour is wanted at once: the medium was mounted
-    pub wanted: bool,
     /// its last whole tour
     pub last: Option<TourRecord>,
 }
@@ -60,7 +58,7 @@ impl Stored for Tours {
         let mut out = Writer::new();
         out.count(self.volumes.len().min(VOLUMES_MAX));
         for (volume, toured) in self.volumes.iter().take(VOLUMES_MAX) {
-            out.put(&volume.0).u64(toured.since_ms).u8(u8::from(toured.wanted));
+            out.put(&volume.0).u64(toured.since_ms);
             let last = toured.last;
             out.u8(u8::from(last.is_some()));
             let TourRecord { started_ms, ended_ms, read_bytes, units, findings } = last.unwrap_or(TourRecord::NONE);
@@ -74,7 +72,7 @@ impl Stored for Tours {
         let mut volumes = BTreeMap::new();
         for _ in 0..count {
             let volume = VolumeId::read(reader)?;
-            let (since_ms, wanted) = (reader.u64("known since")?, reader.u8("tour is wanted")? != 0);
+            let since_ms = reader.u64("known since")?;
             let ended = reader.u8("a tour ended")? != 0;
             let record = TourRecord {
                 started_ms: reader.u64("tour began")?,
@@ -83,7 +81,7 @@ impl Stored for Tours {
                 units: reader.u64("units verified")?,
                 findings: reader.u64("findings")?,
             };
-            volumes.insert(volume, Toured { since_ms, wanted, last: ended.then_some(record) });
+            volumes.insert(volume, Toured { since_ms, last: ended.then_some(record) });
         }
         Ok(Tours { volumes })
     }
@@ -110,10 +108,11 @@ impl Tours {
         true
     }
 
-    /// When the next tour of a volume is due: early enough that no byte waits longer than the period.
-    pub fn due_ms(&self, volume: VolumeId, period_ms: u64, now_ms: u64) -> u64 {
+    /// When the next tour of a volume is due: early enough that no byte waits longer than the period, and at once where it
+    /// was mounted from a shelf since the last one.
+    pub fn due_ms(&self, volume: VolumeId, mounted_ms: Option<u64>, period_ms: u64, now_ms: u64) -> u64 {
         let toured = self.volumes.get(&volume).copied().unwrap_or_default();
-        if toured.wanted {
+        if mounted_ms > toured.last.map(|last| last.started_ms) && mounted_ms.is_some() {
             return 0;
         }
         let last = toured.last.map(|last| last.started_ms).unwrap_or(toured.since_ms);
@@ -174,11 +173,12 @@ mod tests {
     use super::super::file;
     use super::*;
 
-    const DAY_MS: u64 = 86_400_000;
+    const HOUR_MS: u64 = 3_600_000;
+    const DAY_MS: u64 = 24 * HOUR_MS;
 
     fn toured(started_ms: u64) -> Toured {
         let last = TourRecord { started_ms, ended_ms: started_ms + 1, read_bytes: 2, units: 3, findings: 4 };
-        Toured { since_ms: 1, wanted: false, last: Some(last) }
+        Toured { since_ms: 1, last: Some(last) }
     }
 
     #[test]
@@ -192,10 +192,10 @@ mod tests {
     fn the_next_tour_is_due_before_the_period_is_over_and_at_once_after_a_mount_or_a_time_that_cannot_be() {
         let (volume, now, period) = (VolumeId([1; 16]), 1_000 * DAY_MS, 30 * DAY_MS);
         let mut tours = Tours { volumes: BTreeMap::from([(volume, toured(now - DAY_MS))]) };
-        assert_eq!(tours.due_ms(volume, period, now), now - DAY_MS + 27 * DAY_MS);
-        tours.volumes.insert(volume, Toured { wanted: true, ..toured(now - DAY_MS) });
-        assert_eq!(tours.due_ms(volume, period, now), 0);
+        assert_eq!(tours.due_ms(volume, None, period, now), now - DAY_MS + 27 * DAY_MS);
+        assert_eq!(tours.due_ms(volume, Some(now - 2 * DAY_MS), period, now), now + 26 * DAY_MS);
+        assert_eq!(tours.due_ms(volume, Some(now - HOUR_MS), period, now), 0, "it came from a shelf since");
         tours.volumes.insert(volume, toured(now + 3_650 * DAY_MS));
-        assert!(tours.due_ms(volume, period, now) < now, "a tour ten years from now is no evidence");
+        assert!(tours.due_ms(volume, None, period, now) < now, "a tour ten years from now is no evidence");
     }
 }

@@ -14,6 +14,8 @@ use shosoin_tiers::Pace;
 use shosoin_tiers::{Drain, DrainPhase, DrainStep};
 use std::collections::VecDeque;
 
+/// Why a volume is emptied that an operator named.
+const ASKED: &str = "an operator asked for it";
 /// Drains a cursor holds, at most.
 const DRAINS_MAX: usize = 1024;
 /// Longest stored drain.
@@ -42,7 +44,7 @@ impl CopyForward {
         let now_ms = inner.clock.now_ms();
         let in_hand = decode(cursor).unwrap_or_default().into_iter();
         let mut drains: VecDeque<Drain> = in_hand.filter(|drain| holds_shards(inner, drain.volume)).collect();
-        let asked = options.volume.filter(|_| by == By::Operator).map(|volume| (volume, String::new()));
+        let asked = options.volume.filter(|_| by == By::Operator).map(|volume| (volume, ASKED.to_owned()));
         for (volume, _) in wanted(inner, now_ms).into_iter().chain(asked) {
             if !drains.iter().any(|drain| drain.volume == volume) {
                 drains.push_back(Drain::new(volume, now_ms));
@@ -58,7 +60,9 @@ impl CopyForward {
     fn announce(&mut self, inner: &Inner) -> Result<()> {
         let Some(drain) = self.drains.front() else { return Ok(()) };
         if !self.begun {
-            inner.begin_draining(drain.volume)?;
+            let why = wanted(inner, inner.clock.now_ms()).into_iter().find(|(volume, _)| *volume == drain.volume);
+            let why = why.map_or_else(|| ASKED.to_owned(), |(_, why)| why);
+            inner.begin_draining(drain.volume, &why)?;
             self.begun = true;
         }
         if !self.release_begun && is_about_to_release(inner, drain) {
@@ -80,8 +84,11 @@ impl CopyForward {
             let message = format!("volume {volume} is not empty yet: {} shards, {left} bytes stay on it", done.kept);
             gain.figures.short += 1;
             gain = gain.found([Finding { severity: Severity::Degraded, code: "volume-not-empty", message }]);
+        } else if let Err(error) = inner.retire_volume(volume) {
+            let message = format!("volume {volume} is empty and was not retired: {}", error.problem().message);
+            gain.figures.short += 1;
+            gain = gain.found([Finding { severity: Severity::Degraded, code: "volume-not-retired", message }]);
         } else {
-            inner.retire_volume(volume)?;
             gain.done.push(format!("volume {volume} is empty and retired: {} shards copied", done.copied));
         }
         self.drains.pop_front();
@@ -149,7 +156,7 @@ impl Work for CopyForward {
         let why = wanted(inner, inner.clock.now_ms());
         let reason = |volume| {
             let found = why.iter().find(|(wanted, _)| *wanted == volume);
-            found.map_or("it was asked for", |(_, why)| why.as_str())
+            found.map_or(ASKED, |(_, why)| why.as_str())
         };
         let sentence = |drain: &Drain| {
             let volume = drain.volume;

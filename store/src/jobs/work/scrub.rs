@@ -1,7 +1,6 @@
 //! The scrub job: tours of volumes, several at a time. Of one hospital alone it is no tour, and counts as none.
 
 use super::Work;
-use crate::audit::{Action, AuditEvent, Detail};
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::jobs::report::{Figures, Gain};
@@ -140,18 +139,14 @@ fn step_one(inner: &Inner, mut tour: Tour, pace: &dyn Pace) -> Stepped {
 
 /// A tour ended: the audit log says so, then its volume counts as verified.
 fn end(inner: &Inner, tour: &Tour) -> Result<String> {
-    let now_ms = inner.clock.now_ms();
-    let mut event = AuditEvent::of_job(now_ms, "scrub", Action::VolumeToured).on(tour.volume);
-    event.duration_ms = now_ms.saturating_sub(tour.started_ms);
-    (event.bytes, event.units) = (tour.done.read_bytes, tour.done.units);
-    event.detail = Detail::Found { findings: tour.done.findings, lost: 0 };
-    inner.record(&event)?;
+    let done = tour.done;
+    inner.volumes.tour_ended(tour.volume, done.read_bytes, done.units, done.findings, 0)?;
     let record = TourRecord {
         started_ms: tour.started_ms,
-        ended_ms: now_ms,
-        read_bytes: tour.done.read_bytes,
-        units: tour.done.units,
-        findings: tour.done.findings,
+        ended_ms: inner.stamp(),
+        read_bytes: done.read_bytes,
+        units: done.units,
+        findings: done.findings,
     };
     inner.jobs.end_tour(inner, tour.volume, record)?;
     let (shards, findings) = (tour.done.shards, tour.done.findings);
@@ -180,7 +175,7 @@ impl Work for Scrub {
         }
         while self.touring.len() < self.at_once {
             let Some(volume) = self.waiting.pop_front() else { break };
-            let started_ms = inner.jobs.stamp(inner.clock.now_ms());
+            let started_ms = inner.stamp();
             self.touring.push(inner.jobs.tour_of(volume).unwrap_or_else(|| Tour::new(volume, started_ms)));
         }
         match self.touring.is_empty() {
