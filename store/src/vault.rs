@@ -24,12 +24,12 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::limits::{ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, RECORD_BYTES_MAX};
-use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, VaultId, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, SegmentId, VaultId, VersionId};
 use shosoin_tiers::media::{FileMedia, Media};
 use shosoin_tiers::{Clock, Random, SystemClock, SystemRandom, Tier};
 use shosoin_tiers::{Pace, Unpaced};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -388,9 +388,20 @@ impl Inner {
         let desks = self.desks();
         let mut report =
             check::Check::new(&self.tier, self.index.as_ref(), &self.identity, &desks).run(options, pace)?;
+        let mended = self.whole_segments();
         let still_true = self.findings.iter().filter(|finding| finding.severity > Severity::Notice);
+        let still_true = still_true.filter(|finding| !mended.iter().any(|id| finding.message.contains(id)));
         report.findings.splice(0..0, still_true.cloned());
         Ok(report)
+    }
+
+    /// Segments that have all their shards and wait for no repair: what opening met in them was mended since.
+    fn whole_segments(&self) -> Vec<String> {
+        let waiting: BTreeSet<SegmentId> = self.tier.repair_plan().iter().map(|item| item.segment).collect();
+        let segments = self.tier.segments().into_iter();
+        let whole =
+            segments.filter(|segment| segment.shards.iter().all(Option::is_some) && !waiting.contains(&segment.id));
+        whole.map(|segment| segment.id.to_string()).collect()
     }
 
     /// Records that the vault is closed, and copies the audit log to volumes.

@@ -90,7 +90,9 @@ impl AdminTask {
         if let Err(error) = self.vault.stop_jobs().await {
             tracing::warn!(%error, "jobs could not be ended");
         }
-        self.stops.into_iter().for_each(|stop| drop(stop.send(())));
+        for stop in self.stops {
+            let _ = stop.send(());
+        }
         for task in self.tasks {
             let _ = task.await;
         }

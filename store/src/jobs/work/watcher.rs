@@ -86,7 +86,7 @@ impl Work for Watcher {
 
 /// The first leaf from `from` on that was accepted after `until_ms`.
 fn end_of_window(desk: &Desk, from: u64, size: u64, until_ms: u64) -> Result<u64> {
-    let (mut low, mut high) = (from.min(size), size);
+    let (mut low, mut high) = (from, size.max(from)); // a log whose end is out of sight is shorter than before
     while low < high {
         let middle = low + (high - low) / 2;
         match desk.ledger().entry(middle) {
