@@ -7,6 +7,7 @@ mod index;
 mod measure;
 mod memory;
 mod path;
+mod repair;
 mod s3;
 mod scrub;
 mod site;
@@ -29,6 +30,8 @@ enum Workload {
     Path(path::Options),
     /// reading every shard and verifying it, against the medium's own speed
     Scrub(scrub::Options),
+    /// rebuilding a lost volume, against copying the same files
+    Repair(repair::Options),
     /// PUT and GET through S3 on loopback
     S3(s3::Options),
     /// the databases that can hold the index, at millions of rows
@@ -49,6 +52,7 @@ async fn main() -> Result<(), Failure> {
         Workload::Index(options) => index::run(&options),
         Workload::Path(options) => path::run(&options),
         Workload::Scrub(options) => scrub::run(&options),
+        Workload::Repair(options) => repair::run(&options),
         Workload::S3(options) => s3::run(options).await,
         Workload::Chunks(options) => chunks::run(options).await,
         Workload::Growth(options) => growth::run(options).await,

@@ -7,7 +7,7 @@ use crate::segment::{Segment, shard_no};
 use crate::tier::Threads;
 use crate::{Code, Erasure, Error, MediaFile, Result};
 use lru::LruCache;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use shosoin_protocol::SegmentId;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
@@ -33,6 +33,8 @@ pub struct Access {
     rebuilt_reads: AtomicU64,
     /// segments whose shards are being moved, rebuilt or removed
     busy: Mutex<BTreeSet<SegmentId>>,
+    /// segments that were removed; what is found of them is not taken up again
+    pub removed: RwLock<BTreeSet<SegmentId>>,
     /// whether the parts of a large record are read at the same time
     pub threads: Threads,
 }
@@ -49,6 +51,7 @@ impl Access {
             rebuilt: Mutex::default(),
             rebuilt_reads: AtomicU64::new(0),
             busy: Mutex::default(),
+            removed: RwLock::default(),
         }
     }
 

@@ -29,6 +29,13 @@ impl Found {
         self.mounts[..code.shards()].to_vec()
     }
 
+    /// Every shard file that was found, and the volume it is on.
+    pub fn copies(&self) -> impl Iterator<Item = (u8, &Arc<Mount>)> {
+        let first =
+            self.mounts.iter().enumerate().filter_map(|(shard, mount)| Some((shard_no(shard), mount.as_ref()?)));
+        first.chain(self.spares.iter().map(|(shard, mount)| (*shard, mount)))
+    }
+
     /// Copies beyond the first of their shard.
     pub fn spares(&self) -> &[(u8, Arc<Mount>)] {
         &self.spares

@@ -213,6 +213,16 @@ pub enum Error {
         /// why it is not
         why: &'static str,
     },
+    /// Compacting the segment would write too much for what it gains.
+    #[error("segment {segment} is too dense to compact: {live_bytes} bytes are live, {dead_bytes} would be gained")]
+    Dense {
+        /// the segment
+        segment: SegmentId,
+        /// bytes that would be written anew
+        live_bytes: u64,
+        /// bytes that would be gained
+        dead_bytes: u64,
+    },
     /// Other background work changes where the shards of this segment are.
     #[error("other work on segment {segment} is under way")]
     SegmentBusy {
@@ -353,7 +363,9 @@ impl Error {
             | Error::CopyUnknown { .. }
             | Error::RecordElsewhere { .. } => ErrorKind::NotFound,
             Error::VolumeDuplicate { .. } | Error::VolumeExists { .. } | Error::Exists { .. } => ErrorKind::Refused,
-            Error::Placement { .. } | Error::WholeFilesOnly { .. } | Error::Unproven { .. } => ErrorKind::Refused,
+            Error::Placement { .. } | Error::WholeFilesOnly { .. } | Error::Unproven { .. } | Error::Dense { .. } => {
+                ErrorKind::Refused
+            }
             Error::Code { .. } | Error::RecordTooLarge { .. } | Error::Location { .. } => ErrorKind::Invalid,
             Error::RecordUnreadable { .. } | Error::SegmentUnreadable { .. } => ErrorKind::Damaged,
             Error::ReadBack { .. } => ErrorKind::Damaged,

@@ -79,7 +79,7 @@ mod writer;
 pub use buffer::AlignedBuf;
 pub use clock::{Clock, Random, SystemClock, SystemRandom};
 pub use code::Code;
-pub use compact::{Compacted, Moved};
+pub use compact::{Compacted, Gain, Moved};
 pub use copy_forward::{Copied, VerifiedCopy};
 pub use drain::{Drain, DrainCounters, DrainPhase, DrainStep};
 pub use erasure::Erasure;

@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::catalogue::Found;
+use crate::finding::{Defect, Place};
 use crate::footer::SEGMENT_RECORDS_MAX;
 use crate::lane::Progress;
 use crate::media::WriteMode;
@@ -220,6 +221,11 @@ fn heal_label(volume: &Volume) {
     }
 }
 
+/// A shard of a removed segment lies on a volume that was away.
+fn removed(segment: SegmentId, shard: u8, volume: VolumeId) -> Finding {
+    Finding::new(Place::segment(segment).shard(shard, Some(volume)), Defect::SegmentRemoved)
+}
+
 type SharedSlot = Arc<Mutex<Slot>>;
 
 /// Where the open segment of one hospital is, if there is one.
@@ -248,6 +254,7 @@ impl Tier {
             .map(|volume| Mount::start(volume, options.threads, wait.clone()).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
         let access = Access::new(options.threads);
+        access.removed.write().extend(&options.removed);
         let (found, listed) = catalogue::list(&mounts);
         findings.extend(listed);
         let tier = Tier {
@@ -276,6 +283,9 @@ impl Tier {
 
     /// Puts a segment that was found on media into the catalogue, recovered and closed if its writer did not.
     fn admit(&self, found: &Found) -> Result<Vec<Finding>> {
+        if self.access.removed.read().contains(&found.id) {
+            return Ok(found.copies().map(|(shard, mount)| removed(found.id, shard, mount.id())).collect());
+        }
         let terms = Terms {
             code: self.options.code,
             now_ms: self.clock.now_ms(),
@@ -550,6 +560,11 @@ impl Tier {
 
     pub(crate) fn segment(&self, id: SegmentId) -> Result<Arc<Segment>> {
         self.segments.read().get(&id).cloned().ok_or(Error::SegmentUnknown { segment: id })
+    }
+
+    /// Takes a segment out of the catalogue.
+    pub(crate) fn forget_segment(&self, id: SegmentId) {
+        self.segments.write().remove(&id);
     }
 
     /// Every segment of the catalogue, by id.

@@ -23,7 +23,7 @@ const ELSEWHERE: [&str; 10] = [
     "Unit header",
     "Stripe row",
     "Locator",
-    "Tour",
+    "Tour", "Drain",
 ];
 
 #[test]
