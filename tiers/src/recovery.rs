@@ -142,7 +142,8 @@ fn open_empty(found: &Found, terms: Terms, findings: &mut Vec<Finding>) -> Segme
         let defect = Defect::SegmentUnreadable { present: 0, needed: shard_no(code.k()) };
         findings.push(Finding::new(Place::segment(identity.id), defect));
     }
-    if !nothing_in_it && !(terms.absence_is_final && ends_at(&files, 0, Some(terms))) {
+    let decided = nothing_in_it || (terms.absence_is_final && ends_at(&files, 0, Some(terms)));
+    if !decided {
         return Segment::unreadable(identity, shards);
     }
     let survey = Survey { table: Table::new(code), whole: true, findings: Vec::new() };
