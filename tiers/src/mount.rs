@@ -107,14 +107,19 @@ impl Mount {
 
     /// Looks whether the volume is where it was.
     pub fn look(&self) {
-        self.judge(label_at(self.volume.media()));
+        let known = self.volume.label().generation;
+        self.judge(known, label_at(self.volume.media()));
     }
 
-    /// The volume is there if what was found where it was is its label, of its generation or a later one. While it is not,
-    /// nothing is read from it.
-    pub fn judge(&self, found: Result<(VolumeId, u64)>) {
-        let (id, known) = (self.id(), self.volume.label().generation);
-        let is_here = matches!(&found, Ok((found, generation)) if *found == id && *generation >= known);
+    /// The volume is there if what was found where it was is its label, of the generation `known` before that look or a
+    /// later one, or a label that nobody can read: what lies on it is verified anyway. While it is not there, nothing is
+    /// read from it.
+    pub fn judge(&self, known: u64, found: Result<(VolumeId, u64)>) {
+        let id = self.id();
+        let is_here = match &found {
+            Ok((found, generation)) => *found == id && *generation >= known,
+            Err(error) => matches!(error, Error::LabelDamaged { .. }),
+        };
         if self.away.swap(!is_here, Ordering::AcqRel) == is_here {
             let place = self.volume.media().place();
             tracing::warn!(volume = %id, place, is_here, ?found, "a volume went away or came back");

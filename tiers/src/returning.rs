@@ -28,11 +28,13 @@ impl Tier {
         let mounts = self.mounts();
         let look = |mount: &'_ Arc<Mount>| {
             let media = mount.volume.media().clone();
-            move || Ok(label_at(&media))
+            let known = mount.volume.label().generation;
+            move || Ok((known, label_at(&media)))
         };
         let looked = on_all("a look at its label", mounts.iter().map(|mount| (&mount.lane, look(mount))));
-        let judge = |(mount, label): (&Arc<Mount>, crate::Result<_>)| {
-            mount.judge(label.and_then(|label| label));
+        let judge = |(mount, looked): (&Arc<Mount>, crate::Result<_>)| {
+            let (known, found) = looked.unwrap_or_else(|error| (0, Err(error)));
+            mount.judge(known, found);
             (mount.id(), mount.state())
         };
         mounts.iter().zip(looked).map(judge).collect()

@@ -53,8 +53,6 @@ pub struct TierOptions {
     pub absence_is_final: bool,
     /// segments that were removed: what a volume that comes back still has of them is not taken up again
     pub removed: BTreeSet<SegmentId>,
-    /// the generation that the label of each volume was last known by: one that comes with a lower one is an older image
-    pub generations: BTreeMap<VolumeId, u64>,
 }
 
 /// What runs beside the caller of a tier.
@@ -77,7 +75,6 @@ impl TierOptions {
             wait_max: WAIT_MAX,
             absence_is_final: false,
             removed: BTreeSet::new(),
-            generations: BTreeMap::new(),
         }
     }
 }
@@ -273,8 +270,7 @@ impl Tier {
             records: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
         };
-        *tier.generations.lock() = tier.options.generations.clone();
-        findings.extend(tier.mounts().iter().filter_map(|mount| tier.meet_generation(&mount.volume)));
+        tier.mounts().iter().for_each(|mount| drop(tier.meet_generation(&mount.volume)));
         for found in found {
             findings.extend(tier.admit(&found)?);
         }
