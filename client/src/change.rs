@@ -117,7 +117,8 @@ impl Client {
         if *condition == Condition::Any {
             return Ok(Expected::Any);
         }
-        let row = self.lookup(bucket, name, None)?;
+        // The lock must be on the very state that was judged: a change in between would pass for the one that was seen.
+        let (row, last_change) = self.inner.view.newest(bucket, name)?;
         let etag = row.as_ref().and_then(|row| row.object()).map(|(_, etag)| etag);
         match (condition, etag) {
             (Condition::Absent, Some(_)) => return Err(Error::Precondition),
@@ -127,8 +128,7 @@ impl Client {
             (Condition::Etag(wanted), Some(etag)) if wanted != etag => return Err(Error::Precondition),
             _ => {}
         }
-        let state = self.inner.view.name(bucket, name)?;
-        Ok(state.map_or(Expected::Absent, |state| Expected::Version(state.last_change)))
+        Ok(last_change.map_or(Expected::Absent, Expected::Version))
     }
 
     /// Deposits what `decide` makes of the view; when the vault says that the name changed meanwhile, catches up and

@@ -120,9 +120,16 @@ impl View {
         Ok(self.device(device)?.map_or(Chain::START, |row| row.chain))
     }
 
-    /// What is known of a name that was ever changed.
-    pub fn name(&self, bucket: &str, name: &str) -> Result<Option<NameRow>> {
-        self.reading().name(bucket, name)
+    /// The newest version of a name, and the newest change of the name of whatever kind, as they are at one moment.
+    pub fn newest(&self, bucket: &str, name: &str) -> Result<(Option<ViewRow>, Option<VersionId>)> {
+        let rows = self.reading();
+        let Some(state) = rows.name(bucket, name)? else { return Ok((None, None)) };
+        Ok((rows.view_row(bucket, name, state.latest, &state)?, Some(state.last_change)))
+    }
+
+    /// Whether the ledger holds this version of a name, in view or not.
+    pub fn is_placed(&self, version: VersionId) -> Result<bool> {
+        Ok(self.reading().placed(version)?.is_some())
     }
 
     /// One version of a name; `None` means the newest.

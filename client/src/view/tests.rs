@@ -11,7 +11,7 @@ use shosoin_protocol::manifest::{BucketFacts, ObjectFacts, PartFact, Summary, Ve
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::{Address, Digest, LogId, NameToken, Suite, VersionId};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const BUCKET: &str = "ward";
 
@@ -22,7 +22,7 @@ type Shown = (String, VersionId, bool, bool);
 
 /// A view of a ledger that is made up entry by entry.
 struct Made {
-    view: View,
+    view: Arc<View>,
     frontier: Frontier,
     dir: tempfile::TempDir,
 }
@@ -31,7 +31,7 @@ impl Made {
     fn new(versioning: Versioning) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (view, _) = View::open(dir.path(), LogId([3; 16])).unwrap();
-        let mut made = Made { view, frontier: Frontier::default(), dir };
+        let mut made = Made { view: Arc::new(view), frontier: Frontier::default(), dir };
         made.set_versioning(versioning);
         made
     }
@@ -377,4 +377,23 @@ fn a_page_of_a_thousand_of_a_million_names_takes_under_50_ms() {
 fn on_cpu_us() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse::<u64>().unwrap() / 1000
+}
+
+#[test]
+fn a_version_and_the_newest_change_of_its_name_are_seen_at_one_moment() {
+    let mut made = Made::new(Versioning::Enabled);
+    let (view, ended) = (made.view.clone(), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                let (row, change) = view.newest(BUCKET, "n").unwrap();
+                assert_eq!(row.map(|row| row.version), change);
+            }
+        });
+        for _ in 0..3000 {
+            made.apply(Summary::Object(facts("n", false)));
+        }
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.join().unwrap();
+    });
 }
