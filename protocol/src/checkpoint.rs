@@ -106,6 +106,36 @@ impl Checkpoint {
     }
 }
 
+/// A checkpoint whose signature was verified, with the signed text it was read from. Many receipts share one, so it is
+/// verified once and handed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    checkpoint: Checkpoint,
+    text: String,
+}
+
+impl SignedHead {
+    /// Reads a signed text and refuses it unless the vault's key signed it.
+    pub fn verify(signed: &str, key: &PublicKey) -> Result<Self> {
+        Ok(SignedHead { checkpoint: Checkpoint::verify(signed, key)?, text: signed.to_owned() })
+    }
+
+    /// What it says.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Its signed text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Leaves.
+    pub fn size(&self) -> u64 {
+        self.checkpoint.size
+    }
+}
+
 fn parse_text(text: &str) -> Result<Checkpoint> {
     let bad = |why| Error::Invalid { what: "checkpoint", why };
     let lines: Vec<&str> = text.split('\n').collect();

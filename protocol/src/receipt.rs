@@ -1,6 +1,6 @@
 //! Receipts: the vault's signed word that an entry is in the ledger and every byte it speaks of is durable.
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, SignedHead};
 use crate::codec::{Reader, Writer};
 use crate::limits::{CHECKPOINT_BYTES_MAX, DATA_SHARDS_MAX, PROOF_HASHES_MAX, SHARDS_MAX};
 use crate::sign::{Domain, PublicKey, Signature, SigningKey};
@@ -55,8 +55,12 @@ impl Inclusion {
     /// Refuses it unless the vault signed the checkpoint and the proof places `leaf` under it.
     pub fn verify(&self, leaf: &Digest, vault_key: &PublicKey) -> Result<Checkpoint> {
         let checkpoint = Checkpoint::verify(&self.checkpoint, vault_key)?;
-        merkle::verify_inclusion(leaf, self.index, checkpoint.size, &self.proof, &checkpoint.root)?;
+        self.prove(leaf, &checkpoint)?;
         Ok(checkpoint)
+    }
+
+    fn prove(&self, leaf: &Digest, checkpoint: &Checkpoint) -> Result<()> {
+        merkle::verify_inclusion(leaf, self.index, checkpoint.size, &self.proof, &checkpoint.root)
     }
 
     /// Writes it into a structure.
@@ -116,6 +120,20 @@ impl Receipt {
 
     /// Refuses a receipt that this vault did not sign, or whose proof does not hold; gives the checkpoint it proves.
     pub fn verify(&self, leaf: &Digest, vault_key: &PublicKey) -> Result<Checkpoint> {
+        self.verify_signature(leaf, vault_key)?;
+        self.inclusion.verify(leaf, vault_key)
+    }
+
+    /// As [`verify`](Self::verify), under a head that was verified before: the receipt must carry its very text.
+    pub fn verify_under(&self, leaf: &Digest, vault_key: &PublicKey, head: &SignedHead) -> Result<()> {
+        self.verify_signature(leaf, vault_key)?;
+        if self.inclusion.checkpoint != head.text() {
+            return Err(Error::Invalid { what: "receipt", why: "it is under another checkpoint" });
+        }
+        self.inclusion.prove(leaf, head.checkpoint())
+    }
+
+    fn verify_signature(&self, leaf: &Digest, vault_key: &PublicKey) -> Result<()> {
         if self.leaf != *leaf {
             let (expected, found) = (leaf.to_string(), self.leaf.to_string());
             return Err(Error::Mismatch { what: "entry of the receipt", expected, found });
@@ -124,8 +142,7 @@ impl Receipt {
             return Err(Error::Suite { found: self.suite.code(), expected: "the suite of the vault's key" });
         }
         let signed = signed_bytes(self.suite, &self.leaf, &self.inclusion, self.durable);
-        vault_key.verify(Domain::Receipt, &signed, &self.signature)?;
-        self.inclusion.verify(leaf, vault_key)
+        vault_key.verify(Domain::Receipt, &signed, &self.signature)
     }
 
     /// The bytes.
@@ -168,4 +185,33 @@ fn signed_bytes(suite: Suite, leaf: &Digest, inclusion: &Inclusion, durable: Dur
     out.zeros(2).put(&leaf.0);
     inclusion.write(&mut out);
     out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HospitalId, VaultId};
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_receipt_is_proved_under_its_own_head_only() {
+        let key = SigningKey::from_seed(Suite::Default, &Zeroizing::new([7; 32])).unwrap();
+        let leaf = Digest([1; 32]);
+        let head = |time_ms| {
+            let (vault, hospital) = (VaultId([2; 16]), HospitalId([3; 16]));
+            Checkpoint { vault, hospital, size: 1, root: leaf, time_ms, term: 1 }.sign(&key)
+        };
+        let (own, other) = (head(5), head(6));
+        let inclusion = Inclusion { index: 0, accepted_ms: 5, proof: Vec::new(), checkpoint: own.clone() };
+        let receipt = Receipt::sign(leaf, inclusion, Durable { level: 1, sites: 1, k: 4, m: 2 }, &key);
+        let public = key.public();
+        let under = |text: &str| receipt.verify_under(&leaf, &public, &SignedHead::verify(text, &public).unwrap());
+        assert_eq!(under(&own), Ok(()));
+        assert!(
+            matches!(under(&other), Err(Error::Invalid { what: "receipt", .. })),
+            "the same tree, but another text"
+        );
+        let forged = Receipt { signature: Signature([0; 64]), ..receipt.clone() };
+        assert!(forged.verify_under(&leaf, &public, &SignedHead::verify(&own, &public).unwrap()).is_err());
+    }
 }

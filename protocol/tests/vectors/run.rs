@@ -5,7 +5,7 @@ use bytes::Bytes;
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DeviceReply, Enrolment, LogPage, VersionReply, decode_addresses, encode_addresses,
 };
-use shosoin_protocol::checkpoint::Checkpoint;
+use shosoin_protocol::checkpoint::{Checkpoint, SignedHead};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
 use shosoin_protocol::envelope::{Envelope, EnvelopeType, write_aad};
@@ -115,7 +115,13 @@ fn checkpoint(vector: &Vector) -> Result<Vec<u8>> {
 
 fn receipt(vector: &Vector) -> Result<Vec<u8>> {
     let receipt = Receipt::decode(&vector.body)?;
-    receipt.verify(&needed(vector, "leaf"), &needed(vector, "key"))?;
+    let (leaf, key) = (needed(vector, "leaf"), needed(vector, "key"));
+    let verified = receipt.verify(&leaf, &key);
+    if let Ok(head) = SignedHead::verify(&receipt.inclusion.checkpoint, &key) {
+        let under = receipt.verify_under(&leaf, &key, &head);
+        assert_eq!(under, verified.clone().map(drop), "verifying the head first must change nothing");
+    }
+    verified?;
     Ok(receipt.encode())
 }
 
