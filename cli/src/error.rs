@@ -238,7 +238,7 @@ fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'stati
         )),
         Head { .. } => Some((
             "the remembered head is kept, and nothing more will be read or written",
-            "keep the state folder as evidence and ask the operator: a vault restored from an old copy looks like this too",
+            "keep the file named above and ask the operator: a vault restored from an old copy looks like this too",
         )),
         error if error.is_problem(code::UNKNOWN_HOSPITAL) => Some((
             "nothing was changed",

@@ -144,12 +144,12 @@ impl Client {
 
     /// The newest ledger head that was verified.
     pub fn head(&self) -> Option<Checkpoint> {
-        self.inner.ledger.head().map(|head| head.checkpoint)
+        self.inner.ledger.head().map(|head| head.checkpoint().clone())
     }
 
     /// The newest ledger head that was verified, as the vault signed it.
     pub fn head_text(&self) -> Option<String> {
-        self.inner.ledger.head().map(|head| head.text)
+        self.inner.ledger.head().map(|head| head.text().to_owned())
     }
 
     /// Bytes of uploads under way that count against the memory budget.

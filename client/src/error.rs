@@ -2,7 +2,7 @@
 
 use shosoin_protocol::api::{Problem, code};
 use shosoin_protocol::{ErrorKind, VersionId};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A failure of the client, of its local state, or of the vault it talks to.
@@ -50,7 +50,7 @@ pub enum Error {
         found: String,
     },
     /// The ledger the vault shows is not a continuation of the one remembered. Both signed heads are the evidence.
-    #[error("the vault's ledger {why}: remembered and offered head are kept as evidence")]
+    #[error("the vault's ledger {why}: {}", kept(evidence.as_deref()))]
     Head {
         /// `went back`, `forked`, or what else it did
         why: &'static str,
@@ -58,6 +58,8 @@ pub enum Error {
         remembered: String,
         /// signed head that was offered, as text
         offered: String,
+        /// file with both and the failing proof; none if it could not be written, which the log explains
+        evidence: Option<PathBuf>,
     },
     /// No such bucket.
     #[error("there is no bucket {bucket}")]
@@ -184,6 +186,13 @@ pub enum Error {
         /// which task
         task: &'static str,
     },
+}
+
+fn kept(evidence: Option<&Path>) -> String {
+    match evidence {
+        Some(path) => format!("both signed heads and the proof are kept in {}", path.display()),
+        None => "the evidence could not be written to the state folder".to_owned(),
+    }
 }
 
 impl Error {

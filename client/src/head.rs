@@ -6,15 +6,14 @@
 
 use crate::task::blocking;
 use crate::view::row::Chain;
-use crate::{Error, Result};
+use crate::{Error, Result, durable};
 use parking_lot::Mutex;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Digest, VaultId};
-use std::fs::File;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -89,15 +88,8 @@ impl Remembered {
 
     /// Replaces the file; on return the new one is there for good.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let state = |source| Error::State { path: path.into(), source };
-        let temporary = path.with_extension("new");
-        let mut file = File::create(&temporary).map_err(state)?;
-        file.write_all(&self.encode()).and_then(|()| file.sync_all()).map_err(state)?;
-        std::fs::rename(&temporary, path).map_err(state)?;
-        match path.parent() {
-            Some(dir) => File::open(dir).and_then(|dir| dir.sync_all()).map_err(state),
-            None => Ok(()),
-        }
+        let replaced = durable::replace_through(&path.with_extension("new"), path, &self.encode());
+        replaced.map_err(|source| Error::State { path: path.into(), source })
     }
 }
 
@@ -131,6 +123,11 @@ impl HeadKeeper {
             remembered.checkpoint = checkpoint.to_owned();
             remembered.chain = chain;
         });
+    }
+
+    /// Folder of the file.
+    pub fn state_dir(&self) -> &Path {
+        self.file.path.parent().unwrap_or(Path::new("."))
     }
 
     /// What is remembered now.

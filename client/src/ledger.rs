@@ -8,6 +8,7 @@
 //!
 //! Not here: making entries (`lane`), what entries do to names (`view`).
 
+use crate::evidence::Evidence;
 use crate::head::HeadKeeper;
 use crate::retry::repeat;
 use crate::task::blocking;
@@ -28,23 +29,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
+pub use shosoin_protocol::checkpoint::SignedHead as Head;
+
 /// Own entries whose place is kept in memory: more than are ever under way at once.
 const OWN_ENTRIES_KEPT: usize = 2 * DEPOSIT_BATCH_MAX;
-
-/// A ledger head whose signature was verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// what it says
-    pub checkpoint: Checkpoint,
-    /// its signed text
-    pub text: String,
-}
-
-impl Head {
-    fn size(&self) -> u64 {
-        self.checkpoint.size
-    }
-}
 
 /// What identifies the ledger and checks its entries.
 #[derive(Clone)]
@@ -139,7 +127,7 @@ impl Ledger {
     /// Believes a signed head if it continues or precedes the one remembered, and has at least `at_least` leaves.
     /// If it is newer, everything up to it is applied.
     pub async fn confirm(self: &Arc<Self>, text: &str, at_least: u64) -> Result<Checkpoint> {
-        let known = self.head.read().as_ref().filter(|head| head.text == text).map(|head| head.checkpoint.clone());
+        let known = self.head.read().as_ref().filter(|head| head.text() == text).map(|head| head.checkpoint().clone());
         match known {
             Some(checkpoint) => Ok(checkpoint),
             None => self.follow_to(text, at_least).await,
@@ -150,9 +138,10 @@ impl Ledger {
     async fn follow_to(self: &Arc<Self>, text: &str, at_least: u64) -> Result<Checkpoint> {
         let offered = self.verify_head(text).await?;
         if offered.size() < at_least {
-            return Err(self.refused("went back", &offered));
+            let Some(remembered) = self.head() else { return Err(Error::Lost { task: "the remembered head" }) };
+            return Err(self.refused("went back", remembered, offered, Vec::new()).await);
         }
-        let (checkpoint, ledger) = (offered.checkpoint.clone(), self.clone());
+        let (checkpoint, ledger) = (offered.checkpoint().clone(), self.clone());
         // A caller who goes away must not stop an advance half-way.
         let advance = tokio::spawn(async move {
             let mut position = ledger.position.lock().await;
@@ -206,7 +195,7 @@ impl Ledger {
         }
         if remembered.is_none_or(|remembered| remembered.size() < offered.size()) {
             let chain = self.view.chain(self.identity.keyring.device_id())?;
-            self.keeper.remember(&offered.text, chain);
+            self.keeper.remember(offered.text(), chain);
             *self.head.write() = Some(offered);
         }
         Ok(())
@@ -220,14 +209,24 @@ impl Ledger {
             true => Vec::new(),
             false => repeat(|| self.transport.consistency(old.size(), new.size())).await?,
         };
-        let (old, new) = (&old.checkpoint, &new.checkpoint);
-        merkle::verify_consistency((old.size, &old.root), (new.size, &new.root), &proof)
-            .map_err(|_| self.refused("forked", offered))
+        let (old, new) = (old.checkpoint(), new.checkpoint());
+        match merkle::verify_consistency((old.size, &old.root), (new.size, &new.root), &proof) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.refused("forked", remembered.clone(), offered.clone(), proof).await),
+        }
     }
 
-    fn refused(&self, why: &'static str, offered: &Head) -> Error {
-        let remembered = self.head.read().as_ref().map(|head| head.text.clone()).unwrap_or_default();
-        Error::Head { why, remembered, offered: offered.text.clone() }
+    /// The refusal of a head that contradicts the one remembered, once the evidence is on disk.
+    async fn refused(&self, why: &'static str, remembered: Head, offered: Head, proof: Vec<Digest>) -> Error {
+        let (old, new) = (remembered.text().to_owned(), offered.text().to_owned());
+        let (found, dir) = (Evidence { why, remembered, offered, proof }, self.keeper.state_dir().to_owned());
+        let kept = blocking("keeping evidence", move || {
+            found.keep(&dir).map_err(|source| Error::State { path: dir.clone(), source })
+        });
+        let evidence = kept.await.inspect_err(|error| {
+            tracing::error!(error = error as &dyn std::error::Error, "evidence against the vault could not be kept");
+        });
+        Error::Head { why, remembered: old, offered: new, evidence: evidence.ok() }
     }
 
     /// Reads, checks and applies the pages between `position` and `offered`.
@@ -256,7 +255,7 @@ impl Ledger {
         let frontier = extend(&position.frontier, entries);
         let (size, root) = (frontier.size(), frontier.root());
         let proof = repeat(|| self.transport.consistency(size, offered.size())).await?;
-        let new = (offered.size(), &offered.checkpoint.root);
+        let new = (offered.size(), &offered.checkpoint().root);
         match merkle::verify_consistency((size, &root), new, &proof) {
             Ok(()) => Ok(()),
             Err(_) => Err(self.blame(offered).await),
@@ -265,14 +264,14 @@ impl Ledger {
 
     /// Applies proved entries; with `whole`, refuses them unless they end in the root of `offered`.
     async fn apply(&self, position: &mut PositionRow, entries: Vec<Placed>, offered: &Head, whole: bool) -> Result<()> {
-        if whole && extend(&position.frontier, &entries).root() != offered.checkpoint.root {
+        if whole && extend(&position.frontier, &entries).root() != offered.checkpoint().root {
             return Err(self.blame(offered).await);
         }
         let device = self.identity.keyring.device_id();
         let own = entries.iter().filter(|placed| placed.entry.statement().device == device);
         let own: Vec<_> = own.map(|p| (p.entry.statement().device_seq, p.entry.leaf_hash(), p.index)).collect();
         let (view, mut next) = (self.view.clone(), position.clone());
-        next.checkpoint.clone_from(&offered.text);
+        offered.text().clone_into(&mut next.checkpoint);
         let outcome = blocking("applying entries", move || {
             for placed in entries {
                 next.frontier.push(placed.entry.leaf_hash(), |_, _| {});
@@ -310,7 +309,8 @@ impl Ledger {
 /// A signed text as a head of this ledger.
 fn verified(identity: &Identity, text: &str) -> Result<Head> {
     let answer = |source| Error::Answer { operation: "the ledger head", source };
-    let checkpoint = Checkpoint::verify(text, &identity.vault_key).map_err(answer)?;
+    let head = Head::verify(text, &identity.vault_key).map_err(answer)?;
+    let checkpoint = head.checkpoint();
     if checkpoint.vault != identity.vault || checkpoint.hospital != identity.keyring.hospital() {
         let (vault, hospital) = (identity.vault, identity.keyring.hospital());
         return Err(Error::WrongVault {
@@ -319,26 +319,30 @@ fn verified(identity: &Identity, text: &str) -> Result<Head> {
             found: format!("{}/{}", checkpoint.vault, checkpoint.hospital),
         });
     }
-    Ok(Head { checkpoint, text: text.to_owned() })
+    Ok(head)
 }
 
-/// Entries by the head their receipt proves them under, in ascending order of both.
+/// Entries by the head their receipt proves them under, in ascending order of both. Receipts of one batch share a head,
+/// which is verified once.
 fn verify_receipts(identity: &Identity, accepted: Vec<(Placed, Receipt)>) -> Result<Vec<(Head, Vec<Placed>)>> {
     let mut heads: Vec<(Head, Vec<Placed>)> = Vec::new();
     for (placed, receipt) in accepted {
+        let text = &receipt.inclusion.checkpoint;
+        let at = match heads.iter().position(|(head, _)| head.text() == text) {
+            Some(at) => at,
+            None => {
+                heads.push((verified(identity, text)?, Vec::new()));
+                heads.len() - 1
+            }
+        };
+        let (head, entries) = &mut heads[at];
         let answer = |source| Error::Answer { operation: "a deposit", source };
-        let checkpoint = receipt.verify(&placed.entry.leaf_hash(), &identity.vault_key).map_err(answer)?;
+        receipt.verify_under(&placed.entry.leaf_hash(), &identity.vault_key, head).map_err(answer)?;
         if placed.index != receipt.inclusion.index {
             let why = "the receipt is for another place".to_owned();
             return Err(Error::Contradiction { operation: "a deposit", why });
         }
-        match heads.iter_mut().find(|(head, _)| head.text == receipt.inclusion.checkpoint) {
-            Some((_, entries)) => entries.push(placed),
-            None => {
-                debug_assert_eq!(checkpoint.hospital, identity.keyring.hospital());
-                heads.push((verified(identity, &receipt.inclusion.checkpoint)?, vec![placed]));
-            }
-        }
+        entries.push(placed);
     }
     heads.sort_by_key(|(head, _)| head.size());
     Ok(heads)

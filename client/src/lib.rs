@@ -5,7 +5,7 @@
 //! `lane` signs it, sends it with others that wait, and verifies the receipt.
 //!
 //! *Knowing.* `ledger` follows the hospital's ledger from one verified head to the next (`head` remembers it over
-//! restarts, `audit` checks every entry) and applies its summaries to the `view` of names, so that looking up and listing
+//! restarts, `audit` checks every entry, `evidence` keeps what proves a vault wrong) and applies its summaries to the `view` of names, so that looking up and listing
 //! never ask the vault.
 //!
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
@@ -13,7 +13,7 @@
 //!
 //! Invariants
 //! - No byte of a chunk is given out before the whole chunk is verified; no answer of the vault is believed unchecked.
-//! - A ledger head that does not continue the one remembered is refused, and both are shown.
+//! - A ledger head that does not continue the one remembered is refused, and both are kept as evidence.
 //! - What a put answered is durable, in the ledger, and in the view: the next lookup or list shows it.
 //! - Nothing is visible that was not deposited. A writer that is dropped, or a process that dies, leaves nothing behind
 //!   but chunks that nobody names.
@@ -30,7 +30,9 @@ mod chunker;
 mod client;
 mod clock;
 mod copy;
+pub mod durable;
 mod error;
+mod evidence;
 mod fetch;
 mod hashing;
 mod head;

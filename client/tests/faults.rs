@@ -59,8 +59,10 @@ async fn an_old_checkpoint_is_refused_with_both_heads() {
     wire.misbehave(Fault::OldCheckpoint(old.clone()));
     for outcome in [client.refresh().await, get(&client, "second").await.map(|_| ())] {
         match outcome {
-            Err(Error::Head { why, remembered, offered }) => {
+            Err(Error::Head { why, remembered, offered, evidence }) => {
                 assert_eq!((why, &remembered, &offered), ("went back", &newest, &old));
+                let kept = std::fs::read_to_string(evidence.unwrap()).unwrap();
+                assert!(kept.contains(&newest) && kept.contains(&old));
             }
             other => panic!("{other:?}"),
         }
@@ -214,7 +216,10 @@ async fn a_forked_or_smaller_ledger_is_refused_with_evidence() {
     std::fs::remove_dir_all(site.state_dir()).unwrap();
     copy_folder(&kept, &site.state_dir());
     match site.try_client(&forked).await.err().unwrap() {
-        Error::Head { why: "forked", remembered: r, offered } => {
+        Error::Head { why: "forked", remembered: r, offered, evidence } => {
+            let kept = std::fs::read_to_string(evidence.unwrap()).unwrap();
+            assert!(kept.contains(&r) && kept.contains(&offered));
+            assert!(!kept.ends_with("leaves\n"), "the proof that fails is part of it: {kept}");
             let (sizes, _) = (Checkpoint::parse(&r).unwrap(), assert_eq!(r, remembered));
             assert!(Checkpoint::parse(&offered).unwrap().0.size > sizes.0.size);
         }

@@ -28,7 +28,6 @@ mod chunked;
 mod conditions;
 mod copy;
 mod delete;
-mod durable;
 mod error;
 mod headers;
 mod list;

@@ -13,9 +13,8 @@
 //!
 //! Completing and aborting hold an upload alone; parts of it are kept at the same time as each other.
 
-use crate::durable;
 use crate::error::Error;
-use shosoin_client::{Keyring, PartContent};
+use shosoin_client::{Keyring, PartContent, durable};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{

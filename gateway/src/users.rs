@@ -8,7 +8,6 @@
 //!
 //! A secret key is shown once, when it is made.
 
-use crate::durable;
 use crate::error::Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,7 +15,7 @@ use parking_lot::RwLock;
 use s3s::auth::SecretKey;
 use s3s::validation::NameValidation;
 use serde::{Deserialize, Serialize};
-use shosoin_client::Keyring;
+use shosoin_client::{Keyring, durable};
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
