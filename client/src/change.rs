@@ -3,16 +3,17 @@
 
 use crate::assemble::{self, Plan};
 use crate::clock::{fresh_version, now_ms};
+use crate::hashing::md5;
 use crate::lane::{Accepted, Intent};
 use crate::object::{check_name, check_object, check_tags};
 use crate::retry::repeat;
 use crate::task::blocking;
-use crate::{Client, Condition, Deleted, Error, NewObject, Part, Result, Stored, Withdrawn};
+use crate::{Client, Condition, Deleted, Error, NewObject, Part, Result, RowContent, Stored, Withdrawn};
 use bytes::Bytes;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::api::{InlineRecord, code};
 use shosoin_protocol::entry::{Body, Expected, NameChange};
-use shosoin_protocol::manifest::{Pairs, Summary, Versioning};
+use shosoin_protocol::manifest::{ObjectFacts, Pairs, Summary, Versioning};
 use shosoin_protocol::{Address, NameToken, RecordKind, VersionId};
 
 /// Times a lost race is decided anew before it is called lost.
@@ -20,21 +21,22 @@ const RACES: u32 = 16;
 
 impl Client {
     /// Deposits a version; durable, in the ledger and in the view on return. Everything about it is checked before
-    /// anything is sent.
+    /// anything is sent. A version that was asked for by its id and is in the ledger already is given as it is,
+    /// whatever the condition says now.
     pub async fn put_object(&self, object: NewObject, parts: Vec<Part>, condition: Condition) -> Result<Stored> {
         let _inside = self.inner.buckets.read().await;
         let bucket = self.existing(&object.bucket)?;
         let policy = object.policy.unwrap_or(bucket.policy);
         let object = check_object(object, &parts, policy.label)?;
         let (name, modified_ms) = ((object.bucket.clone(), object.name.clone()), now_ms());
+        let version = object.version.map_or_else(|| fresh_version(modified_ms), Ok)?;
+        let null_version = bucket.versioning != Versioning::Enabled;
+        let plan = Plan { version, modified_ms, null_version, policy };
+        let facts = assemble::facts(object, &parts, &plan);
+        if let Some(leaf_index) = self.inner.view.placed(version)? {
+            return self.stored_before(version, leaf_index, facts);
+        }
         self.expected(&name.0, &name.1, &condition)?;
-        let plan = Plan {
-            version: fresh_version(modified_ms)?,
-            modified_ms,
-            null_version: bucket.versioning != Versioning::Enabled,
-            policy,
-        };
-        let (version, facts) = (plan.version, assemble::facts(object, &parts, &plan));
         let (keyring, stated) = (self.inner.keyring.clone(), facts.clone());
         let assembled =
             blocking("sealing a manifest", move || assemble::assemble(&keyring, stated, parts, &plan)).await?;
@@ -51,6 +53,17 @@ impl Client {
             .await?;
         let (etag, Accepted { index, receipt }) = (assembled.etag, accepted);
         Ok(Stored { version, facts, etag, leaf_index: index, receipt })
+    }
+
+    /// What a deposit of this version would have answered. A version that is out of view by now is described by `facts`,
+    /// which the same request gave then.
+    fn stored_before(&self, version: VersionId, leaf_index: u64, facts: ObjectFacts) -> Result<Stored> {
+        let row = self.lookup(&facts.bucket, &facts.name, Some(version))?;
+        let facts = match row.map(|row| row.content) {
+            Some(RowContent::Object { facts, .. }) => *facts,
+            _ => facts,
+        };
+        Ok(Stored { version, etag: facts.etag(md5), facts, leaf_index, receipt: None })
     }
 
     /// Puts a delete marker on a name (S3 delete without a version). In a bucket that was never versioned the object

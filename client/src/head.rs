@@ -170,7 +170,10 @@ async fn keep(file: Arc<HeadFile>, mut changes: watch::Receiver<Remembered>) {
     while changes.changed().await.is_ok() {
         let file = file.clone();
         if let Err(error) = blocking("saving the head", move || file.save(false)).await {
-            tracing::warn!(%error, "the newest ledger head could not be saved; the older one is kept");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the newest ledger head could not be saved; the older one is kept"
+            );
         }
     }
 }

@@ -105,7 +105,8 @@ impl HttpTransport {
             if !safe || !failure.error.is_unreachable() || attempts_left == 0 {
                 return Err(failure.error);
             }
-            tracing::debug!(operation = call.operation, error = %failure.error, "no answer; asking again");
+            let operation = call.operation;
+            tracing::debug!(operation, error = &failure.error as &dyn std::error::Error, "no answer; asking again");
             tokio::time::sleep(jittered(pause)).await;
             pause *= 2;
         }

@@ -5,7 +5,8 @@
 //!
 //! - A refused deposit fails alone; those behind it are signed again, without the gap.
 //! - If no answer comes, the ledger tells what was accepted. Only what it does not hold is sent again, under the same
-//!   version id, which no ledger takes twice.
+//!   version id, which no ledger takes twice. If the first one arrives late after all, the second is refused for it, and
+//!   the ledger tells again.
 //! - Nobody is answered before the receipt was verified and the view has the entry.
 
 use crate::clock::now_ms;
@@ -184,7 +185,7 @@ impl Worker {
 
     /// Answers by the replies. What came behind a refusal is given back.
     async fn settle(&self, signed: Signed, replies: Vec<Result<Receipt, Problem>>) -> Vec<Waiting> {
-        let (mut accepted, mut again) = (Vec::new(), Vec::new());
+        let (mut accepted, mut again, mut there) = (Vec::new(), Vec::new(), Vec::new());
         let (mut refused_one, mut chain_is_old) = (false, false);
         for ((mut waiting, entry), reply) in signed.into_iter().zip(replies) {
             match reply {
@@ -198,16 +199,41 @@ impl Worker {
                 }
                 Err(problem) => {
                     refused_one = true;
-                    waiting.reply.send(Err(Error::Vault(problem))).ok();
+                    match problem.code == code::VERSION_EXISTS {
+                        true => there.push((waiting, problem)),
+                        false => drop(waiting.reply.send(Err(Error::Vault(problem)))),
+                    }
                 }
             }
         }
         self.acknowledge(accepted).await;
+        self.find_again(there).await;
         if chain_is_old && let Err(error) = self.resume().await {
             fail_all(again, error);
             return Vec::new();
         }
         again
+    }
+
+    /// Answers those whose version the ledger has already: what was sent before has arrived after all.
+    async fn find_again(&self, there: Vec<(Waiting, Problem)>) {
+        if there.is_empty() {
+            return;
+        }
+        let caught_up = self.catch_up().await.map_err(Arc::new);
+        for (waiting, problem) in there {
+            let version = waiting.intent.body.name_change().map(|(version, _, _)| version);
+            let outcome = match (&caught_up, version) {
+                (Err(error), _) => Err(Error::share(error)),
+                (Ok(()), None) => Err(Error::Vault(problem)),
+                (Ok(()), Some(version)) => match self.ledger.placed(version) {
+                    Ok(Some(index)) => Ok(Accepted { index, receipt: None }),
+                    Ok(None) => Err(Error::Vault(problem)),
+                    Err(error) => Err(error),
+                },
+            };
+            waiting.reply.send(outcome).ok();
+        }
     }
 
     async fn acknowledge(&self, accepted: Vec<(Waiting, Entry, Receipt)>) {
@@ -240,7 +266,8 @@ impl Worker {
     /// Finds out from the ledger which entries of a batch without an answer are in it. Gives back the others, until
     /// they were sent often enough.
     async fn search(&self, signed: Signed, error: Error) -> Vec<Waiting> {
-        tracing::warn!(%error, deposits = signed.len(), "a batch of deposits got no usable answer; looking in the ledger");
+        let deposits = signed.len();
+        tracing::warn!(error = &error as &dyn std::error::Error, deposits, "no usable answer; looking in the ledger");
         if let Err(unknown) = self.catch_up().await {
             fail_all(signed.into_iter().map(|(waiting, _)| waiting), unknown);
             return Vec::new();

@@ -24,7 +24,7 @@ use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
 use shosoin_protocol::merkle::{self, Frontier};
 use shosoin_protocol::receipt::Receipt;
 use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{Digest, LogId, VaultId};
+use shosoin_protocol::{Digest, LogId, VaultId, VersionId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -110,6 +110,11 @@ impl Ledger {
     pub fn own_entry(&self, device_seq: u64, leaf: &Digest) -> Option<u64> {
         let own = self.own.lock();
         own.iter().find(|(seq, known, _)| *seq == device_seq && known == leaf).map(|(_, _, index)| *index)
+    }
+
+    /// Leaf index of a version that the ledger holds, as far as it is applied.
+    pub fn placed(&self, version: VersionId) -> Result<Option<u64>> {
+        self.view.placed(version)
     }
 
     /// Catches up with the vault's newest head.

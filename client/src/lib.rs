@@ -53,12 +53,13 @@ mod verify;
 mod view;
 
 pub use client::Client;
+pub use clock::now_ms;
 pub use error::Error;
 pub use fetch::OpenObject;
 pub use http::{HttpOptions, HttpTransport};
 pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
 pub use options::ClientOptions;
-pub use part::PartContent;
+pub use part::{PartContent, SealedPiece};
 pub use shosoin_keyring::Keyring;
 pub use transport::Transport;
 pub use upload::ObjectWriter;

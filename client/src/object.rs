@@ -27,6 +27,8 @@ pub struct NewObject {
     pub policy: Option<DepositPolicy>,
     /// uploaded in parts: the ETag gets the multipart form
     pub multipart: bool,
+    /// id the version gets, fresh where there is none; asked for again, it is the same version and not another
+    pub version: Option<VersionId>,
 }
 
 /// One part of a new version; an object stored in one piece has one, with number 1.
@@ -72,7 +74,7 @@ pub struct Stored {
     pub etag: String,
     /// its place in the ledger
     pub leaf_index: u64,
-    /// the vault's receipt; none where the answer was lost and the entry was found in the ledger afterwards
+    /// the vault's receipt; none where the entry was found in the ledger: its answer was lost, or it was asked for again
     pub receipt: Option<Receipt>,
 }
 

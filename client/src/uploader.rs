@@ -87,7 +87,10 @@ async fn ask(transport: Arc<dyn Transport>, mut asked: mpsc::Receiver<Question>)
             Ok(missing) if missing.len() == addresses.len() => missing,
             Ok(_) => vec![true; addresses.len()],
             Err(error) => {
-                tracing::debug!(%error, "asking which chunks are missing failed; sending them");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "asking which chunks are missing failed; sending them"
+                );
                 vec![true; addresses.len()]
             }
         };

@@ -58,7 +58,10 @@ impl View {
             Ok((None, view)) => return view.begin(log),
             Err(Error::View(fjall::Error::Locked)) => return Err(Error::View(fjall::Error::Locked)),
             Ok(_) => tracing::warn!("the local view of names is of another ledger; it is rebuilt"),
-            Err(error) => tracing::warn!(%error, "the local view of names cannot be read; it is rebuilt"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the local view of names cannot be read; it is rebuilt");
+            }
         }
         match std::fs::remove_dir_all(dir) {
             Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::State { path: dir.into(), source }),
@@ -127,9 +130,9 @@ impl View {
         Ok((rows.view_row(bucket, name, state.latest, &state)?, Some(state.last_change)))
     }
 
-    /// Whether the ledger holds this version of a name, in view or not.
-    pub fn is_placed(&self, version: VersionId) -> Result<bool> {
-        Ok(self.reading().placed(version)?.is_some())
+    /// Leaf index of a version, in view or not; none if the ledger has no such version.
+    pub fn placed(&self, version: VersionId) -> Result<Option<u64>> {
+        self.reading().placed(version)
     }
 
     /// One version of a name; `None` means the newest.

@@ -113,6 +113,37 @@ async fn a_lost_answer_is_found_in_the_ledger_and_stored_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_that_arrives_late_is_stored_once_and_answered_as_stored() {
+    let (_site, wire, client) = ward(Suite::Default, Versioning::Enabled).await;
+    wire.misbehave(Fault::DelayBatch);
+    let stored = put(&client, "scan", b"once").await;
+    assert!(stored.receipt.is_none());
+    let row = client.lookup(BUCKET, "scan", None).unwrap().unwrap();
+    assert_eq!((row.version, row.leaf_index), (stored.version, stored.leaf_index));
+    let query = shosoin_client::VersionsQuery { bucket: BUCKET.into(), max: 10, ..Default::default() };
+    assert_eq!(client.list_versions(&query).unwrap().versions.len(), 1);
+    assert!(put(&client, "next", b"x").await.receipt.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_asked_for_again_by_its_id_is_the_same_version() {
+    let (_site, _wire, client) = ward(Suite::Default, Versioning::Enabled).await;
+    let version = Some(shosoin_protocol::VersionId::new(5, [9; 10]));
+    let deposit = async |bytes: &[u8], condition| {
+        let content = write(&client, bytes).await;
+        let asked = shosoin_client::NewObject { version, ..object("scan") };
+        client.put_object(asked, Part::single(content), condition).await.unwrap()
+    };
+    let first = deposit(b"once", Condition::Absent).await;
+    let again = deposit(b"once", Condition::Absent).await;
+    assert_eq!((again.version, again.leaf_index, &again.facts), (first.version, first.leaf_index, &first.facts));
+    client.withdraw(BUCKET, "scan", first.version).await.unwrap();
+    let out_of_view = deposit(b"once", Condition::Absent).await;
+    assert_eq!((out_of_view.leaf_index, out_of_view.etag), (first.leaf_index, first.etag));
+    assert_eq!(client.lookup(BUCKET, "scan", None).unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_vault_that_stays_silent_is_reported_and_the_next_put_goes_through() {
     let (_site, wire, client) = ward(Suite::Default, Versioning::Off).await;
     wire.misbehave(Fault::LoseDeposits(100));

@@ -3,20 +3,22 @@
 //! Invariants
 //! - A part arrives before it is known: its file appears only when its last byte is in the vault.
 //! - Completing reads the parts' chunk lists, deposits one version, and moves no content.
-//! - Completing again answers as the first time did, for a day.
+//! - Completing again answers as the first time did, for a day. The upload decides the id of its version, so that a crash
+//!   between deposit and answer leaves nothing that a second completion could double.
+//! - Completing holds the chunk list of one object, never of all that was uploaded.
 
 use crate::checksum::{self, answer_in, declared_in};
 use crate::headers::{system_headers, user_metadata};
 use crate::object::{declared, length};
 use crate::receive::receive;
-use crate::s3::{Gateway, now_ms, written_version};
+use crate::s3::{Gateway, written_version};
 use crate::unsupported::refuse_options;
 use crate::uploads::{Done, StoredPart, Upload, UploadId, Uploads};
 use crate::{conditions, list, policy, reply, tagging};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
-use shosoin_client::{NewObject, Part as NewPart};
-use shosoin_protocol::limits::{PART_BYTES_MIN, PARTS_MAX};
+use shosoin_client::{NewObject, Part as NewPart, now_ms};
+use shosoin_protocol::limits::{OBJECT_CHUNKS_MAX, PART_BYTES_MIN, PARTS_MAX};
 use shosoin_protocol::manifest::Checksum as KeptChecksum;
 use std::sync::Arc;
 
@@ -130,7 +132,7 @@ pub(crate) async fn complete(
     let (id, upload) = gateway.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let listed = listed_parts(input.multipart_upload.as_ref())?;
     let parts = gateway.take_parts(&id, listed).await?;
-    check_sizes(&parts, input.mpu_object_size)?;
+    check_size(&parts, input.mpu_object_size)?;
     let checksum = whole_checksum(&upload, &parts, declared_in!(input)?, input.checksum_type.as_ref())?;
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     let new = NewObject {
@@ -142,6 +144,7 @@ pub(crate) async fn complete(
         checksum,
         policy: Some(upload.policy),
         multipart: true,
+        version: Some(id.version(upload.initiated_ms)),
     };
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
     let stored = conditions::deposit(gateway, new, parts, condition).await?;
@@ -204,11 +207,7 @@ fn listed_parts(list: Option<&CompletedMultipartUpload>) -> S3Result<Vec<ListedP
     Ok(listed)
 }
 
-fn check_sizes(parts: &[NewPart], said: Option<i64>) -> S3Result<()> {
-    let (_, before_last) = parts.split_last().map_or((None, parts), |(last, rest)| (Some(last), rest));
-    if before_last.iter().any(|part| part.content.size_bytes < PART_BYTES_MIN) {
-        return Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size."));
-    }
+fn check_size(parts: &[NewPart], said: Option<i64>) -> S3Result<()> {
     let total: u64 = parts.iter().map(|part| part.content.size_bytes).sum();
     match said {
         Some(said) if list::size(total) != Some(said) => {
@@ -325,8 +324,7 @@ fn no_such_upload() -> S3Error {
 
 /// What failed on the gateway's own disk, for the log; the caller may try again.
 fn state_failed(error: crate::Error) -> S3Error {
-    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(%error, cause, "multipart state failed");
+    tracing::error!(error = &error as &dyn std::error::Error, "multipart state failed");
     match error.kind() {
         shosoin_protocol::ErrorKind::Unavailable => {
             s3_error!(ServiceUnavailable, "The gateway's disk failed; nothing was changed.")
@@ -389,21 +387,54 @@ impl Gateway {
     /// The parts a client lists, each as it was answered.
     async fn take_parts(&self, id: &UploadId, listed: Vec<ListedPart>) -> S3Result<Vec<NewPart>> {
         let id = id.clone();
-        let found = self.on_disk(move |uploads, keyring| {
-            let mut parts = Vec::with_capacity(listed.len());
+        let taken = self.on_disk(move |uploads, keyring| {
+            let mut taken = Taken::new(listed.len());
             for one in listed {
-                match uploads.part(keyring, &id, one.number)? {
-                    Some(part) if one.is(&part) => {
-                        parts.push(NewPart { number: one.number, content: part.content, checksum: part.checksum });
-                    }
-                    _ => return Ok(None),
+                let part = uploads.part(keyring, &id, one.number)?;
+                if let Err(refused) = taken.add(&one, part) {
+                    return Ok(Err(refused));
                 }
             }
-            Ok(Some(parts))
+            Ok(Ok(taken.parts))
         });
-        found.await?.ok_or_else(|| {
-            s3_error!(InvalidPart, "A part could not be found, or its entity tag or checksum does not match.")
-        })
+        taken.await?
+    }
+}
+
+/// The parts of a list as they are read. What cannot become an object is refused at the part that shows it: the files of
+/// all parts together may be larger than memory.
+struct Taken {
+    parts: Vec<NewPart>,
+    listed: usize,
+    chunks: usize,
+}
+
+impl Taken {
+    fn new(listed: usize) -> Self {
+        Taken { parts: Vec::with_capacity(listed), listed, chunks: 0 }
+    }
+
+    fn add(&mut self, listed: &ListedPart, part: Option<StoredPart>) -> S3Result<()> {
+        let Some(part) = part.filter(|part| listed.is(part)) else {
+            return Err(s3_error!(
+                InvalidPart,
+                "Part {} could not be found, or its entity tag or checksum does not match.",
+                listed.number
+            ));
+        };
+        let is_last = self.parts.len() + 1 == self.listed;
+        if !is_last && part.content.size_bytes < PART_BYTES_MIN {
+            return Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size."));
+        }
+        self.chunks += part.content.chunks.len();
+        if self.chunks > OBJECT_CHUNKS_MAX {
+            return Err(s3_error!(
+                EntityTooLarge,
+                "The object has more than {OBJECT_CHUNKS_MAX} chunks; a bucket with larger chunks takes larger objects."
+            ));
+        }
+        self.parts.push(NewPart { number: listed.number, content: part.content, checksum: part.checksum });
+        Ok(())
     }
 }
 
@@ -417,6 +448,9 @@ impl ListedPart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shosoin_client::{PartContent, SealedPiece};
+    use shosoin_protocol::manifest::ChunkRef;
+    use shosoin_protocol::{Address, Digest};
 
     fn listed(numbers: &[i32]) -> Result<usize, String> {
         let part = |number: &i32| CompletedPart {
@@ -436,6 +470,25 @@ mod tests {
         assert_eq!(listed(&[1, 1]), Ok(1));
         assert_eq!(listed(&[0]), Err("InvalidArgument".into()));
         assert_eq!(listed(&[10_001]), Err("InvalidArgument".into()));
+    }
+
+    #[test]
+    fn parts_that_make_no_object_are_refused_at_the_part_that_shows_it() {
+        let part = |size_bytes: u64, chunks: usize| {
+            let chunk = ChunkRef { address: Address([1; 32]), t: [2; 32], plain_len: 1 };
+            let pieces = vec![SealedPiece::new(chunk, 1); chunks];
+            let content = PartContent::uploaded(size_bytes, [7; 16], Digest([8; 32]), pieces, false);
+            StoredPart { uploaded_ms: 0, checksum: None, content }
+        };
+        let listed = ListedPart { number: 1, etag: hex::encode([7; 16]), checksum: None };
+        let code = |added: S3Result<()>| added.unwrap_err().code().as_str().to_owned();
+        let mut taken = Taken::new(3);
+        assert_eq!(code(taken.add(&listed, Some(part(PART_BYTES_MIN - 1, 2)))), "EntityTooSmall");
+        assert_eq!(code(taken.add(&listed, None)), "InvalidPart");
+        taken.add(&listed, Some(part(PART_BYTES_MIN, OBJECT_CHUNKS_MAX - 1))).unwrap();
+        taken.add(&listed, Some(part(PART_BYTES_MIN, 1))).unwrap();
+        assert_eq!(code(taken.add(&listed, Some(part(1, 1)))), "EntityTooLarge");
+        assert!(Taken::new(1).add(&listed, Some(part(1, 1))).is_ok(), "the last part may be small");
     }
 
     #[test]

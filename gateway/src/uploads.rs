@@ -11,26 +11,32 @@
 //! - Every file is sealed by the keyring under a label that names upload and file, so none can stand in for another.
 //! - Files are replaced whole; the last upload of a part to finish is the part.
 //!
-//! Completing and aborting hold an upload alone; parts of it are kept at the same time as each other.
+//! Completing and aborting hold an upload alone; parts of it are kept at the same time as each other. What a crash left of
+//! an upload that ended, and outcomes older than a day, are tidied away at the start and then now and again.
 
 use crate::error::Error;
 use shosoin_client::{Keyring, PartContent, durable};
+use shosoin_protocol::VersionId;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{
     Checksum, ChecksumAlgorithm, Pairs, read_checksum, read_pairs, write_checksum, write_pairs,
 };
 use shosoin_protocol::policy::DepositPolicy;
+use shosoin_protocol::suite::sha256;
 use std::collections::BTreeMap;
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 use tokio::sync::RwLock;
 
 /// Name of the folder under the gateway's state directory.
 const FOLDER: &str = "multipart";
 /// How long the outcome of a completed upload answers a client that asks again.
 const DONE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Completed uploads between two times that old outcomes are tidied away.
+const TIDY_EVERY: u64 = 1000;
 /// Locks over all uploads; two uploads that share one wait for each other while one completes.
 const LOCKS: usize = 64;
 /// Longest file of a part: its chunk list, or its sealed bytes where they travel with the deposit.
@@ -53,6 +59,14 @@ impl UploadId {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == 32 && text.bytes().all(digits)).then(|| UploadId(text.into()))
+    }
+
+    /// Id of the version that completing it makes, the same however often that is tried.
+    pub(crate) fn version(&self, initiated_ms: u64) -> VersionId {
+        let digest = sha256(&[b"shosoin upload v1", self.0.as_bytes()]);
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest.0[..10]);
+        VersionId::new(initiated_ms, random)
     }
 
     /// As text.
@@ -105,15 +119,17 @@ pub(crate) struct Done {
 pub(crate) struct Uploads {
     folder: PathBuf,
     locks: Vec<RwLock<()>>,
+    finished: AtomicU64,
 }
 
 impl Uploads {
-    /// Opens the folder, which is made if it is not there, and forgets outcomes that are older than a day.
+    /// Opens the folder, which is made if it is not there, and tidies it.
     pub(crate) fn open(state_dir: &Path) -> Result<Self, Error> {
         let folder = state_dir.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(Error::write(WHAT, &folder))?;
-        let uploads = Uploads { folder, locks: (0..LOCKS).map(|_| RwLock::new(())).collect() };
-        uploads.forget_old()?;
+        let locks = (0..LOCKS).map(|_| RwLock::new(())).collect();
+        let uploads = Uploads { folder, locks, finished: AtomicU64::new(0) };
+        uploads.tidy(SystemTime::now())?;
         Ok(uploads)
     }
 
@@ -174,6 +190,15 @@ impl Uploads {
     /// Ends an upload with an outcome, which stays for a client that asks again.
     pub(crate) fn finish(&self, keyring: &Keyring, id: &UploadId, done: &Done) -> Result<(), Error> {
         self.write(keyring, id, "done", &done.encode())?;
+        self.clear(id)?;
+        if self.finished.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
+            self.tidy(SystemTime::now())?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything of a completed upload but its outcome.
+    fn clear(&self, id: &UploadId) -> Result<(), Error> {
         let folder = self.folder_of(id);
         self.remove_file(&folder.join("upload"))?;
         for number in self.part_numbers(id)? {
@@ -223,12 +248,21 @@ impl Uploads {
         Ok(self.names_in(&self.folder)?.iter().filter_map(|name| UploadId::parse(name)).collect())
     }
 
-    fn forget_old(&self) -> Result<(), Error> {
+    /// Removes outcomes that are older than a day at `now`, what completed uploads left when a crash cut them short, and
+    /// folders that lost their upload or never got it.
+    fn tidy(&self, now: SystemTime) -> Result<(), Error> {
+        let is_old = |path: &Path| {
+            let modified = std::fs::metadata(path).and_then(|found| found.modified()).ok();
+            modified.and_then(|at| now.duration_since(at).ok()).is_some_and(|age| age > DONE_KEPT)
+        };
         for id in self.ids()? {
-            let done = self.folder_of(&id).join("done");
-            let age = std::fs::metadata(done).and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
-            if age.is_some_and(|age| age > DONE_KEPT) {
-                self.remove(&id)?;
+            let folder = self.folder_of(&id);
+            let (done, upload) = (folder.join("done"), folder.join("upload"));
+            match (done.exists(), upload.exists()) {
+                (true, _) if is_old(&done) => self.remove(&id)?,
+                (true, true) => self.clear(&id)?,
+                (false, false) if is_old(&folder) => self.remove(&id)?,
+                _ => {}
             }
         }
         Ok(())

@@ -70,6 +70,8 @@ impl Problem {
 pub mod code {
     /// The condition on the name does not hold: another version is current.
     pub const EXPECTED_VERSION: &str = "expected-version";
+    /// The ledger has a change with this version id already.
+    pub const VERSION_EXISTS: &str = "version-exists";
     /// The deposit names addresses that the vault does not hold.
     pub const MISSING_ADDRESSES: &str = "missing-addresses";
     /// The device sequence or previous entry is not the next one.

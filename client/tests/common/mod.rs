@@ -46,6 +46,8 @@ pub enum Fault {
     LoseAnswers(usize),
     /// deposits do not arrive, this often
     LoseDeposits(usize),
+    /// the next batch is silent, and arrives before the one after it
+    DelayBatch,
     /// receipts are those of the first deposit
     StaleReceipts,
     /// wrap of another version
@@ -79,12 +81,21 @@ pub struct Wire {
     pub fault: Mutex<Fault>,
     pub put: Mutex<HashSet<Address>>,
     first_receipt: Mutex<Option<shosoin_protocol::receipt::Receipt>>,
+    delayed: Mutex<Option<DepositBatch>>,
 }
 
 impl Wire {
     pub fn new(vault: Vault, hospital: HospitalId) -> Arc<Self> {
         let (counts, fault, put) = (Counts::default(), Mutex::default(), Mutex::default());
-        Arc::new(Wire { vault, hospital, counts, fault, put, first_receipt: Mutex::default() })
+        Arc::new(Wire {
+            vault,
+            hospital,
+            counts,
+            fault,
+            put,
+            first_receipt: Mutex::default(),
+            delayed: Mutex::default(),
+        })
     }
 
     pub fn misbehave(&self, fault: Fault) {
@@ -148,6 +159,15 @@ impl Transport for Wire {
             && self.strikes(left, Fault::LoseDeposits)
         {
             return Err(Wire::lost("deposit"));
+        }
+        if self.fault() == Fault::DelayBatch {
+            *self.delayed.lock() = Some(batch.clone());
+            self.misbehave(Fault::None);
+            return Err(Wire::lost("deposit"));
+        }
+        let delayed = self.delayed.lock().take();
+        if let Some(delayed) = delayed {
+            told(self.vault.deposit(self.hospital, delayed).await)?;
         }
         let mut replies = told(self.vault.deposit(self.hospital, batch.clone()).await)?;
         for reply in &mut replies.replies {

@@ -110,3 +110,33 @@ fn what_never_was_an_upload_id_is_none() {
     }
     assert!(UploadId::parse(UploadId::random().unwrap().as_str()).is_some());
 }
+
+#[test]
+fn a_gateway_that_never_restarts_forgets_old_outcomes_and_a_crash_leaves_nothing_for_good() {
+    let (dir, keyring) = (tempfile::tempdir().unwrap(), keyring());
+    let uploads = Uploads::open(dir.path()).unwrap();
+    let ids: Vec<UploadId> = (0..3).map(|_| UploadId::random().unwrap()).collect();
+    let done =
+        Done { bucket: "images".into(), name: "a".into(), etag: "e-1".into(), version: None, checksum: None, parts: 1 };
+    for id in &ids {
+        uploads.create(&keyring, id, &upload("a")).unwrap();
+        uploads.put_part(&keyring, id, 1, &part(1)).unwrap();
+    }
+    // the first ends as it should, the second dies behind its outcome, the third dies while it is removed
+    uploads.finish(&keyring, &ids[0], &done).unwrap();
+    uploads.write(&keyring, &ids[1], "done", &done.encode()).unwrap();
+    std::fs::remove_file(uploads.folder_of(&ids[2]).join("upload")).unwrap();
+    uploads.tidy(SystemTime::now()).unwrap();
+    assert!(uploads.list(&keyring, "images").unwrap().is_empty(), "a completed upload is not under way");
+    assert_eq!(uploads.done(&keyring, &ids[1]).unwrap(), Some(done));
+    assert_eq!(uploads.ids().unwrap().len(), 3);
+    uploads.tidy(SystemTime::now() + DONE_KEPT + Duration::from_secs(60)).unwrap();
+    assert!(uploads.ids().unwrap().is_empty());
+}
+
+#[test]
+fn an_upload_decides_the_id_of_its_version() {
+    let (one, two) = (UploadId::random().unwrap(), UploadId::random().unwrap());
+    assert_eq!(one.version(7), UploadId::parse(one.as_str()).unwrap().version(7));
+    assert_ne!(one.version(7), two.version(7));
+}
