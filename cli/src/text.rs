@@ -34,11 +34,6 @@ pub fn parse_time(text: &str) -> Option<u64> {
     u64::try_from(moment.ok()?.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
-/// Now, in milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    u64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,7 +36,7 @@ impl Door {
 
     fn find(&self, access_key_id: &str) -> S3Result<KnownUser> {
         let found = self.users.find(self.client.keyring(), access_key_id).map_err(|error| {
-            tracing::error!(%error, "the users file cannot be used");
+            tracing::error!(error = &error as &dyn std::error::Error, "the users file cannot be used");
             s3_error!(ServiceUnavailable, "the gateway cannot read its users")
         })?;
         found.ok_or_else(|| s3_error!(InvalidAccessKeyId, "The access key id is not known here."))

@@ -17,7 +17,7 @@ pub(crate) async fn create(gateway: &Gateway, input: CreateBucketInput) -> S3Res
         return Err(reply::not_implemented("Object lock"));
     }
     check_location(gateway, input.create_bucket_configuration.as_ref())?;
-    let created = gateway.client.create_bucket(BucketFacts::new(&input.bucket, crate::s3::now_ms())).await;
+    let created = gateway.client.create_bucket(BucketFacts::new(&input.bucket, shosoin_client::now_ms())).await;
     match created {
         // The oldest region of S3 answers a repeated creation with success, and tools rely on it there.
         Err(shosoin_client::Error::BucketExists { .. })

@@ -14,6 +14,8 @@ use std::task::{Context, Poll, ready};
 
 /// Largest signed chunk, in bytes.
 const SIGNED_CHUNK_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How the refusal of a larger one begins; [`crate::receive`] finds it behind the errors of `s3s`.
+pub(crate) const SIGNED_CHUNK_TOO_LARGE: &str = "signed chunk over its limit";
 /// Longest line before a chunk, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
 const CRLF: Bytes = Bytes::from_static(b"\r\n");
@@ -51,7 +53,7 @@ pub(crate) enum Error {
     #[error("chunk FormatError")]
     Malformed,
     /// A signed chunk over the limit.
-    #[error("chunk TooLarge: {0} bytes in one signed chunk")]
+    #[error("{SIGNED_CHUNK_TOO_LARGE}: {0} bytes")]
     TooLarge(u64),
 }
 

@@ -35,6 +35,32 @@ pub(crate) enum Verdict {
     Failed,
 }
 
+/// The conditions of a read, by the fields that get and head share.
+macro_rules! reader_conditions {
+    ($input:expr) => {
+        $crate::conditions::Conditions {
+            if_match: $input.if_match,
+            if_none_match: $input.if_none_match,
+            if_modified_since: $input.if_modified_since,
+            if_unmodified_since: $input.if_unmodified_since,
+        }
+    };
+}
+pub(crate) use reader_conditions;
+
+/// The conditions on the source of a copy, by the fields that both kinds of copy share.
+macro_rules! source_conditions {
+    ($input:expr) => {
+        $crate::conditions::Conditions {
+            if_match: $input.copy_source_if_match.take(),
+            if_none_match: $input.copy_source_if_none_match.take(),
+            if_modified_since: $input.copy_source_if_modified_since.take(),
+            if_unmodified_since: $input.copy_source_if_unmodified_since.take(),
+        }
+    };
+}
+pub(crate) use source_conditions;
+
 impl Conditions {
     /// Judges an object by its ETag, without quotes, and its time in milliseconds since 1970.
     pub(crate) fn judge(&self, etag: &str, modified_ms: u64) -> Verdict {

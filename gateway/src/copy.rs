@@ -2,17 +2,17 @@
 //! moved, wherever the target seals alike.
 
 use crate::checksum::{self, Hasher, answer_in};
-use crate::conditions::{self, Conditions};
+use crate::conditions::{self, Conditions, source_conditions};
 use crate::headers::{system_headers, user_metadata};
 use crate::multipart::{part_number, refuse_customer_key};
-use crate::s3::{Found, Gateway, now_ms, written_version};
+use crate::s3::{Found, Gateway, written_version};
 use crate::unsupported::{refuse_given, refuse_options};
 use crate::uploads::StoredPart;
 use crate::{policy, reply, tagging};
 use futures::StreamExt;
 use s3s::dto::*;
 use s3s::{S3Result, s3_error};
-use shosoin_client::{NewObject, OpenObject};
+use shosoin_client::{NewObject, OpenObject, now_ms};
 use shosoin_protocol::limits::PART_BYTES_MAX;
 use shosoin_protocol::manifest::{Checksum as KeptChecksum, ChecksumAlgorithm as Algorithm};
 use std::ops::Range;
@@ -46,13 +46,7 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
     refuse_options!(input);
     refuse_customer_key(input.copy_source_sse_customer_key.is_some())?;
     let bucket = gateway.bucket(&input.bucket)?;
-    let conditions = Conditions {
-        if_match: input.copy_source_if_match.take(),
-        if_none_match: input.copy_source_if_none_match.take(),
-        if_modified_since: input.copy_source_if_modified_since.take(),
-        if_unmodified_since: input.copy_source_if_unmodified_since.take(),
-    };
-    let source = Source::find(gateway, input.copy_source.clone(), &conditions)?;
+    let source = Source::find(gateway, input.copy_source.clone(), &source_conditions!(input))?;
     refuse_no_change(&input, &source)?;
     if source.found.facts.size_bytes > PART_BYTES_MAX {
         return Err(s3_error!(
@@ -160,19 +154,13 @@ async fn read_checksum(opened: &OpenObject, range: Range<u64>, algorithm: Algori
 }
 
 /// `UploadPartCopy`.
-pub(crate) async fn part(gateway: &Gateway, input: UploadPartCopyInput) -> S3Result<UploadPartCopyOutput> {
+pub(crate) async fn part(gateway: &Gateway, mut input: UploadPartCopyInput) -> S3Result<UploadPartCopyOutput> {
     refuse_customer_key(input.sse_customer_key.is_some() || input.copy_source_sse_customer_key.is_some())?;
     refuse_given("Encryption with a key of the client", input.sse_customer_algorithm.is_some())?;
     let number = part_number(input.part_number)?;
     let (id, upload) = gateway.upload(&input.bucket, &input.key, &input.upload_id).await?;
     let bucket = gateway.bucket(&input.bucket)?;
-    let conditions = Conditions {
-        if_match: input.copy_source_if_match,
-        if_none_match: input.copy_source_if_none_match,
-        if_modified_since: input.copy_source_if_modified_since,
-        if_unmodified_since: input.copy_source_if_unmodified_since,
-    };
-    let source = Source::find(gateway, input.copy_source, &conditions)?;
+    let source = Source::find(gateway, input.copy_source.clone(), &source_conditions!(input))?;
     let range = source_range(input.copy_source_range.as_deref(), source.found.facts.size_bytes)?;
     let opened = source.open(gateway).await?;
     let checksum = match upload.checksum {

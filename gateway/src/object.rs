@@ -1,7 +1,7 @@
 //! Objects: put, get, head.
 
 use crate::checksum::{self, Declared, answer_in, declared_in};
-use crate::conditions::{self, Conditions, Verdict};
+use crate::conditions::{self, Conditions, Verdict, reader_conditions};
 use crate::headers::{answer_headers, system_headers, user_metadata};
 use crate::receive::{announced, receive};
 use crate::s3::{Found, Gateway, written_version};
@@ -75,13 +75,7 @@ pub(crate) fn length(headers: &HeaderMap, content_length: Option<i64>) -> S3Resu
 /// `GetObject`: streams from the vault; no byte of a chunk comes before the chunk is verified.
 pub(crate) async fn get(gateway: &Gateway, input: GetObjectInput) -> S3Result<GetObjectOutput> {
     let found = gateway.find_object(&input.bucket, &input.key, input.version_id.as_deref())?;
-    let conditions = Conditions {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-        if_modified_since: input.if_modified_since,
-        if_unmodified_since: input.if_unmodified_since,
-    };
-    check_reader(&conditions, &found)?;
+    check_reader(&reader_conditions!(input), &found)?;
     let span = Span::of(&found.facts, input.range, input.part_number)?;
     let opened = gateway.client.open_object(&input.bucket, &input.key, Some(found.version)).await.map_err(reply::s3)?;
     let facts = &found.facts;
@@ -108,13 +102,7 @@ pub(crate) async fn get(gateway: &Gateway, input: GetObjectInput) -> S3Result<Ge
 /// `HeadObject`: from the local view alone.
 pub(crate) fn head(gateway: &Gateway, input: HeadObjectInput) -> S3Result<S3Response<HeadObjectOutput>> {
     let found = gateway.find_object(&input.bucket, &input.key, input.version_id.as_deref())?;
-    let conditions = Conditions {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-        if_modified_since: input.if_modified_since,
-        if_unmodified_since: input.if_unmodified_since,
-    };
-    check_reader(&conditions, &found)?;
+    check_reader(&reader_conditions!(input), &found)?;
     let span = Span::of(&found.facts, input.range, input.part_number)?;
     let facts = &found.facts;
     let mut output = HeadObjectOutput {
@@ -151,7 +139,7 @@ fn check_reader(conditions: &Conditions, found: &Found) -> S3Result<()> {
 
 fn stream(opened: &OpenObject, span: &Span) -> StreamingBlob {
     let frames = opened.read(span.bytes()).map_ok(hyper::body::Frame::data).map_err(|error| {
-        tracing::error!(kind = error.kind().name(), %error, "a read ended early");
+        tracing::error!(kind = error.kind().name(), error = &error as &dyn std::error::Error, "a read ended early");
         s3s::StdError::from(error)
     });
     StreamingBlob::from(Body::http_body_unsync(StreamBody::new(frames)))

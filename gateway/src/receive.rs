@@ -6,7 +6,7 @@
 //! - A body that ends early, late, or never is an error, and then the writer is dropped: nothing was stored.
 
 use crate::checksum::Hasher;
-use crate::reply;
+use crate::{chunked, reply};
 use futures::StreamExt;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
@@ -74,8 +74,9 @@ async fn next(body: &mut StreamingBlob) -> S3Result<Option<bytes::Bytes>> {
     }
 }
 
-/// What a body stream failed with. `s3s` keeps the types of its stream errors private, so their text is what tells
-/// them apart; a text that is not known is an incomplete body, which is what a lost connection is.
+/// What a body stream failed with. `s3s` keeps the types of its stream errors private and those of a stream beneath it
+/// out of their sources, so text is what tells them apart; the end-to-end tests send such bodies to a real gateway. A
+/// text that is not known is an incomplete body, which is what a lost connection is.
 fn broken(error: &(dyn std::error::Error + 'static)) -> S3Error {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -91,6 +92,9 @@ fn broken(error: &(dyn std::error::Error + 'static)) -> S3Error {
     }
     if text.contains("SignatureMismatch") {
         return s3_error!(SignatureDoesNotMatch, "The signature of a chunk does not match.");
+    }
+    if text.contains(chunked::SIGNED_CHUNK_TOO_LARGE) {
+        return s3_error!(InvalidRequest, "A signed chunk is larger than 16 MiB: send smaller ones, or sign none.");
     }
     let malformed = ["FormatError", "TooLarge", "TooManyTrailerHeaders"];
     if malformed.iter().any(|known| text.contains(known)) {
@@ -126,6 +130,11 @@ mod tests {
         assert_eq!(code("UploadStreamError: Sha256Mismatch"), "XAmzContentSHA256Mismatch");
         assert_eq!(code("AwsChunkedStreamError: SignatureMismatch"), "SignatureDoesNotMatch");
         assert_eq!(code("AwsChunkedStreamError: FormatError"), "InvalidRequest");
+        let ours = |error: chunked::Error| broken(&std::io::Error::other(error));
+        assert_eq!(ours(chunked::Error::Malformed).code(), &S3ErrorCode::InvalidRequest);
+        let large = ours(chunked::Error::TooLarge(1 << 30));
+        assert_eq!(large.code(), &S3ErrorCode::InvalidRequest);
+        assert!(large.message().unwrap().contains("16 MiB"), "{large:?}");
         assert_eq!(code("UploadStreamError: Incomplete"), "IncompleteBody");
         assert_eq!(code("connection closed before message completed"), "IncompleteBody");
     }

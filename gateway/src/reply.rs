@@ -46,17 +46,33 @@ fn tell(error: &Error) -> S3Error {
 /// caller would take that for a delete. A vault that refuses this gateway is an outage, never `AccessDenied`: the
 /// caller's key is good.
 fn other(error: &Error) -> S3Error {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(kind = error.kind().name(), %error, cause, "a request failed");
+    tracing::error!(kind = error.kind().name(), error = error as &dyn std::error::Error, "a request failed");
     if error.is_problem(api::code::NO_WRITABLE_MEDIA) {
         return s3_error!(ServiceUnavailable, "The vault cannot write to enough volumes; nothing was changed.");
     }
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Damaged => s3_error!(InternalError, "The record cannot be given: {error}."),
-        ErrorKind::Unavailable => s3_error!(ServiceUnavailable, "The vault cannot be reached; please try again."),
-        ErrorKind::Refused => s3_error!(ServiceUnavailable, "The vault refuses this gateway; its log says why."),
-        ErrorKind::Unsupported => s3_error!(NotImplemented, "The record is of a newer format than this release reads."),
-        ErrorKind::Invalid | ErrorKind::Bug => s3_error!(InternalError, "We encountered an internal error."),
+    match (error.kind(), error) {
+        (_, Error::State { .. } | Error::View(_)) => {
+            s3_error!(ServiceUnavailable, "The gateway's own disk failed; its log says how. Nothing was changed.")
+        }
+        (_, Error::Head { .. } | Error::WrongVault { .. }) => {
+            s3_error!(ServiceUnavailable, "The gateway refuses its vault, which contradicts itself; its log says how.")
+        }
+        (ErrorKind::NotFound | ErrorKind::Damaged, _) => {
+            s3_error!(InternalError, "The record cannot be given: {error}.")
+        }
+        (ErrorKind::Unavailable, Error::Vault(_)) => {
+            s3_error!(ServiceUnavailable, "The vault cannot do this now, please try again: {error}.")
+        }
+        (ErrorKind::Unavailable, _) => {
+            s3_error!(ServiceUnavailable, "The vault cannot be reached; please try again.")
+        }
+        (ErrorKind::Refused, _) => {
+            s3_error!(ServiceUnavailable, "The vault refuses this gateway; its log says why: {error}.")
+        }
+        (ErrorKind::Unsupported, _) => {
+            s3_error!(NotImplemented, "The record is of a newer format than this release reads.")
+        }
+        (ErrorKind::Invalid | ErrorKind::Bug, _) => s3_error!(InternalError, "We encountered an internal error."),
     }
 }
 
@@ -151,6 +167,18 @@ mod tests {
 
     fn problem(kind: ErrorKind, code: &str) -> Error {
         Error::Vault(api::Problem { kind: kind.name().into(), code: code.into(), message: "it says".into() })
+    }
+
+    #[test]
+    fn a_failure_names_what_failed() {
+        let text = |error: Error| s3(error).message().unwrap_or_default().to_owned();
+        let disk = Error::State { path: "/state".into(), source: std::io::ErrorKind::StorageFull.into() };
+        assert!(text(disk).contains("gateway's own disk"));
+        let heads = (String::new(), String::new());
+        let head = Error::Head { why: "forked", remembered: heads.0, offered: heads.1, evidence: None };
+        assert!(text(head).contains("gateway refuses its vault"));
+        assert!(text(problem(ErrorKind::Refused, api::code::CLOCK_SKEW)).contains("clock-skew"));
+        assert!(text(problem(ErrorKind::Unavailable, "busy")).contains("it says"));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use shosoin_client::{Client, RowContent, ViewRow};
 use shosoin_protocol::VersionId;
 use shosoin_protocol::manifest::{BucketFacts, ObjectFacts, Versioning};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What every operation needs.
 pub(crate) struct Gateway {
@@ -40,12 +39,6 @@ impl Found {
 /// The version id that a write answers with: none where the version is S3's `null` one.
 pub(crate) fn written_version(version: VersionId, null_version: bool) -> Option<String> {
     (!null_version).then(|| version.to_string())
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Gateway {

@@ -190,7 +190,7 @@ impl Front {
 
     /// Unique within a gateway's life; random parts are not needed, nobody guesses requests.
     fn next_id(&self) -> String {
-        format!("{:012X}{:08X}", crate::s3::now_ms(), self.requests.fetch_add(1, Ordering::Relaxed))
+        format!("{:012X}{:08X}", shosoin_client::now_ms(), self.requests.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -294,7 +294,7 @@ impl Users {
                     let user = Arc::new(stored.user);
                     by_key_id.insert(user.access_key_id.clone(), KnownUser { user, secret });
                 }
-                Err(error) => tracing::warn!(%error, "a user is not honoured"),
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a user is not honoured"),
             }
         }
         Ok(by_key_id)

@@ -126,7 +126,7 @@ pub async fn run(command: BucketCommand, output: Output) -> Result<()> {
 }
 
 async fn create(client: &Client, args: &CreateArgs) -> Result<BucketFacts> {
-    let mut facts = BucketFacts::new(&args.bucket, text::now_ms());
+    let mut facts = BucketFacts::new(&args.bucket, shosoin_client::now_ms());
     facts.policy = args.policy.apply(facts.policy)?;
     let made = client.create_bucket(facts.clone()).await;
     made.map_err(Error::client(format!("make bucket {}", args.bucket)))?;
