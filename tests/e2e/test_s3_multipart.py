@@ -166,3 +166,28 @@ def test_an_upload_goes_on_after_the_process_was_killed(new_site):
     parts.append(upload(s3, "restart", upload_id, 2, second))
     assert complete(s3, "restart", upload_id, parts)["ETag"] == multipart_etag([first, second])
     assert s3.get_object(Bucket="restart", Key="a")["Body"].read() == first + second
+
+
+def test_an_upload_completed_twice_around_a_crash_is_one_version(new_site):
+    site = new_site()
+    s3 = site.client()
+    s3.create_bucket(Bucket="once")
+    s3.put_bucket_versioning(Bucket="once", VersioningConfiguration={"Status": "Enabled"})
+    upload_id = s3.create_multipart_upload(Bucket="once", Key="a")["UploadId"]
+    body = os.urandom(100_000)
+    parts = [upload(s3, "once", upload_id, 1, body)]
+    folder = site.folder / "hospital" / "multipart" / upload_id
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    first = complete(s3, "once", upload_id, parts)
+    site.kill()
+    # The process died after the deposit and before its own mark of it.
+    (folder / "done").unlink()
+    for name, content in before.items():
+        (folder / name).write_bytes(content)
+    s3 = site.start().client()
+    again = s3.complete_multipart_upload(
+        Bucket="once", Key="a", UploadId=upload_id, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+    )
+    assert (again["VersionId"], again["ETag"]) == (first["VersionId"], first["ETag"])
+    assert len(s3.list_object_versions(Bucket="once")["Versions"]) == 1
+    assert s3.get_object(Bucket="once", Key="a")["Body"].read() == body
