@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
+use crate::migrate::MigrateRule;
 use serde::{Deserialize, Serialize};
 use shosoin_archive::Address;
 use shosoin_protocol::VaultId;
@@ -42,6 +43,9 @@ pub struct Config {
     /// the volumes
     #[serde(rename = "volume", default)]
     pub volumes: Vec<VolumeSpec>,
+    /// which closed segments go to the archive
+    #[serde(rename = "migrate", default, skip_serializing_if = "Vec::is_empty")]
+    pub migrate: Vec<MigrateRule>,
 }
 
 /// Which embedded database holds the index.
@@ -177,7 +181,8 @@ impl Config {
 
     /// What the types alone do not refuse.
     fn check(&self) -> Result<(), String> {
-        self.volumes.iter().try_for_each(|spec| spec.address().map(drop))
+        self.volumes.iter().try_for_each(|spec| spec.address().map(drop))?;
+        self.migrate.iter().try_for_each(|rule| rule.parse().map(drop))
     }
 
     fn bad(&self, dir: &Path, why: &str) -> Error {
@@ -220,6 +225,7 @@ mod tests {
             jobs: JobsConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
+            migrate: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What can go wrong in the vault, and what it means to whoever asked.
 
 use shosoin_protocol::api::{Problem, code};
-use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, HospitalId, NameToken, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, HospitalId, NameToken, SegmentId, VersionId, VolumeId};
 use std::path::PathBuf;
 
 /// Result of everything in this crate.
@@ -174,6 +174,16 @@ pub enum Error {
         /// which one
         id: String,
     },
+    /// What was asked for is on media that are not mounted now.
+    #[error("segment {segment} is on a shelf: mount {needed} of the volumes {}, then ask again", list(volumes))]
+    OnShelf {
+        /// the segment
+        segment: SegmentId,
+        /// how many of them are needed
+        needed: usize,
+        /// those that hold its shards and are not there
+        volumes: Vec<VolumeId>,
+    },
     /// A write whose outcome is not known: the log takes no more entries until the vault is opened again.
     #[error("log of hospital {hospital} is read-only since {why}; reopen the vault to continue")]
     ReadOnly {
@@ -266,7 +276,7 @@ impl Error {
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Io { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
-            Error::ReadOnly { .. } | Error::LogUnseen { .. } => ErrorKind::Unavailable,
+            Error::ReadOnly { .. } | Error::LogUnseen { .. } | Error::OnShelf { .. } => ErrorKind::Unavailable,
             Error::Index { .. } | Error::Closing | Error::JobRunning { .. } | Error::Listen { .. } => {
                 ErrorKind::Unavailable
             }
@@ -300,6 +310,7 @@ impl Error {
             Error::VersionExists { .. } => "version-exists",
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
             Error::NotFound { .. } => code::NOT_FOUND,
+            Error::OnShelf { .. } => "on-shelf",
             Error::ReadOnly { .. } => "read-only",
             Error::LogUnseen { .. } => "log-unseen",
             Error::Damaged { .. } => code::UNREADABLE,
@@ -329,6 +340,11 @@ impl Error {
         }
         sentence
     }
+}
+
+/// Ids as a sentence lists them.
+fn list(volumes: &[VolumeId]) -> String {
+    volumes.iter().map(VolumeId::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Code of a failure of the media.

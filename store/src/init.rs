@@ -34,6 +34,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),
         volumes: options.volumes.clone(),
+        migrate: Vec::new(),
     };
     let stores = Stores::new(dir);
     for spec in &config.volumes {

@@ -17,6 +17,7 @@ use crate::journal::{Journal, Judged};
 use crate::ledger::{Ledger, LedgerKeys};
 use crate::media_ledger::MediaLedger;
 use crate::rebuild::{self, Progress, RebuildReport};
+use crate::shelf;
 use crate::stores::Stores;
 use crate::vault::OpenOptions;
 use shosoin_protocol::{ErrorKind, HospitalId};
@@ -223,6 +224,7 @@ fn fill(
     let report = rebuild::catch_up(index.as_ref(), tier, identity, hospitals, progress)?;
     let open = |info: &HospitalInfo| Ok((info.clone(), open_ledger(identity, info, &index, tier, &*options.clock)?));
     let ledgers = known.iter().map(open).collect::<Result<Vec<_>>>()?;
+    shelf::remember_all(&*index, tier)?;
     Ok(Indexed { index, ledgers, report })
 }
 
@@ -245,11 +247,13 @@ fn halted(mounted: &Mounted, report: &RebuildReport, hospital: HospitalId) -> Op
     too_many_absent(&mounted.tier, &mounted.absent).or_else(|| report.incomplete.contains(&hospital).then(unread))
 }
 
-/// With more volumes absent than the code survives, whole segments may be out of sight.
+/// With more volumes absent than the code survives, whole segments may be out of sight. Those in object stores do not count:
+/// what only they hold is no part of a log, because everything but chunks stays on hot volumes too.
 pub fn too_many_absent(tier: &Tier, absent: &[String]) -> Option<String> {
     let survives = tier.code().m();
-    let why = || format!("{} volumes are absent and the code survives {survives}", absent.len());
-    (absent.len() > survives).then(why)
+    let count = absent.iter().filter(|place| !is_store(place)).count();
+    let why = || format!("{count} volumes are absent and the code survives {survives}");
+    (count > survives).then(why)
 }
 
 fn open_index(dir: &Path, mounted: &Mounted) -> Result<Arc<dyn Index>> {

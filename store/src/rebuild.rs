@@ -82,7 +82,9 @@ pub fn catch_up(
     hospitals: impl IntoIterator<Item = HospitalId>,
     progress: &dyn Fn(Progress),
 ) -> Result<RebuildReport> {
-    let segments = tier.segments();
+    let mut segments = tier.segments();
+    // of a record that is in several segments the last one met counts, and that is to be a hot one
+    segments.sort_by_key(|segment| tier.is_hot(segment.id).unwrap_or(true));
     let mut walk = Walk { tier, identity, rows: Pending::new(index), report: RebuildReport::default() };
     walk.rows.put(rows::meta_key(), Meta { form: rows::FORM, vault: identity.vault() }.encode());
     let mut done = Progress { segments_total: segments.len() as u64, ..Progress::default() };

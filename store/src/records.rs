@@ -7,11 +7,13 @@
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::rows::{self, RecordRow, Rows};
+use crate::shelf;
 use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::Mutex;
-use shosoin_protocol::{Address, HospitalId, Suite};
-use shosoin_tiers::Tier;
+use shosoin_protocol::{Address, HospitalId, SegmentId, Suite};
+use shosoin_tiers::{Clock, Tier};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -23,12 +25,42 @@ pub struct Records {
     index: Arc<dyn Index>,
     tier: Arc<Tier>,
     recent: Mutex<LruCache<(HospitalId, Address), ()>>,
+    reads: Reads,
+}
+
+/// When something of each segment was read last, since this process began. Not kept over a restart: a segment counts as read
+/// when the vault is opened, so that nothing moves early.
+pub struct Reads {
+    clock: Arc<dyn Clock>,
+    opened_ms: u64,
+    last_ms: Mutex<BTreeMap<SegmentId, u64>>,
+}
+
+impl Reads {
+    /// Nothing was read yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Reads { opened_ms: clock.now_ms(), clock, last_ms: Mutex::default() }
+    }
+
+    /// When something of a segment was read last.
+    pub fn last_ms(&self, segment: SegmentId) -> u64 {
+        self.last_ms.lock().get(&segment).copied().unwrap_or(self.opened_ms)
+    }
+
+    fn note(&self, segment: SegmentId) {
+        self.last_ms.lock().insert(segment, self.clock.now_ms());
+    }
 }
 
 impl Records {
     /// Records on `tier`, as `index` remembers them.
-    pub fn new(index: Arc<dyn Index>, tier: Arc<Tier>) -> Self {
-        Records { index, tier, recent: Mutex::new(LruCache::new(RECENT_MAX)) }
+    pub fn new(index: Arc<dyn Index>, tier: Arc<Tier>, clock: Arc<dyn Clock>) -> Self {
+        Records { index, tier, recent: Mutex::new(LruCache::new(RECENT_MAX)), reads: Reads::new(clock) }
+    }
+
+    /// When each segment was read last.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// The row of a record that is held. A row that media do not confirm is as good as none: the record is sent again,
@@ -63,6 +95,12 @@ impl Records {
     pub fn read(&self, hospital: HospitalId, suite: Suite, address: &Address) -> Result<Bytes> {
         let row = self.index.row::<RecordRow>(&rows::record_key(hospital, address))?;
         let row = row.ok_or_else(|| Error::NotFound { what: "record", id: address.to_string() })?;
-        Ok(self.tier.read(suite, &row.at, address)?)
+        match self.tier.read(suite, &row.at, address) {
+            Ok(bytes) => {
+                self.reads.note(row.at.segment);
+                Ok(bytes)
+            }
+            Err(error) => Err(shelf::explain(&*self.index, &self.tier, row.at.segment, error)),
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! | 6 | hospital, device | state and key of the device, and where its chain of entries stands |
 //! | 7 | hospital | leaves in the tree, newest checkpoint |
 //! | 8 | segment | offset where the next walk begins |
+//! | 9 | segment | data units it needs, and the volume of each shard: where it is when it is on a shelf |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
@@ -21,7 +22,9 @@ use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::merkle::Node;
 use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, RecordKind, SegmentId, VaultId, VersionId};
+use shosoin_protocol::{
+    Address, DeviceId, Digest, HospitalId, NameToken, RecordKind, SegmentId, VaultId, VersionId, VolumeId,
+};
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
@@ -36,6 +39,7 @@ const NAME: u8 = 5;
 const DEVICE: u8 = 6;
 const HEAD: u8 = 7;
 const WATERMARK: u8 = 8;
+const SHELF: u8 = 9;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -131,6 +135,11 @@ pub fn head_key(hospital: HospitalId) -> Vec<u8> {
 /// Key of a segment's [`Watermark`].
 pub fn watermark_key(segment: SegmentId) -> Vec<u8> {
     key(WATERMARK, &[&segment.0])
+}
+
+/// Key of a segment's [`ShelfRow`].
+pub fn shelf_key(segment: SegmentId) -> Vec<u8> {
+    key(SHELF, &[&segment.0])
 }
 
 /// Begins the keys of every [`Watermark`].
@@ -348,6 +357,38 @@ impl Row for Watermark {
 
     fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
         reader.u64("watermark").map(Watermark)
+    }
+}
+
+/// Where the shards of a segment are that no hot volume has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShelfRow {
+    /// shards that are needed to read it
+    pub needed: u8,
+    /// the volume of each shard, where one is known
+    pub shards: Vec<Option<VolumeId>>,
+}
+
+impl Row for ShelfRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(2 + 17 * self.shards.len());
+        out.u8(self.needed).u8(u8::try_from(self.shards.len()).unwrap_or(u8::MAX));
+        for shard in &self.shards {
+            out.u8(shard.is_some().into());
+            shard.iter().for_each(|volume| volume.write(&mut out));
+        }
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        let (needed, count) = (reader.u8("shards needed")?, reader.u8("shards")?);
+        let shard = |reader: &mut Reader<'_>| match reader.u8("shard is known")? {
+            0 => Ok(None),
+            1 => VolumeId::read(reader).map(Some),
+            _ => Err(shosoin_protocol::Error::Invalid { what: "shelf row", why: "it is known or it is not" }),
+        };
+        let shards = (0..count).map(|_| shard(reader)).collect::<shosoin_protocol::Result<_>>()?;
+        Ok(ShelfRow { needed, shards })
     }
 }
 

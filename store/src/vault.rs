@@ -317,7 +317,7 @@ impl Inner {
             dir,
             config,
             identity,
-            records: Arc::new(Records::new(index.clone(), tier.clone())),
+            records: Arc::new(Records::new(index.clone(), tier.clone(), options.clock.clone())),
             tier,
             index,
             clock: options.clock.clone(),
