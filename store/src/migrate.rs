@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use shosoin_protocol::entry::{Body, PlacedEntry};
 use shosoin_protocol::policy::{Label, RecordType};
 use shosoin_protocol::{Address, HospitalId, RecordKind, SegmentId, Suite};
-use shosoin_tiers::{Clock, Location, Migration, MigrationPhase, MigrationStep, Pace, SegmentInfo, SegmentState, Tier};
+use shosoin_tiers::{
+    Clock, Location, Migration, MigrationPhase, MigrationStep, Pace, SegmentInfo, SegmentState, Tier, Unpaced,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -136,7 +138,7 @@ impl Rule {
 }
 
 /// What the rules want moved, the first rule that wants a segment deciding. A segment that cannot be looked into stays.
-pub fn plan(tier: &Tier, rules: &[Rule], reads: &Reads, now_ms: u64) -> Vec<Move> {
+fn plan(tier: &Tier, rules: &[Rule], reads: &Reads, now_ms: u64) -> Vec<Move> {
     let mut moves = Vec::new();
     for info in tier.segments() {
         let mut due = rules.iter().filter(|rule| rule.is_due(&info, reads.last_ms(info.id), now_ms)).peekable();
@@ -188,13 +190,60 @@ fn contents(tier: &Tier, info: &SegmentInfo) -> Result<Contents> {
     Ok(contents)
 }
 
+/// Why nothing moves when the vault does not know what time it is.
+pub const CLOCK_DOUBTED: &str = "the clock is doubted, and age decides what moves; confirm it, then run this again";
+
+/// What the rules want moved now.
+pub fn wanted(parts: &Parts<'_>, rules: &[MigrateRule], reads: &Reads) -> Result<Vec<Move>> {
+    let rules = rules.iter().map(MigrateRule::parse).collect::<Result<Vec<_>, _>>();
+    let rules = rules.map_err(|why| Error::Argument { what: "migrate rule", why })?;
+    Ok(plan(parts.tier, &rules, reads, parts.clock.now_ms()))
+}
+
+/// What a whole run did, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct MigrateReport {
+    /// nothing was done
+    pub dry_run: bool,
+    /// what the rules want moved
+    pub moves: Vec<Move>,
+    /// bytes that were read again or written
+    pub bytes: u64,
+    /// why segments could not move
+    pub failed: Vec<String>,
+}
+
+/// Moves what the rules want moved, or only says what that is. Nothing moves while the clock is doubted.
+pub fn run(parts: &Parts<'_>, rules: &[MigrateRule], reads: &Reads, dry_run: bool) -> Result<MigrateReport> {
+    if !dry_run && !parts.media.clock_is_trusted(parts.clock.now_ms())? {
+        return Ok(MigrateReport { failed: vec![CLOCK_DOUBTED.to_owned()], ..MigrateReport::default() });
+    }
+    let mut report = MigrateReport { dry_run, moves: wanted(parts, rules, reads)?, ..Default::default() };
+    if dry_run {
+        return Ok(report);
+    }
+    let mut run = MigrateRun::new(report.moves.clone());
+    loop {
+        match run.step(parts, &Unpaced) {
+            Ok(Some(moved)) => report.bytes += moved.bytes,
+            Ok(None) => return Ok(report),
+            Err(error @ Error::Media(_)) => report.failed.push(error.problem().message),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// What one step did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// bytes read again or written
-    pub bytes: u64,
     /// shards that were copied or released, or records that were appended
     pub units: u64,
+    /// bytes read again or written
+    pub bytes: u64,
+    /// those of them that are copies
+    pub written_bytes: u64,
+    /// bytes that hot volumes have again
+    pub freed_bytes: u64,
 }
 
 /// Moves segments, one after the other, in steps of at most a shard.
@@ -217,7 +266,7 @@ pub struct Parts<'a> {
 }
 
 impl MigrateRun {
-    /// A run over what [`plan`] gave. What was done is on media, so that a run needs no cursor.
+    /// A run over what [`wanted`] gave. What was done is on media, so that a run needs no cursor.
     pub fn new(moves: Vec<Move>) -> Self {
         MigrateRun { moves: moves.into(), current: None }
     }
@@ -279,18 +328,18 @@ fn recorded(parts: &Parts<'_>, step: &MigrationStep, event: impl Fn(Action) -> A
         MigrationStep::Copied(copied) => {
             let bytes = copied.bytes + copied.read_bytes;
             parts.media.record(AuditEvent { bytes, units: 1, ..event(Action::Migrate).on(copied.to) })?;
-            Moved { bytes, units: 1 }
+            Moved { bytes, units: 1, written_bytes: copied.bytes, freed_bytes: 0 }
         }
         MigrationStep::Appended { records, bytes } => {
             remember_records(parts, records, &event)?;
             let units = records.len() as u64;
             let why = "records other than chunks stay on hot volumes too";
             parts.media.record(AuditEvent { bytes: *bytes, units, ..event(Action::Migrate).because(why) })?;
-            Moved { bytes: *bytes, units }
+            Moved { bytes: *bytes, units, written_bytes: *bytes, freed_bytes: 0 }
         }
         MigrationStep::Released { from, bytes, .. } => {
             parts.media.record(AuditEvent { bytes: *bytes, units: 1, ..event(Action::Release).on(*from) })?;
-            Moved { bytes: *bytes, units: 1 }
+            Moved { bytes: *bytes, units: 1, written_bytes: 0, freed_bytes: *bytes }
         }
     };
     Ok(moved)

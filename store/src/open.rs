@@ -22,6 +22,7 @@ use crate::stores::Stores;
 use crate::vault::OpenOptions;
 use shosoin_protocol::{ErrorKind, HospitalId};
 use shosoin_tiers::media::{FileMedia, FileOptions, Media};
+use shosoin_tiers::volume::TierKind;
 use shosoin_tiers::{Clock, Error as MediaError, Tier, TierOptions, Volume};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -244,14 +245,19 @@ pub fn open_ledger(
 /// Why a log takes no entries although its ledger is whole as far as it can be seen.
 fn halted(mounted: &Mounted, report: &RebuildReport, hospital: HospitalId) -> Option<String> {
     let unread = || "a segment of its records cannot be read".to_owned();
-    too_many_absent(&mounted.tier, &mounted.absent).or_else(|| report.incomplete.contains(&hospital).then(unread))
+    too_many_absent(&mounted.tier, &mounted.journal.media, &mounted.absent)
+        .or_else(|| report.incomplete.contains(&hospital).then(unread))
 }
 
-/// With more volumes absent than the code survives, whole segments may be out of sight. Those in object stores do not count:
+/// With more volumes absent than the code survives, whole segments may be out of sight. Those of the archive do not count:
 /// what only they hold is no part of a log, because everything but chunks stays on hot volumes too.
-pub fn too_many_absent(tier: &Tier, absent: &[String]) -> Option<String> {
-    let survives = tier.code().m();
-    let count = absent.iter().filter(|place| !is_store(place)).count();
+pub fn too_many_absent(tier: &Tier, ledger: &MediaLedger, absent: &[String]) -> Option<String> {
+    let (survives, known) = (tier.code().m(), ledger.media());
+    let archived = |place: &String| {
+        let mut there = known.iter().filter(|medium| medium.place == *place).peekable();
+        is_store(place) || (there.peek().is_some() && there.all(|medium| medium.label.tier == TierKind::Archive))
+    };
+    let count = absent.iter().filter(|place| !archived(place)).count();
     let why = || format!("{count} volumes are absent and the code survives {survives}");
     (count > survives).then(why)
 }

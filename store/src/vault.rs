@@ -14,6 +14,7 @@ use crate::jobs::Jobs;
 use crate::journal::{VAULT, log_media};
 use crate::ledger::Ledger;
 use crate::media_ledger::MediaLedger;
+use crate::migrate::{self, MigrateReport};
 use crate::open::{self, Opened, Standing};
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
@@ -279,6 +280,12 @@ impl Vault {
         blocking(move || inner.check(&options, &Unpaced)).await
     }
 
+    /// Moves closed segments to the archive as the rules of `vault.toml` want it, now; with `dry_run` only says which.
+    pub async fn migrate(&self, dry_run: bool) -> Result<MigrateReport> {
+        let inner = self.inner.clone();
+        blocking(move || inner.migrate(dry_run)).await
+    }
+
     /// Finishes what is under way and closes open segments cleanly. Nothing can be stored afterwards.
     pub async fn close(&self) -> Result<()> {
         let inner = self.inner.clone();
@@ -360,11 +367,21 @@ impl Inner {
         let hospital = info.hospital;
         if let Entry::Vacant(vacant) = desks.entry(hospital) {
             let ledger = open::open_ledger(&self.identity, &info, &self.index, &self.tier, &*self.clock)?;
-            let halted = open::too_many_absent(&self.tier, &self.absent);
+            let halted = open::too_many_absent(&self.tier, &self.media, &self.absent);
             let standing = Standing { unseen: halted.clone(), halted };
             vacant.insert(Arc::new(self.open_desk(info, ledger, standing)?));
         }
         Ok(hospital)
+    }
+
+    fn migrate(&self, dry_run: bool) -> Result<MigrateReport> {
+        migrate::run(&self.migrate_parts(), &self.config.migrate, self.records.reads(), dry_run)
+    }
+
+    /// What a migration works on.
+    pub(crate) fn migrate_parts(&self) -> migrate::Parts<'_> {
+        let (tier, index, media, clock) = (&*self.tier, &*self.index, &self.media, &*self.clock);
+        migrate::Parts { tier, index, media, clock }
     }
 
     pub(crate) fn desks(&self) -> Vec<Arc<Desk>> {
