@@ -98,3 +98,24 @@ mod with_a_server {
         group.assert_one_loss_more_is_refused_and_never_wrong();
     }
 }
+
+/// Needs a server of its own, whose process group is in `SHOSOIN_TEST_S3_GROUP`: it does not outlive the test.
+#[test]
+#[ignore = "needs an S3 server; tests/e2e starts one"]
+fn when_the_server_dies_in_the_middle_of_an_upload_the_file_fails_in_bounded_time_and_for_good() {
+    let media = fresh();
+    let file = media.create("x.tmp", WriteUnit::Bytes).unwrap();
+    file.write_at(0, &vec![1; PART_BYTES + 1]).unwrap();
+    let group = std::env::var("SHOSOIN_TEST_S3_GROUP").unwrap();
+    let killed = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status().unwrap();
+    assert!(killed.success());
+    let begun = std::time::Instant::now();
+    let failed = file.write_at(PART_BYTES as u64 + 1, &vec![2; 3 * PART_BYTES]).and_then(|()| file.sync()).unwrap_err();
+    let why = std::error::Error::source(&failed).unwrap().to_string();
+    assert!(matches!(failed, Error::Io { .. }) && why.contains("cannot be reached"), "{failed}: {why}");
+    assert!(matches!(file.sync(), Err(Error::Suspect { .. })));
+    let absent = media.probe().unwrap_err();
+    assert!(matches!(absent, Error::VolumeAbsent { .. }), "{absent}");
+    drop(file);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(120), "{:?}", begun.elapsed());
+}
