@@ -34,6 +34,8 @@ pub(crate) struct Operator {
     remounts: Vec<VolumeId>,
     /// images of volumes, and when they were taken
     images: VecDeque<(usize, u64, BTreeMap<String, Folder>)>,
+    /// generation that each label was last known by
+    pub generations: BTreeMap<VolumeId, u64>,
     /// volumes being emptied, with the cursor as it is stored
     pub drains: BTreeMap<VolumeId, Vec<u8>>,
     /// tours under way, with the cursor as it is stored
@@ -52,6 +54,7 @@ impl Operator {
             pulled: BTreeMap::new(),
             remounts: Vec::new(),
             images: VecDeque::new(),
+            generations: BTreeMap::new(),
             drains: BTreeMap::new(),
             tours: BTreeMap::new(),
             toured_ms: BTreeMap::new(),
@@ -127,6 +130,7 @@ impl Run<'_> {
 
     /// What the operator does on this day.
     pub fn operate(&mut self) {
+        self.look();
         self.note_deaths();
         self.visit();
         self.put_back();
@@ -144,6 +148,16 @@ impl Run<'_> {
     fn present(&self) -> Vec<usize> {
         self.world
             .with(|state| (0..state.disks.len()).filter(|disk| state.disks[*disk].health == Health::Present).collect())
+    }
+
+    /// Whoever keeps a tier looks at its volumes now and then, and remembers the generation of each label.
+    fn look(&mut self) {
+        let Some(tier) = &self.tier else { return };
+        tier.look_at_volumes();
+        for mounted in tier.mounted() {
+            let known = self.operator.generations.entry(mounted.label.id).or_default();
+            *known = mounted.label.generation.max(*known);
+        }
     }
 
     fn note_deaths(&mut self) {

@@ -12,8 +12,8 @@ use crate::outcome::{Outcome, Rule, Violation};
 use crate::rng::{EngineRandom, Rng};
 use crate::world::{CallRates, DAY_MS, World};
 use bytes::Bytes;
-use shosoin_protocol::{HospitalId, RecordKind, SegmentId, Suite, VolumeId};
-use shosoin_tiers::{Code, Defect, Finding, Record, Threads, Tier, TierOptions, Volume};
+use shosoin_protocol::{HospitalId, RecordKind, Suite, VolumeId};
+use shosoin_tiers::{Code, Defect, Finding, Record, Severity, Threads, Tier, TierOptions, Volume};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -108,8 +108,8 @@ pub(crate) struct Run<'a> {
     pub outcome: Outcome,
     random: Arc<EngineRandom>,
     pub acknowledged: Vec<Acknowledged>,
-    /// last stripes that starts reported as torn and set aside
-    pub set_aside: BTreeSet<(SegmentId, u64)>,
+    /// what starts said is set aside as torn, or lost
+    pub decided: Vec<Finding>,
     /// whether nothing changes any more
     pub is_settled: bool,
     hospitals: Vec<(HospitalId, Suite)>,
@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
             outcome: Outcome::default(),
             random: Arc::new(EngineRandom::new(seed)),
             acknowledged: Vec::new(),
-            set_aside: BTreeSet::new(),
+            decided: Vec::new(),
             is_settled: false,
             hospitals: (0..3).map(|no| (HospitalId([no + 1; 16]), suite(no))).collect(),
         }
@@ -267,18 +267,20 @@ impl<'a> Run<'a> {
         let options = TierOptions {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             threads: Threads::None,
+            generations: self.operator.generations.clone(),
             absence_is_final: volumes.len() == count && self.operator.expects_none_back(),
             ..TierOptions::new(self.options.code)
         };
         Tier::open(volumes, options, self.world.clock.clone(), self.random.clone())
     }
 
-    /// What a start or an attach reports: every listing that failed must be named, and last stripes that are set aside
-    /// are remembered.
+    /// What a start or an attach reports: every listing that failed must be named, and what is set aside or given up is
+    /// remembered, because it is said once.
     pub fn take_report(&mut self, findings: &[Finding]) {
         self.outcome.reported += findings.len() as u64;
-        let torn = findings.iter().filter(|found| matches!(found.defect, Defect::StripeTorn { .. }));
-        self.set_aside.extend(torn.filter_map(|found| Some((found.place.segment?, found.place.offset?))));
+        let decides =
+            |found: &&Finding| found.severity() == Severity::Lost || matches!(found.defect, Defect::StripeTorn { .. });
+        self.decided.extend(findings.iter().filter(decides).cloned());
         let unlisted = self.world.with(|state| std::mem::take(&mut state.unlisted));
         for volume in unlisted {
             let named = |finding: &Finding| {
@@ -294,7 +296,10 @@ impl<'a> Run<'a> {
         if self.is_dead() || !self.rng.once_in((self.options.deposit_days / self.options.step_days).max(1)) {
             return;
         }
-        let (hospital, suite) = self.hospitals[self.rng.index(self.hospitals.len())];
+        // most deposits of some months are of one hospital, so that segments fill
+        let usual = usize::try_from(self.day() / 500).unwrap_or_default() % self.hospitals.len();
+        let other = self.rng.index(self.hospitals.len());
+        let (hospital, suite) = self.hospitals[if self.rng.once_in(5) { other } else { usual }];
         let count = 1 + self.rng.index(5);
         let records: Vec<Record> = (0..count).map(|_| self.record(suite)).collect();
         let Some(tier) = &self.tier else { return };

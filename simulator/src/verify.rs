@@ -131,7 +131,8 @@ impl Run<'_> {
         let lost: Vec<(SegmentId, u64)> = lost.map(|lost| (lost.location.segment, lost.location.stripe_at)).collect();
         for (segment, at) in lost {
             let found = checked.iter().find(|(info, _)| info.id == segment);
-            let named = self.set_aside.contains(&(segment, at))
+            let mut decided = self.decided.iter().filter(|found| found.place.segment == Some(segment));
+            let named = decided.any(|found| names(found, at))
                 || found.is_none_or(|(_, findings)| findings.iter().any(|found| names(found, at)));
             if !named {
                 self.violate(Rule::Misreported, format!("{segment} at {at} is lost and no check says so: {found:?}"));
@@ -151,5 +152,6 @@ fn names(found: &Finding, at: u64) -> bool {
     // where a chain breaks, what lies behind cannot be listed one by one
     let unlisted = matches!(found.defect, Defect::StripeLost { good: 0, .. } | Defect::StripeUnjudged { .. });
     let covers = |offset: u64| offset == at || unlisted && offset < at;
-    found.severity() == Severity::Lost && found.place.offset.is_none_or(covers)
+    let gone = found.severity() == Severity::Lost || matches!(found.defect, Defect::StripeTorn { .. });
+    gone && found.place.offset.is_none_or(covers)
 }

@@ -45,6 +45,9 @@ impl Check<'_> {
     /// Shards that cannot be opened, and footers of a closed segment that are not good.
     fn shards(&mut self) {
         let mut lost = Vec::new();
+        if self.segment.state() == SegmentState::Closed && self.segment.info().stripes == 0 {
+            return; // nothing is in it, so nothing of it can be missed
+        }
         for shard in 0..self.segment.identity.code.shards() {
             let defect = match (self.files.get(shard), self.segment.state()) {
                 (Err(defect), _) => Some(defect),

@@ -8,7 +8,7 @@
 
 use shosoin_simulator::{FaultKind, Options, Outcome, run};
 
-const SHORT_YEARS: u64 = 2;
+const SHORT_YEARS: u64 = 1;
 const SHORT_VOLUMES: usize = 12;
 
 fn first_seed() -> u64 {
