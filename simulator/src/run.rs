@@ -267,7 +267,6 @@ impl<'a> Run<'a> {
         let options = TierOptions {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             threads: Threads::None,
-            generations: self.operator.generations.clone(),
             absence_is_final: volumes.len() == count && self.operator.expects_none_back(),
             ..TierOptions::new(self.options.code)
         };
