@@ -188,3 +188,39 @@ pub fn judge_slot(plan: &Blueprint, slot: &[u8], shard: usize, no: usize) -> Res
 }
 
 const _: () = assert!(WINDOW_BYTES.is_multiple_of(BLOCK_BYTES as u64));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Code;
+    use crate::footer::StripeRow;
+    use proptest::prelude::*;
+    use shosoin_protocol::{Digest, HospitalId, SegmentId, Suite};
+
+    proptest! {
+        #[test]
+        fn windows_cover_every_stripe_once_in_order_and_are_bounded(
+            lens in prop::collection::vec(0u32..3_000_000, 0..60), code in prop::sample::select(Code::ALLOWED.to_vec()),
+            torn in 0u64..9,
+        ) {
+            let mut table = Table::new(code);
+            lens.iter().for_each(|len| table.push(StripeRow { payload_len: *len, records: 0, digest: Digest([7; 32]) }, &[]));
+            let footer_at = table.end() + torn * BLOCK_BYTES as u64;
+            let identity = Identity { id: SegmentId([1; 16]), hospital: HospitalId([2; 16]), suite: Suite::Default, code };
+            let end = table.end();
+            let plan = Blueprint::new(Arc::new(table), Closing { identity, by: ClosedBy::Writer, at_ms: 5, footer_at });
+            let (mut stripe, mut at) = (0, 0);
+            for window in plan.windows() {
+                prop_assert!(window.stripes.start == stripe && window.at == at && !window.stripes.is_empty());
+                prop_assert!(window.len as u64 <= WINDOW_BYTES || window.stripes.len() == 1);
+                stripe = window.stripes.end;
+                at += window.len as u64;
+                prop_assert_eq!(plan.stripe(stripe - 1).end, at);
+            }
+            prop_assert_eq!((stripe, at), (lens.len(), end));
+            prop_assert_eq!(plan.gap(), end..footer_at);
+            prop_assert_eq!(plan.file_len(), footer_at + plan.footer_len());
+            prop_assert_eq!(plan.footer(0).len() as u64, plan.footer_len());
+        }
+    }
+}

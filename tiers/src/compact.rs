@@ -14,8 +14,9 @@ use crate::access::Access;
 use crate::closed;
 use crate::copy_forward::remove_copy;
 use crate::finding::{Defect, Finding, Place};
-use crate::layout::{hospital_dir, parse_shard_name};
+use crate::layout::{SEGMENTS, TEMPORARY, hospital_dir, parse_shard_name};
 use crate::load::{Extent, ShardFiles};
+use crate::mount::Mount;
 use crate::pace::Pace;
 use crate::read;
 use crate::record::FRAME_LEN;
@@ -167,7 +168,7 @@ impl Tier {
     /// Removes every copy of every shard of a compacted segment, and gives what could not be removed. Before this the
     /// caller switches its index to [`Compacted::moved`] and makes it durable that the segment is removed
     /// ([`TierOptions::removed`](crate::TierOptions)), so that a volume that is away does not bring it back at a later
-    /// start. What stays behind goes with [`Tier::sweep_removed`].
+    /// start. What stays behind goes with [`Tier::sweep`].
     pub fn remove_segment(&self, proof: Compacted) -> Result<Vec<Finding>> {
         let id = proof.segment();
         let segment = self.segment(id)?;
@@ -185,7 +186,7 @@ impl Tier {
         self.forget_segment(id);
         let mut left = Vec::new();
         for (shard, mount) in segment.copies() {
-            let removed = match mount.volume.takes_writes() {
+            let removed = match mount.volume.takes_writes() && mount.answers() {
                 true => remove_copy(&segment, shard.into(), &mount).is_ok(),
                 false => false,
             };
@@ -198,25 +199,33 @@ impl Tier {
         Ok(left)
     }
 
-    /// Removes what volumes still have of removed segments, and gives the number of files removed. A volume that cannot be
-    /// listed or takes no writes is left for another time.
-    pub fn sweep_removed(&self, pace: &dyn Pace) -> Result<u64> {
-        let removed = self.access.removed.read().clone();
+    /// Removes what removed segments and unfinished work left among the shards, and gives the number of files removed. A
+    /// volume that cannot be listed or takes no writes is left for another time.
+    pub fn sweep(&self, pace: &dyn Pace) -> Result<u64> {
         let mut swept = 0;
-        for mount in self.mounts().into_iter().filter(|mount| mount.volume.takes_writes()) {
-            let media = mount.volume.media();
-            let Ok(folders) = media.list(crate::layout::SEGMENTS) else { continue };
+        for mount in self.mounts().into_iter().filter(|mount| mount.volume.takes_writes() && mount.answers()) {
+            let Ok(folders) = mount.volume.media().list(SEGMENTS) else { continue };
             for hospital in folders.iter().filter_map(|folder| folder.name.parse().ok()) {
-                let dir = hospital_dir(hospital);
-                let Ok(files) = media.list(&dir) else { continue };
-                let gone = |name: &str| parse_shard_name(name).is_some_and(|(segment, _)| removed.contains(&segment));
-                for file in files.iter().filter(|file| gone(&file.name)) {
-                    pace.spend(0)?;
-                    let result = media.remove(&format!("{dir}/{}", file.name)).and_then(|()| media.sync_dir(&dir));
-                    mount.note_write(&result);
-                    swept += u64::from(result.is_ok());
-                }
+                swept += self.sweep_folder(&mount, &hospital_dir(hospital), pace)?;
             }
+        }
+        Ok(swept)
+    }
+
+    fn sweep_folder(&self, mount: &Mount, dir: &str, pace: &dyn Pace) -> Result<u64> {
+        let media = mount.volume.media();
+        let mut swept = 0;
+        for file in media.list(dir).unwrap_or_default() {
+            let temporary = file.name.strip_suffix(TEMPORARY);
+            let Some((segment, _)) = parse_shard_name(temporary.unwrap_or(&file.name)) else { continue };
+            if temporary.is_none() && !self.access.removed.read().contains(&segment) {
+                continue;
+            }
+            let Ok(_working) = self.access.begin_work(segment) else { continue }; // it may be one that is being written
+            pace.spend(0)?;
+            let removed = media.remove(&format!("{dir}/{}", file.name)).and_then(|()| media.sync_dir(dir));
+            mount.note_write(&removed);
+            swept += u64::from(removed.is_ok());
         }
         Ok(swept)
     }

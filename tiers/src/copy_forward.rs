@@ -219,7 +219,7 @@ impl Tier {
             (false, ..) => Some("the proof is of another shard"),
             (_, false, _) => Some("the proof is of this copy itself"),
             (.., false) => Some("the verified copy is not in use any more"),
-            _ if !mount.volume.takes_writes() => Some("the volume takes no writes"),
+            _ if !mount.volume.takes_writes() || !mount.answers() => Some("the volume takes no writes"),
             _ => None,
         };
         if let Some(why) = why {

@@ -8,6 +8,7 @@
 use crate::blueprint::{Blueprint, judge_slot};
 use crate::bug::{self, Bug};
 use crate::durable;
+use crate::lane::on_all;
 use crate::layout::{TEMPORARY, parent};
 use crate::media::WriteUnit;
 use crate::mount::Mount;
@@ -40,14 +41,13 @@ impl NewShard {
     /// Creates the temporary file. One that an earlier attempt left is removed; it was never promised to anyone.
     pub fn begin(identity: Identity, shard: usize, mount: Arc<Mount>) -> Result<Self> {
         let path = identity.path(shard);
-        let media = mount.volume.media();
-        let create = || {
-            media.make_dir(parent(&path))?;
-            durable::begin(&**media, &path, WriteUnit::Blocks)
+        let (media, name) = (mount.volume.media().clone(), path.clone());
+        let create = move || {
+            media.make_dir(parent(&name))?;
+            durable::begin(&*media, &name, WriteUnit::Blocks)
         };
-        let file = create();
-        mount.note_write(&file);
-        Ok(NewShard { file: file?, shard, mount, path, at: 0 })
+        let file = on_volume(&mount, "creating a shard file", create)?;
+        Ok(NewShard { file, shard, mount, path, at: 0 })
     }
 
     /// The volume it is written to.
@@ -55,12 +55,11 @@ impl NewShard {
         &self.mount
     }
 
-    /// Appends whole blocks from aligned memory.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.write_at(self.at, bytes);
-        self.mount.note_write(&written);
+    /// Appends whole blocks, and gives the memory back.
+    pub fn write(&mut self, bytes: AlignedBuf) -> Result<AlignedBuf> {
+        let (file, at) = (self.file.clone(), self.at);
         self.at += bytes.len() as u64;
-        written
+        on_volume(&self.mount, "writing a shard file", move || file.write_at(at, &bytes).map(|()| bytes))
     }
 
     /// Ends the file, syncs it, reads all of it back past the cache, and puts it in its place, durably. Gives the bytes
@@ -95,11 +94,11 @@ impl NewShard {
             let len = PIECE_BYTES.min(plan.gap().end - self.at);
             pace.spend(len).map_err(Trouble::Stop)?;
             zeros.resize(usize::try_from(len).unwrap_or_default());
-            self.write(&zeros).map_err(Trouble::Target)?;
+            zeros = self.write(zeros).map_err(Trouble::Target)?;
         }
         let footer = plan.footer(self.shard);
         pace.spend(footer.len() as u64).map_err(Trouble::Stop)?;
-        self.write(&footer).map_err(Trouble::Target)
+        self.write(footer).map(drop).map_err(Trouble::Target)
     }
 
     /// Reads the file through a handle of its own and verifies every byte, by digests that were not made from it.
@@ -141,13 +140,27 @@ impl NewShard {
         Trouble::Target(error)
     }
 
-    /// Removes the temporary file, where that can be done; otherwise it is left as what it is, and never trusted.
+    /// Removes the temporary file, unless its volume failed; then it is left as what it is, and never trusted.
     pub fn discard(&self) {
+        if !self.mount.volume.takes_writes() {
+            return;
+        }
         let media = self.mount.volume.media();
         if let Err(error) = media.remove(&format!("{}{TEMPORARY}", self.path)) {
             tracing::warn!(volume = %self.mount.id(), %error, "an unfinished shard file stays behind");
         }
     }
+}
+
+/// Does something on the lane of a volume, which is waited for no longer than a volume may take, and notes how it went.
+fn on_volume<T, F>(mount: &Mount, what: &'static str, job: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    let done = on_all(what, std::iter::once((&mount.lane, job))).pop().unwrap_or(Err(Error::Abandoned { what }));
+    mount.note_write(&done);
+    done
 }
 
 /// What is read back, piece by piece.
@@ -162,7 +175,10 @@ impl ReadBack<'_> {
     fn read(&mut self, at: u64, len: u64) -> Result<(), Trouble> {
         self.pace.spend(len).map_err(Trouble::Stop)?;
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        self.file.read_past_cache(at, len, &mut self.bytes).map_err(Trouble::Target)?;
+        let reading = self.new.mount.read(&self.file, at..at + len as u64, std::mem::take(&mut self.bytes));
+        let (read, bytes) = reading.end();
+        self.bytes = bytes;
+        read.map_err(Trouble::Target)?;
         match self.bytes.len() == len {
             true => Ok(()),
             false => Err(self.new.differs("it ends early")),

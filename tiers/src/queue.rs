@@ -169,6 +169,7 @@ impl RepairQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn item(redundancy_left: u8, shard: u8) -> RepairItem {
         RepairItem { redundancy_left, segment: SegmentId([1; 16]), shard, stripe_at: Some(0) }
@@ -185,6 +186,31 @@ mod tests {
         assert_eq!(queue.next(0), Some((SegmentId([1; 16]), vec![3, 5])));
         assert_eq!(queue.take(), [item(0, 5), item(1, 3)]);
         assert_eq!(queue.take(), []);
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_segment_is_always_one_with_the_least_left_of_what_may_be_tried(
+            items in prop::collection::vec((0u8..3, 0u8..5, 0u8..6), 1..40), failed in prop::collection::vec((0u8..5, 0u8..6), 0..10),
+        ) {
+            let queue = RepairQueue::default();
+            for (left, segment, shard) in &items {
+                queue.add(RepairItem { redundancy_left: *left, segment: SegmentId([*segment; 16]), shard: *shard, stripe_at: None });
+            }
+            failed.iter().for_each(|(segment, shard)| queue.set_back(SegmentId([*segment; 16]), *shard, "why", 10));
+            let ready = |item: &&RepairItem| !failed.contains(&(item.segment.0[0], item.shard));
+            let (items, now) = (queue.items(), 11);
+            let least = items.iter().filter(ready).map(|item| item.redundancy_left).min();
+            match queue.next(now) {
+                None => prop_assert_eq!(least, None),
+                Some((segment, shards)) => {
+                    let of_segment: Vec<&RepairItem> = items.iter().filter(|item| item.segment == segment).collect();
+                    let ready = of_segment.iter().copied().filter(ready).map(|item| item.redundancy_left).min();
+                    prop_assert_eq!(ready, least);
+                    prop_assert_eq!(shards.len(), of_segment.len(), "everything of the segment goes together");
+                }
+            }
+        }
     }
 
     #[test]

@@ -146,8 +146,13 @@ impl<'a> Rewrite<'a> {
         for job in jobs.iter_mut().filter(|job| !job.short) {
             let Ok(output) = &mut job.output else { continue };
             self.pace.spend(window.len as u64)?;
-            match output.write(&self.buffers[job.shard][..window.len]) {
-                Ok(()) => self.written_bytes += window.len as u64,
+            let buffer = &mut self.buffers[job.shard];
+            buffer.resize(window.len);
+            match output.write(std::mem::take(buffer)) {
+                Ok(bytes) => {
+                    *buffer = bytes;
+                    self.written_bytes += window.len as u64;
+                }
                 Err(error) => {
                     output.discard();
                     job.output = Err(error);

@@ -169,9 +169,9 @@ fn a_volume_that_comes_back_does_not_bring_a_removed_segment_back() {
     assert!(removed.len() == 1 && removed[0].severity() == Severity::Note, "{findings:?}");
     assert!(tier.segments().iter().all(|info| info.id != filled.segment));
     assert!(tier.repair_plan().iter().all(|item| item.segment != filled.segment), "nothing of it is rebuilt");
-    assert_eq!(tier.sweep_removed(&Unpaced).unwrap(), 1);
+    assert_eq!(tier.sweep(&Unpaced).unwrap(), 1);
     assert!(filled.files_of_the_segment().is_empty());
-    assert_eq!(tier.sweep_removed(&Unpaced).unwrap(), 0);
+    assert_eq!(tier.sweep(&Unpaced).unwrap(), 0);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn assert_completes(filled: &mut Filled, what: &str) {
         filled.rig.options.removed.insert(filled.segment);
         tier.remove_segment(compacted).unwrap();
     }
-    tier.sweep_removed(&Unpaced).unwrap();
+    tier.sweep(&Unpaced).unwrap();
     assert_eq!(filled.files_of_the_segment(), Vec::<String>::new(), "{what}");
     filled.assert_nothing_lost(&tier, &format!("{what}, completed"));
     assert!(tier.segments().iter().all(|info| info.hospital == HOSPITAL));

@@ -694,6 +694,9 @@ fn killed_at_any_call_of_a_repair_nothing_is_lost_and_the_next_repair_completes_
             assert_all_read(&tier, &filled.stored, &what);
             check_and_repair(&tier);
             filled.assert_whole(&tier, &what);
+            tier.sweep(&Unpaced).unwrap();
+            filled.assert_no_temporary(&what);
+            filled.assert_whole(&tier, &format!("{what}, swept"));
         }
     }
 }

@@ -121,6 +121,31 @@ fn two_hundred_volumes_are_placed_within_the_steps_of_one_search() {
 
 proptest! {
     #[test]
+    fn one_further_shard_goes_where_it_shares_least_and_nowhere_if_more_than_m_would_share(
+        others in proptest::collection::vec([0u8..4, 0u8..4, 0u8..3, 0u8..3], 0..6),
+        offered in proptest::collection::vec([0u8..4, 0u8..4, 0u8..3, 0u8..3], 0..6), code in 0usize..6, segment: [u8; 16],
+    ) {
+        let (code, all) = (Code::ALLOWED[code], labels(&[others.clone(), offered.clone()].concat()));
+        let (others, offered) = all.split_at(others.len());
+        let beside: Vec<&VolumeLabel> = others.iter().collect();
+        // how many of the others share what the candidate states, the candidate counted
+        let crowd = |candidate: &VolumeLabel| {
+            let stated = shared(candidate).map(|value| value.map(str::to_owned));
+            let is_same = |other: &VolumeLabel, kind: usize| shared(other)[kind].map(str::to_owned) == stated[kind];
+            let sharing = |kind: usize| others.iter().filter(|other| is_same(other, kind)).count() + 1;
+            (0..KINDS.len()).filter(|kind| stated[*kind].is_some()).map(sharing).max().unwrap_or(1)
+        };
+        let best = offered.iter().map(crowd).min();
+        let choose = |demo| place_one(code, SegmentId(segment), &beside, &candidates(offered), demo);
+        match (choose(false), best) {
+            (Ok(chosen), Some(best)) => prop_assert!(crowd(&offered[chosen]) == best && best <= code.m()),
+            (Err(Error::Placement { .. }), best) => prop_assert!(best.is_none_or(|best| best > code.m())),
+            (other, best) => prop_assert!(false, "{other:?} {best:?}"),
+        }
+        prop_assert_eq!(choose(true).ok().map(|chosen| crowd(&offered[chosen])), best, "a demo takes the best there is");
+    }
+
+    #[test]
     fn a_choice_is_distinct_and_best_and_refused_only_where_there_is_none(
         domains in proptest::collection::vec([0u8..4, 0u8..4, 0u8..3, 0u8..3], 1..10), code in 0usize..6, segment: [u8; 16],
     ) {
