@@ -1,6 +1,8 @@
 //! The command line: its commands, and the arguments that several of them share.
 
-use crate::commands::{bucket, gateway, get, hospital, jobs, keyring, ls, put, stat, up, vault, verify};
+use crate::commands::{
+    audit, bucket, forecast, gateway, get, hospital, jobs, keyring, ls, put, stat, up, vault, verify, volume,
+};
 use crate::passphrase::PassphraseArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -25,6 +27,14 @@ pub enum Command {
     /// Operator: the vault and its media
     #[command(subcommand)]
     Vault(vault::VaultCommand),
+    /// Operator: media, from the first label to the last certificate
+    #[command(subcommand)]
+    Volume(volume::VolumeCommand),
+    /// Operator: which media end their life, what must move, and whether it fits
+    Forecast(forecast::ForecastArgs),
+    /// Operator: what was done to the vault, by whom and why
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Operator: the hospitals a vault knows
     #[command(subcommand)]
     Hospital(hospital::HospitalCommand),

@@ -1,6 +1,8 @@
 //! The commands, one file for each verb.
 
+pub mod audit;
 pub mod bucket;
+pub mod forecast;
 pub mod gateway;
 pub mod get;
 pub mod hospital;
@@ -12,6 +14,7 @@ pub mod stat;
 pub mod up;
 pub mod vault;
 pub mod verify;
+pub mod volume;
 
 use crate::args::Command;
 use crate::error::Result;
@@ -39,5 +42,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Compact(args) => jobs::run(JobKind::Compact, args, output).await,
         Command::Check(args) => jobs::check(args, output).await,
         Command::Jobs(args) => jobs::jobs(args, output).await,
+        Command::Volume(command) => volume::run(command, output).await,
+        Command::Forecast(args) => forecast::run(args, output).await,
+        Command::Audit(command) => audit::run(command, output).await,
     }
 }

@@ -11,7 +11,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use shosoin_protocol::api::Problem;
 use shosoin_store::http::admin::socket_path;
-use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
+use shosoin_store::volumes::MediaCommand;
+use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault, actor};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +55,34 @@ pub async fn enrol(dir: &Path, enrolment: Vec<u8>) -> Result<()> {
     let vault = open(dir).await?;
     let enrolled = vault.enrol(&enrolment).map_err(Error::vault(task));
     finish(&vault, enrolled.map(drop)).await
+}
+
+/// Does something with its media or its audit log.
+pub async fn media(dir: &Path, command: &MediaCommand) -> Result<Value> {
+    let task = media_task(command);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(dir, task, Method::POST, "/v1/media", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(dir).await?;
+    let answer = vault.media_command(command.clone(), actor::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+fn media_task(command: &MediaCommand) -> &'static str {
+    match command {
+        MediaCommand::List | MediaCommand::Show { .. } => "show media",
+        MediaCommand::Add(_) => "add the volume",
+        MediaCommand::Label { .. } => "label the volume",
+        MediaCommand::SetState { .. } => "change the state of the volume",
+        MediaCommand::Test { .. } => "record that of the volume",
+        MediaCommand::Stocktake { .. } => "take stock",
+        MediaCommand::WhatIf { .. } => "imagine that loss",
+        MediaCommand::Forecast(_) => "forecast",
+        MediaCommand::AuditShow { .. } => "show the audit log",
+        MediaCommand::AuditVerify => "verify the audit log",
+        MediaCommand::ConfirmClock => "confirm the clock",
+    }
 }
 
 /// Closes the vault after a command, whose own failure comes first.

@@ -5,13 +5,25 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 39] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
     &["vault", "status"],
     &["vault", "check"],
     &["vault", "rebuild"],
+    &["volume", "add"],
+    &["volume", "list"],
+    &["volume", "show"],
+    &["volume", "label"],
+    &["volume", "set-state"],
+    &["volume", "test"],
+    &["volume", "stocktake"],
+    &["volume", "what-if"],
+    &["forecast"],
+    &["audit", "verify"],
+    &["audit", "show"],
+    &["audit", "confirm-clock"],
     &["hospital", "enrol"],
     &["keyring", "init"],
     &["keyring", "show"],

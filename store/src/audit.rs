@@ -273,8 +273,11 @@ fn judge_end(
         return (head, header(head.file + 1, head.tip, head.len, 0));
     };
     let found = Head { file: last.number, len: last.kept_bytes, tip: last.tip };
-    if let Some(head) = remembered.filter(|_| !survey.head_met) {
-        findings.push(end_missing(&head));
+    let end_is_bad = |head: &Head| head.file == last.number && last.kept_bytes < head.len;
+    if let Some(head) = remembered.filter(|head| !survey.head_met || end_is_bad(head)) {
+        if !survey.head_met {
+            findings.push(end_missing(&head));
+        }
         let number = head.file.max(last.number) + 1;
         return (head, header(number, head.tip, head.len.min(last.total_bytes), last.total_bytes));
     }
@@ -325,3 +328,6 @@ fn parse_file_name(name: &str) -> Option<u32> {
 fn as_hex<S: serde::Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(digest)
 }
+
+#[cfg(test)]
+mod tests;

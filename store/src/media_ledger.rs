@@ -85,8 +85,10 @@ pub struct Environment {
 pub struct Medium {
     /// its label as it was last written or read
     pub label: VolumeLabel,
-    /// where it was last: mount point, address, or shelf
+    /// where it was last mounted: folder or address
     pub place: String,
+    /// the shelf it is kept on when it is not mounted
+    pub shelf: String,
     /// where in its life it is
     pub state: MediaState,
     /// since when, in milliseconds since 1970
@@ -114,6 +116,7 @@ impl Medium {
         Medium {
             label,
             place: String::new(),
+            shelf: String::new(),
             state,
             since_ms: event.at_ms,
             actor: event.actor.clone(),
@@ -217,6 +220,7 @@ fn apply_to(medium: &mut Medium, event: &AuditEvent) {
             medium.environment = Some(Environment { at_ms, celsius_tenths, humidity_percent, note });
         }
         (Action::VolumePlaced, Detail::Place(place)) => medium.place.clone_from(place),
+        (Action::VolumeShelved, Detail::Place(shelf)) => medium.shelf.clone_from(shelf),
         (Action::VolumeStale, _) => medium.stale = true,
         (Action::VolumeToured, Detail::Found { findings, .. }) => {
             let tour = TourResult { at_ms, read_bytes: event.bytes, units: event.units, findings: *findings };

@@ -423,7 +423,6 @@ impl Inner {
 
     /// Records that the vault is closed, and copies the audit log to volumes.
     fn journal_closed(&self) -> Result<()> {
-        self.volumes.reconcile()?;
         self.media.record(AuditEvent::new(self.clock.now_ms(), VAULT, Action::VaultStopped))?;
         let missed = self.media.audit().copy_to(&log_media(&self.tier));
         missed.iter().for_each(|finding| tracing::warn!("{}", finding.message));

@@ -140,9 +140,14 @@ impl Volumes {
         self.ledger.confirm_clock(self.now_ms(), actor)
     }
 
-    /// Records what the tier has learnt since: volumes on which a write failed become suspect in the ledger too.
+    /// Records what the tier has learnt since: volumes on which a write failed become suspect in the ledger too. Where
+    /// writes failed on all of them, it is the machine and not the media, and nothing is recorded.
     pub fn reconcile(&self) -> Result<()> {
-        for status in self.tier.volumes().iter().filter(|status| status.state == VolumeState::Suspect) {
+        let statuses = self.tier.volumes();
+        if statuses.iter().all(|status| status.state == VolumeState::Suspect) {
+            return Ok(());
+        }
+        for status in statuses.iter().filter(|status| status.state == VolumeState::Suspect) {
             if let Some(medium) = self.ledger.get(status.id).filter(|medium| medium.state == MediaState::Active) {
                 let event = self.event(VAULT, Action::VolumeState, status.id).because("a write or sync on it failed");
                 let detail = crate::audit::Detail::State { from: Some(medium.state), to: MediaState::Suspect };

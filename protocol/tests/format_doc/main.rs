@@ -11,8 +11,8 @@ use shosoin_protocol::limits;
 use std::collections::BTreeMap;
 use table::{Structure, byte_tables, cells, compare, page};
 
-/// Structures whose encoders are in `keyring` and `tiers`: their tests hold them to the same tables or to vectors.
-const ELSEWHERE: [&str; 12] = [
+/// Structures whose encoders are in `keyring`, `tiers` and `store`: their tests hold them to the same tables or to vectors.
+const ELSEWHERE: [&str; 15] = [
     "Commitment and sealed bytes",
     "Payload of a chunk",
     "Payload of a manifest page or summary",
@@ -23,7 +23,11 @@ const ELSEWHERE: [&str; 12] = [
     "Unit header",
     "Stripe row",
     "Locator",
-    "Tour", "Drain",
+    "Tour",
+    "Drain",
+    "Audit file",
+    "Audit record",
+    "Audit head",
 ];
 
 #[test]

@@ -76,10 +76,7 @@ impl Header {
         if reader.array::<4>("audit file magic")? != MAGIC {
             return Err(FormatError::Magic { what: "audit file" });
         }
-        match reader.u8("audit file version")? {
-            VERSION => {}
-            found => return Err(FormatError::Version { what: "audit file", found, known: VERSION }),
-        }
+        let version = reader.u8("audit file version")?;
         reader.zeros(3, "audit file padding")?;
         let number = reader.u32("audit file number")?;
         reader.zeros(4, "audit file padding")?;
@@ -94,7 +91,11 @@ impl Header {
             let (expected, found) = (expected.to_string(), found.to_string());
             return Err(FormatError::Mismatch { what: "digest of the audit file header", expected, found });
         }
-        Ok(Header { number, before: Tip { seq, digest }, kept_bytes, total_bytes, begun_ms })
+        // every later version keeps the length, and the digest at the end: what a newer release wrote is no damage
+        match version {
+            VERSION => Ok(Header { number, before: Tip { seq, digest }, kept_bytes, total_bytes, begun_ms }),
+            found => Err(FormatError::Version { what: "audit file", found, known: VERSION }),
+        }
     }
 
     /// Where the chain stands behind the header.

@@ -6,6 +6,7 @@ use crate::audit::head::Head;
 use crate::audit::{AuditRecord, file_name, parse_file_name};
 use crate::check::{Finding, Severity};
 use crate::error::{Error, Result};
+use shosoin_protocol::ErrorKind;
 use std::path::Path;
 
 /// What was seen of a log.
@@ -77,6 +78,7 @@ pub fn walk(
     let mut next = numbers.first().map(|number| read_file(dir, *number, limit(*number))).transpose()?;
     for (index, number) in numbers.iter().enumerate() {
         let bytes = next.take().unwrap_or_default();
+        refuse_newer(&bytes)?;
         next = numbers.get(index + 1).map(|number| read_file(dir, *number, limit(*number))).transpose()?;
         let follower = next.as_deref().and_then(|bytes| Header::decode(bytes.get(..super::file::HEADER_LEN)?).ok());
         let tip = survey.file(*number, &bytes, expected, follower.as_ref(), head, visit);
@@ -84,6 +86,14 @@ pub fn walk(
         expected = (*number + 1, tip.or(follower.map(|header| header.before)).unwrap_or(expected.1));
     }
     Ok(survey)
+}
+
+/// A log that a newer release wrote is not damaged, and not for this one to go on with.
+fn refuse_newer(bytes: &[u8]) -> Result<()> {
+    match Header::decode(bytes.get(..super::file::HEADER_LEN).unwrap_or(bytes)) {
+        Err(source) if source.kind() == ErrorKind::Unsupported => Err(Error::Malformed { what: "audit log", source }),
+        _ => Ok(()),
+    }
 }
 
 impl Survey {

@@ -110,8 +110,10 @@ vocabulary! {
         VolumeEnvironment = 46 "volume-environment",
         /// a tour of it ended
         VolumeToured = 47 "volume-toured",
-        /// it is mounted or shelved somewhere else
+        /// it is mounted somewhere else
         VolumePlaced = 48 "volume-placed",
+        /// the shelf it is kept on was noted
+        VolumeShelved = 51 "volume-shelved",
         /// its label is older than the ledger remembers: an old image of it was brought back
         VolumeStale = 49 "volume-stale",
         /// the ledger of media was compared with what is there

@@ -40,7 +40,7 @@ pub struct Measured {
     pub celsius_tenths: Option<i32>,
     /// relative humidity where it is kept, in per cent
     pub humidity_percent: Option<u8>,
-    /// where it is kept now, as a shelf
+    /// the shelf it is kept on when it is not mounted
     pub place: Option<String>,
     /// remark
     pub note: String,
@@ -151,16 +151,17 @@ impl Volumes {
             return Ok(None);
         }
         let stores = Stores::new(&self.dir);
-        let spec = self.config.lock().volumes.iter().find(|spec| stores.place(spec) == medium.place).cloned();
-        let spec = spec.unwrap_or_else(|| crate::VolumeSpec::at(&medium.place));
-        let volume = Volume::open(stores.media(&spec)?)?;
-        match volume.id() == id {
-            true => Ok(Some(volume)),
-            false => {
-                let why = format!("is not at {}: volume {} is", medium.place, volume.id());
-                Err(Error::VolumeState { volume: id.to_string(), why })
-            }
+        let in_use: Vec<String> = self.tier.mounted().into_iter().map(|mounted| mounted.place).collect();
+        let mut places = self.config.lock().volumes.clone();
+        if !medium.place.contains("://") {
+            places.push(crate::VolumeSpec::at(&medium.place));
         }
+        let free = places.iter().filter(|spec| !in_use.contains(&stores.place(spec)));
+        let opened = free.filter_map(|spec| Volume::open(stores.media(spec).ok()?).ok());
+        let why =
+            || format!("is not mounted anywhere that vault.toml names, nor at {}, where it was last", medium.place);
+        let absent = || Error::VolumeState { volume: id.to_string(), why: why() };
+        opened.into_iter().find(|volume| volume.id() == id).map(Some).ok_or_else(absent)
     }
 
     /// Lets the running tier follow the record.
@@ -186,6 +187,7 @@ impl Volumes {
                 }
                 if to != MediaState::OnShelf {
                     let stores = Stores::new(&self.dir);
+                    // what is retired or lost is in the ledger, not in the configuration
                     self.save_config(|config| config.volumes.retain(|spec| stores.place(spec) != medium.place))?;
                 }
             }
@@ -284,11 +286,7 @@ impl Volumes {
         }
         if let Some(place) = &measured.place {
             check_text("place", place, REASON_BYTES_MAX)?;
-            if self.mounted(medium.label.id).is_some() {
-                let why = format!("is mounted at {}; that is its place", medium.place);
-                return Err(Error::VolumeState { volume: medium.label.id.to_string(), why });
-            }
-            details.push((Action::VolumePlaced, Detail::Place(place.clone()), format!("kept at {place}")));
+            details.push((Action::VolumeShelved, Detail::Place(place.clone()), format!("kept at {place}")));
         }
         Ok(details)
     }

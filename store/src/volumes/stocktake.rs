@@ -77,7 +77,7 @@ impl Volumes {
         let missing = missing.iter().filter(|medium| !gone(medium) && !met.contains(&medium.label.id));
         report.missing.extend(missing.map(|medium| Counted {
             volume: medium.label.id.to_string(),
-            place: medium.place.clone(),
+            place: kept_at(medium),
             state: Some(medium.state),
             why: "neither mounted nor seen".to_owned(),
         }));
@@ -103,7 +103,7 @@ impl Volumes {
         }
         let mut counted = Counted {
             volume: medium.label.id.to_string(),
-            place: medium.place.clone(),
+            place: kept_at(&medium),
             state: Some(medium.state),
             why: String::new(),
         };
@@ -115,6 +115,11 @@ impl Volumes {
             _ => report.present.push(counted),
         }
     }
+}
+
+/// Where a person would look for it.
+fn kept_at(medium: &Medium) -> String {
+    if medium.shelf.is_empty() { medium.place.clone() } else { medium.shelf.clone() }
 }
 
 /// What of a label differs from the ledger; empty where nothing does.

@@ -18,8 +18,10 @@ pub struct VolumeView {
     pub actor: String,
     /// why
     pub reason: String,
-    /// where it is or was last
+    /// where it is or was last mounted
     pub place: String,
+    /// the shelf it is kept on when it is not
+    pub shelf: String,
     /// since when it is known here
     pub known_ms: u64,
     /// whether it is there and in use
@@ -63,6 +65,7 @@ impl VolumeView {
             actor: medium.actor.clone(),
             reason: medium.reason.clone(),
             place: medium.place.clone(),
+            shelf: medium.shelf.clone(),
             known_ms: medium.known_ms,
             mounted: status.is_some(),
             stale: medium.stale,
