@@ -142,6 +142,11 @@ pub fn shelf_key(segment: SegmentId) -> Vec<u8> {
     key(SHELF, &[&segment.0])
 }
 
+/// Begins the keys of every [`ShelfRow`].
+pub fn shelf_prefix() -> Vec<u8> {
+    key(SHELF, &[])
+}
+
 /// Begins the keys of every [`Watermark`].
 pub fn watermark_prefix() -> Vec<u8> {
     key(WATERMARK, &[])

@@ -7,8 +7,9 @@
 use crate::error::{Error, Result};
 use crate::index::{Batch, Index};
 use crate::rows::{self, Row, Rows, ShelfRow};
-use shosoin_protocol::SegmentId;
+use shosoin_protocol::{SegmentId, VolumeId};
 use shosoin_tiers::{Error as MediaError, SegmentInfo, SegmentState, Tier};
+use std::collections::BTreeMap;
 
 /// Remembers where every closed segment is that no hot volume has.
 pub fn remember_all(index: &dyn Index, tier: &Tier) -> Result<()> {
@@ -44,19 +45,43 @@ fn put(index: &dyn Index, batch: &mut Batch, info: &SegmentInfo) -> Result<()> {
     Ok(())
 }
 
+/// What must be mounted before a segment can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// how many of the volumes are needed
+    pub needed: usize,
+    /// those that hold its shards and are not there
+    pub volumes: Vec<VolumeId>,
+}
+
+/// What must be mounted for `row`; `None` where enough is there, or too little is known.
+fn away(tier: &Tier, row: ShelfRow) -> Option<Away> {
+    let present = tier.kinds();
+    let (here, volumes): (Vec<_>, Vec<_>) =
+        row.shards.into_iter().flatten().partition(|volume| present.iter().any(|(id, _)| id == volume));
+    let needed = usize::from(row.needed).saturating_sub(here.len());
+    (needed > 0 && needed <= volumes.len()).then_some(Away { needed, volumes })
+}
+
+/// Every segment that is on a shelf.
+pub fn all_away(index: &dyn Index, tier: &Tier) -> Result<BTreeMap<SegmentId, Away>> {
+    let mut found = BTreeMap::new();
+    index.scan(&rows::shelf_prefix(), &mut |key, value| {
+        let segment = rows::watermark_segment(key);
+        found.extend(segment.zip(away(tier, ShelfRow::decode(value)?)));
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
 /// The same error, or which volumes must be mounted if that is what is wrong.
 pub fn explain(index: &dyn Index, tier: &Tier, segment: SegmentId, error: MediaError) -> Error {
     let out_of_sight = matches!(
         error,
         MediaError::SegmentUnknown { .. } | MediaError::SegmentUnreadable { .. } | MediaError::RecordUnreadable { .. }
     );
-    let Ok(Some(row)) = index.row::<ShelfRow>(&rows::shelf_key(segment)) else { return error.into() };
-    let present = tier.kinds();
-    let (here, away): (Vec<_>, Vec<_>) =
-        row.shards.into_iter().flatten().partition(|volume| present.iter().any(|(id, _)| id == volume));
-    let needed = usize::from(row.needed).saturating_sub(here.len());
-    match out_of_sight && needed > 0 && needed <= away.len() {
-        true => Error::OnShelf { segment, needed, volumes: away },
-        false => error.into(),
+    match index.row::<ShelfRow>(&rows::shelf_key(segment)).ok().flatten().and_then(|row| away(tier, row)) {
+        Some(Away { needed, volumes }) if out_of_sight => Error::OnShelf { segment, needed, volumes },
+        _ => error.into(),
     }
 }

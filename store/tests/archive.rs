@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use shosoin_protocol::{ErrorKind, Suite, VolumeId};
 use shosoin_store::audit::{Action, AuditQuery};
-use shosoin_store::{Error, IndexKind, OpenOptions, Vault};
+use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Vault};
 use shosoin_tiers::media::{Media, MemoryMedia};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Volume, VolumeLabel};
@@ -126,6 +126,9 @@ async fn with_the_archive_on_its_shelf_everything_but_chunks_is_there_and_the_vo
         }
     }
     assert!(on_shelf > 5, "{on_shelf}");
+    let report = vault.check(CheckOptions::default()).await.unwrap();
+    let codes: Vec<&str> = report.findings.iter().map(|finding| finding.code).collect();
+    assert!(codes.contains(&"on-shelf") && !codes.contains(&"record-not-there"), "{codes:?}");
     let (parcel, request) = shelf.hospital.small("while the archive is away");
     accept(&vault, &mut shelf.hospital, [request]).await;
     shelf.parcels.push(parcel);

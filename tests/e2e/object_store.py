@@ -53,20 +53,11 @@ class ObjectStore:
             self.process.wait(30)
             self.process = None
 
-    def client(self, service="s3", keys=None):
-        key, secret = keys or self.keys
+    def client(self):
+        key, secret = self.keys
         return boto3.client(
-            service, endpoint_url=self.endpoint, aws_access_key_id=key, aws_secret_access_key=secret, region_name=REGION
+            "s3", endpoint_url=self.endpoint, aws_access_key_id=key, aws_secret_access_key=secret, region_name=REGION
         )
-
-    def new_key(self):
-        """A user of the store's own that may do everything, with a fresh key."""
-        iam, name = self.client("iam"), f"user-{time.monotonic_ns()}"
-        iam.create_user(UserName=name)
-        policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
-        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return key["AccessKeyId"], key["SecretAccessKey"]
 
     def check_keys(self, on):
         """From now on requests need a key that the store knows, or none do."""

@@ -1,13 +1,15 @@
 //! Media against the index, and the index against media.
 
-use crate::check::{Check, CheckReport, Finding};
+use crate::check::{Check, CheckReport, Finding, Severity};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::rows::{self, LeafRow, RecordRow, Row, Rows};
-use shosoin_protocol::RecordKind;
+use crate::shelf;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::PlacedEntry;
+use shosoin_protocol::{RecordKind, SegmentId};
 use shosoin_tiers::{SegmentInfo, Walked};
+use std::collections::BTreeMap;
 
 /// What a walk of one segment saw.
 #[derive(Default)]
@@ -125,21 +127,30 @@ fn unusable(what: &str, segment: &SegmentInfo, walked: &Walked, why: String) -> 
     Finding::damaged("ledger-record", message)
 }
 
-/// Every row of a hospital's records leads to its record.
+/// Every row of a hospital's records leads to its record, or to a shelf.
 pub fn rows(check: &Check<'_>, desk: &Desk) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
+    let away = shelf::all_away(check.index, check.tier)?;
+    let mut on_shelf: BTreeMap<SegmentId, u64> = BTreeMap::new();
     check.index.scan(&rows::record_prefix(desk.info().hospital), &mut |key, value| {
         let (address, row) = (rows::record_address(key), RecordRow::decode(value));
         let confirmed = match (&address, &row) {
             (Some(address), Ok(row)) => check.tier.peek(&row.at, address).unwrap_or(false),
             _ => false,
         };
-        if !confirmed {
+        let shelved = row.as_ref().ok().map(|row| row.at.segment).filter(|segment| away.contains_key(segment));
+        if let Some(segment) = shelved.filter(|_| !confirmed) {
+            *on_shelf.entry(segment).or_default() += 1;
+        } else if !confirmed {
             let address = address.map_or("of no address".to_owned(), |address| address.to_string());
             findings
                 .push(Finding::damaged("record-not-there", format!("row of record {address} leads nowhere on media")));
         }
         Ok(true)
     })?;
+    findings.extend(on_shelf.into_iter().map(|(segment, records)| {
+        let message = format!("{records} records of segment {segment} are on a shelf and were not looked at");
+        Finding { severity: Severity::Notice, code: "on-shelf", message }
+    }));
     Ok(findings)
 }
