@@ -74,12 +74,16 @@ fn a_record_goes_in_and_comes_back_exact_with_no_gateway_anywhere() {
         let content = bytes(seed, len);
         std::fs::write(&source, &content).unwrap();
         let name = format!("study/{len}");
-        let stored = halves.hospital("h", &url, &["put", "records", &name, arg(&source)]).ok().json();
+        let receipt = halves.path(&format!("receipt-{len}"));
+        let kept = ["put", "records", &name, arg(&source), "--receipt", arg(&receipt)];
+        let stored = halves.hospital("h", &url, &kept).ok().json();
         assert_eq!(stored["size_bytes"], len);
         assert_eq!(stored["receipt"], true);
         halves.hospital("h", &url, &["get", "records", &name, "--out", arg(&target), "--force"]).ok();
         assert!(std::fs::read(&target).unwrap() == content, "{len} bytes came back with other bytes");
-        halves.hospital("h", &url, &["verify", "records", &name, "--content"]).ok();
+        let verify = ["verify", "records", &name, "--content", "--receipt", arg(&receipt)];
+        let proof = halves.hospital("h", &url, &verify).ok().json();
+        assert_eq!((&proof["receipt"]["level"], &proof["receipt"]["k"]), (&1.into(), &4.into()));
     }
     let listed = halves.hospital("h", &url, &["ls", "records"]).ok();
     assert_eq!(listed.stdout.lines().count(), 4);

@@ -63,7 +63,7 @@ pub use part::{PartContent, SealedPiece};
 pub use shosoin_keyring::Keyring;
 pub use transport::Transport;
 pub use upload::ObjectWriter;
-pub use verify::{PartProof, Proof, VerifyOptions};
+pub use verify::{PartProof, Proof, ReceiptProof, VerifyOptions};
 pub use view::list::{ListPage, ListQuery, ListedObject, ListedVersion, VersionsPage, VersionsQuery};
 pub use view::row::{ListedChecksum, RowContent, ViewRow};
 

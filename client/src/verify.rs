@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use serde::Serialize;
 use shosoin_protocol::limits::ADDRESS_QUERY_MAX;
 use shosoin_protocol::manifest::{AddressList, PartFact};
+use shosoin_protocol::receipt::{Durable, Receipt};
 use shosoin_protocol::{Address, VersionId};
 use std::sync::Arc;
 
@@ -49,6 +50,23 @@ pub struct Proof {
     pub etag: String,
     /// the parts whose content was read and compared; none where that was not asked for
     pub parts: Option<Vec<PartProof>>,
+    /// what a kept receipt says, where one was given
+    pub receipt: Option<ReceiptProof>,
+}
+
+/// A receipt that was kept: the vault signed it for this very entry, under a head that today's ledger continues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReceiptProof {
+    /// 1: synced on k + m volumes of one site (D1); 2: on both sites (D2)
+    pub level: u8,
+    /// sites
+    pub sites: u8,
+    /// data shards
+    pub k: u8,
+    /// parity shards
+    pub m: u8,
+    /// leaves of the ledger when the receipt was signed
+    pub ledger_size: u64,
 }
 
 /// A part whose every chunk was fetched, verified and opened, and whose digests are those of its facts.
@@ -96,7 +114,30 @@ impl Client {
             size_bytes: opened.facts.size_bytes,
             etag: row.object().map(|(_, etag)| etag.to_owned()).unwrap_or_default(),
             parts,
+            receipt: None,
         })
+    }
+
+    /// Proves a receipt that was kept for a version, `None` meaning the newest.
+    pub async fn verify_receipt(
+        &self,
+        bucket: &str,
+        name: &str,
+        version: Option<VersionId>,
+        receipt: &[u8],
+    ) -> Result<ReceiptProof> {
+        let answer = |source| Error::Answer { operation: "a kept receipt", source };
+        let row = self.object_row(bucket, name, version)?;
+        let receipt = Receipt::decode(receipt).map_err(answer)?;
+        let checkpoint = receipt.verify(&row.leaf, &self.inner.ledger.identity().vault_key).map_err(answer)?;
+        if receipt.inclusion.index != row.leaf_index {
+            let why =
+                format!("it is for place {}, the ledger has the entry at {}", receipt.inclusion.index, row.leaf_index);
+            return Err(Error::Contradiction { operation: "a kept receipt", why });
+        }
+        self.inner.ledger.confirm(&receipt.inclusion.checkpoint, 0).await?;
+        let Durable { level, sites, k, m } = receipt.durable;
+        Ok(ReceiptProof { level, sites, k, m, ledger_size: checkpoint.size })
     }
 
     /// The address list is the one the entry commits to, it is complete, and the vault holds all of it.

@@ -100,6 +100,24 @@ async fn a_receipt_for_something_else_is_no_receipt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kept_receipt_proves_its_own_entry_and_no_other() {
+    let (_site, _wire, client) = ward(Suite::Default, Versioning::Enabled).await;
+    let first = put(&client, "scan", b"old").await;
+    put(&client, "scan", b"new").await;
+    let receipt = first.receipt.unwrap().encode();
+    let proved = client.verify_receipt(BUCKET, "scan", Some(first.version), &receipt).await.unwrap();
+    assert_eq!((proved.level, proved.sites), (1, 1));
+    assert!(proved.ledger_size > first.leaf_index);
+    assert!(client.verify_receipt(BUCKET, "scan", None, &receipt).await.is_err(), "it is for another entry");
+    for at in [receipt.len() - 1, receipt.len() / 2, 6] {
+        let mut forged = receipt.clone();
+        forged[at] ^= 1;
+        let refused = client.verify_receipt(BUCKET, "scan", Some(first.version), &forged).await;
+        assert!(matches!(refused, Err(Error::Answer { .. })), "{at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_found_in_the_ledger_and_stored_once() {
     let (_site, wire, client) = ward(Suite::Default, Versioning::Enabled).await;
     wire.misbehave(Fault::LoseAnswers(1));

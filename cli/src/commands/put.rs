@@ -2,6 +2,7 @@
 
 use crate::args::SiteArgs;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -40,6 +41,9 @@ pub struct PutArgs {
     /// Refuse if the name has a record already
     #[arg(long)]
     if_absent: bool,
+    /// Keep the vault's receipt in this file, which must not exist, for `verify --receipt`
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     site: SiteArgs,
 }
@@ -51,10 +55,20 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 
 /// Stores the file and prints where it is in the ledger.
 pub async fn run(args: PutArgs, output: Output) -> Result<()> {
+    if let Some(path) = args.receipt.as_ref().filter(|path| path.exists()) {
+        return Err(Error::invalid(path.display().to_string(), "it exists; a receipt is never replaced"));
+    }
     let (file, size_bytes) = open_input(&args.file).await?;
     let session = Session::open(&args.site).await?;
     let outcome = put(&session.client, &args, file, size_bytes, output).await;
     let stored = session.finish(outcome).await?;
+    match (&args.receipt, &stored.receipt) {
+        (Some(path), Some(receipt)) => files::create(path, &receipt.encode())?,
+        (Some(_), None) => {
+            output.note("The vault's answer was lost and found in the ledger: there is no receipt to keep.")
+        }
+        (None, _) => {}
+    }
     let answer = json!({
         "bucket": args.bucket,
         "name": args.name,

@@ -10,6 +10,7 @@ use clap::Args;
 use futures::StreamExt as _;
 use serde_json::json;
 use shosoin_client::{Client, ListedVersion, Proof, VerifyOptions, VersionsQuery};
+use std::path::PathBuf;
 
 /// Versions proved at the same time.
 const AT_ONCE: usize = 8;
@@ -37,6 +38,9 @@ pub struct VerifyArgs {
     /// Fetch and open every chunk as well, and compare the digests of the plain text
     #[arg(long)]
     content: bool,
+    /// Prove this receipt too, as `put --receipt` kept it
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     site: SiteArgs,
 }
@@ -61,8 +65,13 @@ async fn one(
     output: Output,
 ) -> Result<()> {
     let version = parse_version(args.version.as_ref())?;
-    let proof = client.verify(bucket, name, version, options).await;
-    let proof = proof.map_err(Error::client(format!("prove {name} in bucket {bucket}")))?;
+    let task = || format!("prove {name} in bucket {bucket}");
+    let mut proof = client.verify(bucket, name, version, options).await.map_err(Error::client(task()))?;
+    if let Some(path) = &args.receipt {
+        let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+        let proved = client.verify_receipt(bucket, name, version, &bytes).await;
+        proof.receipt = Some(proved.map_err(Error::client(task()))?);
+    }
     output.answer(&proof, || text_of(&proof))
 }
 
