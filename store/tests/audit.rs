@@ -128,7 +128,7 @@ fn every_removed_swapped_and_repeated_record_is_found() {
 #[test]
 fn a_log_written_anew_from_the_start_is_told_by_its_head_and_by_copies() {
     let log = Log::with(3);
-    let volume: Arc<dyn Media> = Arc::new(MemoryMedia::new());
+    let volume: Arc<dyn Media> = Arc::new(MemoryMedia::new("volume"));
     assert_eq!(log.log.copy_to(std::slice::from_ref(&volume)), []);
     let forged = Log::with(2);
     forged.log.append(&event(3).because("another reason")).unwrap();
@@ -245,11 +245,11 @@ fn records_are_found_by_time_kind_volume_and_actor() {
 #[test]
 fn a_lost_folder_comes_back_from_the_longest_good_copy_and_a_damaged_copy_is_not_taken() {
     let log = Log::with(4);
-    let volumes: Vec<Arc<dyn Media>> = (0..3).map(|_| Arc::new(MemoryMedia::new()) as Arc<dyn Media>).collect();
+    let volumes: Vec<Arc<dyn Media>> = (0..3).map(|_| Arc::new(MemoryMedia::new("volume")) as Arc<dyn Media>).collect();
     assert_eq!(log.log.copy_to(&volumes[..1]), []);
     log.log.append(&event(5)).unwrap();
     assert_eq!(log.log.copy_to(&volumes[1..2]), []);
-    let bad = Arc::new(MemoryMedia::new());
+    let bad = Arc::new(MemoryMedia::new("volume"));
     log.log.append(&event(6)).unwrap();
     assert_eq!(log.log.copy_to(&[bad.clone() as Arc<dyn Media>]), []);
     bad.tamper("audit/000001.log", |bytes| bytes[HEADER + 20] ^= 1).unwrap();
@@ -265,7 +265,7 @@ fn a_lost_folder_comes_back_from_the_longest_good_copy_and_a_damaged_copy_is_not
 #[test]
 fn a_copy_that_says_something_else_is_evidence_and_is_not_replaced() {
     let log = Log::with(3);
-    let volume = Arc::new(MemoryMedia::new());
+    let volume = Arc::new(MemoryMedia::new("volume"));
     let media: [Arc<dyn Media>; 1] = [volume.clone()];
     log.log.copy_to(&media);
     volume.tamper("audit/000001.log", |bytes| bytes[HEADER + 20] ^= 1).unwrap();
