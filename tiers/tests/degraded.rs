@@ -382,7 +382,10 @@ fn a_volume_whose_label_has_decayed_is_still_the_volume_that_it_was() {
     tier.look_at_volumes();
     assert_eq!(state(&tier, 0), VolumeState::Writable);
     tier.relabel(volume(1), |_| {}).unwrap();
-    assert!(tier.look_at_volumes().into_iter().all(|(_, state)| state != VolumeState::Away), "a newer label is its own");
+    assert!(
+        tier.look_at_volumes().into_iter().all(|(_, state)| state != VolumeState::Away),
+        "a newer label is its own"
+    );
     assert_all_read(&tier, &stored, "with a damaged label");
 }
 
