@@ -17,12 +17,12 @@ impl Site {
     /// A site of `up`, with a record, stopped.
     fn new() -> Site {
         let site = Site { dir: tempfile::tempdir().unwrap() };
-        let up = Serving::start(&["up", "--dir", arg(&site.path("site")), "--listen", "127.0.0.1:0"]);
+        let up = Serving::start(&["up", "--dir", arg(&site.path("site")), "--s3", "127.0.0.1:0"]);
         up.stop();
         std::fs::write(site.path("record"), vec![7; 300_000]).unwrap();
         let (dir, record) = (site.path("site"), site.path("record"));
         shosoin(&["bucket", "create", "--dir", arg(&dir), "records"]).ok();
-        shosoin(&["put", "--dir", arg(&dir), arg(&record), "records", "a.dcm"]).ok();
+        shosoin(&["put", "--dir", arg(&dir), "records", "a.dcm", arg(&record)]).ok();
         site
     }
 

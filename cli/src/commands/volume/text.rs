@@ -66,7 +66,8 @@ pub fn detail(detail: &Value) -> String {
 pub fn record_line(record: &Value) -> String {
     let at = record["at_ms"].as_u64().map(time).unwrap_or_default();
     let (action, outcome, actor) = (word(&record["action"]), word(&record["outcome"]), word(&record["actor"]));
-    let mut line = format!("{:>6}  {at}  {action:<18} {outcome:<8} {actor}", record["seq"]);
+    let seq = record["seq"].to_string();
+    let mut line = format!("{seq:>6}  {at}  {action:<18} {outcome:<8} {actor}");
     if let Some(volume) = record["volume"].as_str() {
         let _ = write!(line, "  volume {}", volume.get(..8).unwrap_or(volume));
     }
