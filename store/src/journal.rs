@@ -126,6 +126,7 @@ impl Journal {
                 volume.mark_suspect();
             }
             MediaState::OnShelf => self.change_state(&medium, MediaState::Active, "it is mounted")?,
+            MediaState::Suspect if medium.stale => volume.mark_suspect(),
             MediaState::Suspect => {
                 let message = format!(
                     "volume {id} at {place} is suspect ({}) and gets no writes until `shosoin volume set-state {id} active`",
@@ -136,7 +137,7 @@ impl Journal {
             }
             MediaState::New | MediaState::Active | MediaState::Draining => {}
         }
-        if volume.label().generation < medium.label.generation {
+        if medium.stale || volume.label().generation < medium.label.generation {
             self.stale(&volume, &medium)?;
         }
         Ok(Some(volume))
@@ -146,7 +147,10 @@ impl Journal {
     fn stale(&mut self, volume: &Volume, medium: &Medium) -> Result<()> {
         let (id, place) = (volume.id(), volume.media().place());
         let (found, known) = (volume.label().generation, medium.label.generation);
-        let why = format!("its label has generation {found}, the ledger remembers {known}: an old image of it");
+        let why = match found < known {
+            true => format!("its label has generation {found}, the ledger remembers {known}: an old image of it"),
+            false => "it came back as an old image".to_owned(),
+        };
         if !medium.stale {
             self.media.record(self.event(Action::VolumeStale, id).because(why.clone()))?;
         }
