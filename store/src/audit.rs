@@ -225,6 +225,7 @@ impl AuditLog {
         if !survey.head_met {
             findings.push(end_missing(&head));
         }
+        findings.extend(self.behind_the_head());
         let (copies, differing) = copies::compare(&self.dir, &head, media)?;
         findings.extend(differing);
         Ok(AuditReport {
@@ -234,6 +235,15 @@ impl AuditLog {
             copies,
             findings,
         })
+    }
+
+    /// Bytes behind the newest record that this process did not write.
+    fn behind_the_head(&self) -> Option<Finding> {
+        let state = self.state.lock();
+        let len = state.file.as_ref()?.metadata().ok()?.len();
+        let (more, name) = (len.checked_sub(state.head.len).filter(|more| *more > 0)?, file_name(state.head.file));
+        let message = format!("audit file {name} has {more} bytes behind its newest record that nobody here wrote");
+        Some(Finding { severity: Severity::Damaged, code: "audit-damaged", message })
     }
 
     /// Copies what is new to these media, best effort: gives what could not be copied and why.
