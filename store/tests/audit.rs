@@ -3,7 +3,7 @@
 
 use shosoin_protocol::VolumeId;
 use shosoin_store::audit::{
-    Action, AuditEvent, AuditLog, AuditQuery, AuditRecord, FILE_BYTES_MAX, Outcome, restore_lost,
+    Action, AuditEvent, AuditLog, AuditQuery, AuditRecord, Detail, FILE_BYTES_MAX, Outcome, restore_lost,
 };
 use shosoin_store::{Finding, Severity};
 use shosoin_tiers::media::{Media, MemoryMedia};
@@ -218,13 +218,12 @@ fn a_damaged_last_record_that_was_remembered_is_damage_and_not_a_torn_one() {
 #[test]
 fn a_full_file_is_followed_by_the_next_and_a_missing_one_between_is_found() {
     let log = Log::with(0);
-    let long = AuditEvent { actor: "x".repeat(64), ..event(1).because("y".repeat(240)) };
-    let per_file = FILE_BYTES_MAX / 440;
-    // without waiting for the disk each time this would be slow: the files are made of few, long records
-    let wanted = per_file as u64 * 2;
+    // few, long records: each waits for the disk
+    let long = event(1).with(Detail::Place("z".repeat(4000)));
+    let wanted = FILE_BYTES_MAX as u64 / 4000 + 50;
     (0..wanted).for_each(|_| drop(log.log.append(&long).unwrap()));
     let names = || std::fs::read_dir(log.dir.path().join("audit")).unwrap().count();
-    assert!(names() >= 3, "two files and the head");
+    assert_eq!(names(), 3, "two files and the head");
     assert_eq!(log.log.verify(&[]).unwrap().records, wanted);
     assert!(std::fs::metadata(log.file()).unwrap().len() <= FILE_BYTES_MAX as u64);
     std::fs::remove_file(log.file()).unwrap();
