@@ -11,6 +11,7 @@ mod repair;
 mod s3;
 mod scrub;
 mod site;
+mod yielding;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +43,8 @@ enum Workload {
     Growth(growth::Options),
     /// peak memory while multipart uploads run side by side
     Memory(memory::Options),
+    /// what a scrub at full speed costs clients
+    Yield(yielding::Options),
     /// decades on simulated media that lie, seed by seed
     FiftyYears(fifty_years::Options),
 }
@@ -58,5 +61,6 @@ async fn main() -> Result<(), Failure> {
         Workload::Growth(options) => growth::run(options).await,
         Workload::FiftyYears(options) => fifty_years::run_all(&options),
         Workload::Memory(options) => memory::run(options).await,
+        Workload::Yield(options) => Box::pin(yielding::run(options)).await,
     }
 }

@@ -38,6 +38,8 @@ const TOUR_BYTES_MAX: usize = 1024;
 const TOURS_MAX: usize = 1024;
 /// Longest time between two ticks.
 const TICK: Duration = Duration::from_secs(2);
+/// Time between two looks whether volumes are still there.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What is known of jobs.
 pub(crate) struct Jobs {
@@ -363,8 +365,13 @@ impl Inner {
         }
         let (control, inner) = (self.jobs.control.clone(), Arc::downgrade(self));
         let watch = move || {
+            let mut looked = Instant::now();
             while control.wait(TICK) {
                 let Some(inner) = inner.upgrade() else { return };
+                if looked.elapsed() >= LOOK {
+                    inner.tier.look_at_volumes();
+                    looked = Instant::now();
+                }
                 inner.tick();
             }
         };
