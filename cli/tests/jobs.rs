@@ -80,7 +80,7 @@ impl Site {
         let out = self.dir.path().join("out");
         for (number, content) in self.contents.iter().enumerate() {
             let _ = std::fs::remove_file(&out);
-            shosoin(&["get", "records", &number.to_string(), arg(&out), "--dir", self.arg()]).ok();
+            shosoin(&["get", "records", &number.to_string(), "--out", arg(&out), "--dir", self.arg()]).ok();
             assert!(std::fs::read(&out).unwrap() == *content, "record {number} has other bytes");
         }
     }

@@ -1,7 +1,7 @@
 //! Clients: how many of their requests are being answered, and how long each kind took. Background work looks here
 //! before each piece, and gives way.
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,6 +65,7 @@ pub struct Clients {
     in_flight: AtomicUsize,
     latencies: Latencies,
     last_end: Mutex<Option<Instant>>,
+    turnstile: Mutex<()>,
 }
 
 impl Default for Clients {
@@ -73,7 +74,7 @@ impl Default for Clients {
         for operation in Operation::ALL {
             drop(latencies.get_or_create(&operation.label()));
         }
-        Clients { in_flight: AtomicUsize::new(0), latencies, last_end: Mutex::new(None) }
+        Clients { in_flight: AtomicUsize::new(0), latencies, last_end: Mutex::new(None), turnstile: Mutex::new(()) }
     }
 }
 
@@ -93,6 +94,11 @@ impl Clients {
     /// two requests is no rest.
     pub fn are_busy(&self, lull: Duration) -> bool {
         self.in_flight() > 0 || self.last_end.lock().is_some_and(|end| end.elapsed() < lull)
+    }
+
+    /// Where background work waits for its turn while clients are busy.
+    pub fn turnstile(&self) -> MutexGuard<'_, ()> {
+        self.turnstile.lock()
     }
 
     /// How long requests took; a clone shows the same.

@@ -94,7 +94,7 @@ impl Inner {
             due: next_ms.is_some_and(|at_ms| at_ms <= now_ms),
             next_ms,
             late_since_ms: state.late_since_ms,
-            in_hand: !state.cursor.is_empty(),
+            in_hand: !state.cursor.is_empty() && kind != JobKind::Watcher, // it always goes on where it was
             last,
         }
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const REST_PER_TURN: u32 = 9;
 /// Bounds of one such rest.
 const REST_MIN: Duration = Duration::from_millis(2);
-const REST_MAX: Duration = Duration::from_millis(100);
+const REST_MAX: Duration = Duration::from_millis(500);
 /// How often a rest looks up.
 const LOOK: Duration = Duration::from_millis(1);
 /// After the last request, clients count as busy for this long.
@@ -124,6 +124,7 @@ impl JobPace {
 
     fn give_way(&self, turn: Duration) -> Result<()> {
         let rest = (turn * REST_PER_TURN).clamp(REST_MIN, REST_MAX);
+        let _alone = self.clients.turnstile(); // jobs rest one after the other, or many would have many shares
         let until = Instant::now() + rest;
         while self.clients.are_busy(LULL) && Instant::now() < until {
             std::thread::sleep(LOOK);

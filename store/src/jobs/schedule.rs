@@ -88,7 +88,9 @@ impl Jobs {
 
     /// Puts into the repair queue what an earlier process knew of, and meets new volumes.
     pub fn resume(&self, inner: &Inner) -> Result<()> {
-        work::refill(inner, file::load(&inner.folder, REPAIRS));
+        let saved: Option<Repairs> = file::load(&inner.folder, REPAIRS);
+        *self.saved_repairs.lock() = saved.clone().unwrap_or_default().0;
+        work::refill(inner, saved);
         let now_ms = inner.stamp();
         let mut tours = self.tours.lock();
         if tours.meet(&inner.tier, now_ms) {
@@ -163,6 +165,18 @@ impl Jobs {
             }
             state.last = Some(last);
         })
+    }
+
+    /// A run was refused before it began: it is tried again later, and not with every tick.
+    fn put_off(&self, inner: &Inner, kind: JobKind, why: &crate::Error) {
+        let (now_ms, message) = (inner.clock.now_ms(), why.problem().message);
+        tracing::error!(job = kind.name(), why = message, "a job could not be run");
+        let (outcome, by, figures) = (Outcome::Failed, By::Schedule, Figures::default());
+        let last = LastRun { started_ms: now_ms, ended_ms: now_ms, outcome, by, figures, message };
+        let cursor = self.cursor(kind);
+        if let Err(error) = self.ended(inner, kind, last, cursor, true) {
+            tracing::error!(job = kind.name(), %error, "the state of a job could not be saved");
+        }
     }
 
     /// The tour of a volume that was begun and not ended.
@@ -336,7 +350,7 @@ impl Inner {
         let inner = self.clone();
         let thread = std::thread::Builder::new().name(kind.name().into()).spawn(move || {
             if let Err(error) = runner::run(&inner, &place, kind, &JobOptions::default(), By::Schedule) {
-                tracing::error!(job = kind.name(), error = error.problem().message, "a job could not be run");
+                inner.jobs.put_off(&inner, kind, &error);
             }
         });
         match thread {
