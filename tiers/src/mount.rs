@@ -51,7 +51,7 @@ impl Reading {
     pub fn end(self) -> (Result<()>, AlignedBuf) {
         match self {
             Reading::Done(read, buffer) => (read, buffer),
-            Reading::Waits(reader) => reader.answer().unwrap_or_else(|error| (Err(error), AlignedBuf::default())),
+            Reading::Waits(mut reader) => reader.answer().unwrap_or_else(|error| (Err(error), AlignedBuf::default())),
         }
     }
 }

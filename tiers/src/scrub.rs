@@ -6,7 +6,7 @@
 //!   its padding, the locator, the file's length. Parity shards exactly as data shards; parity itself proves nothing.
 //! - What the bytes must be is said from outside the shard wherever anything outside is there ([`crate::outline`]).
 //! - A finding names volume, segment, shard and offset, with what was expected and found where that is a digest; no payload.
-//! - Memory is two pieces, the digests of the segment's stripes, and a bounded list of findings.
+//! - Memory is three pieces, the digests of the segment's stripes, and a bounded list of findings.
 //!
 //! Not here: rebuilding (`repair`), shards that are on no volume (the last part of a [`Tour`](crate::Tour)), pacing (`pace`).
 //! Torn bytes that a recovery left before the footer were never promised, and are not read.

@@ -9,9 +9,10 @@
 
 use crate::{AlignedBuf, Clock, Error, MediaFile, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a volume may take for one write, sync or large read: longer than a disk needs to spin up or to try a bad sector
@@ -61,32 +62,36 @@ type Asked = (Range<u64>, AlignedBuf);
 /// What it read.
 type Answered = (Result<()>, AlignedBuf);
 
-const ASKED: u8 = 0;
-const ANSWERED: u8 = 1;
-const LEFT_BEHIND: u8 = 2;
+/// Pieces that a reader can be asked for at a time: one it reads, and one it goes on with by itself.
+const ASKED_MAX: usize = 2;
 
-/// A thread that reads from one file, one piece at a time. It ends when nobody asks it any more; one that does not answer
+/// A thread that reads from one file, piece after piece. It ends when nobody asks it any more; one that does not answer
 /// in time is left behind.
 pub struct Reader {
     asked: Sender<Asked>,
     answers: Receiver<Answered>,
-    state: Arc<AtomicU8>,
+    /// whether it was left behind; its lock is held while an answer is given
+    left: Arc<Mutex<bool>>,
     owed: Owed,
     wait: Wait,
     place: String,
+    /// since when it reads what is answered next
     since: Instant,
+    waiting: usize,
 }
 
 impl Reader {
     /// Starts the thread for a file of the volume at `place`.
     pub fn start(file: Arc<dyn MediaFile>, place: String, wait: &Wait, owed: &Owed) -> Result<Self> {
-        let ((asked, asks), (answer, answers)) = (bounded::<Asked>(1), bounded::<Answered>(1));
-        let (state, wait, owed) = (Arc::new(AtomicU8::new(ANSWERED)), wait.clone(), owed.clone());
-        let (seen, paid) = (state.clone(), owed.clone());
+        let (asked, asks) = bounded::<Asked>(ASKED_MAX);
+        let (answer, answers) = bounded::<Answered>(ASKED_MAX);
+        let (left, wait, owed) = (Arc::new(Mutex::new(false)), wait.clone(), owed.clone());
+        let (is_left, paid) = (left.clone(), owed.clone());
         let run = move || {
             for (piece, mut buffer) in asks {
                 let read = fill(&*file, &piece, &mut buffer);
-                if seen.swap(ANSWERED, Ordering::AcqRel) == LEFT_BEHIND {
+                let is_left = is_left.lock();
+                if *is_left {
                     paid.0.fetch_sub(1, Ordering::AcqRel);
                     return;
                 }
@@ -96,33 +101,40 @@ impl Reader {
             }
         };
         match std::thread::Builder::new().name("read".into()).spawn(run) {
-            Ok(_) => Ok(Reader { asked, answers, state, owed, wait, place, since: Instant::now() }),
+            Ok(_) => Ok(Reader { asked, answers, left, owed, wait, place, since: Instant::now(), waiting: 0 }),
             Err(source) => Err(Error::Thread { source }),
         }
     }
 
-    /// Asks for a piece; the one before must have been answered.
+    /// Asks for a piece; no more than two may wait for their answers.
     pub fn ask(&mut self, piece: Range<u64>, buffer: AlignedBuf) -> Result<()> {
-        self.since = Instant::now();
-        self.state.store(ASKED, Ordering::Release);
+        debug_assert!(self.waiting < ASKED_MAX, "nobody asks for more than there is room for");
+        if self.waiting == 0 {
+            self.since = Instant::now();
+        }
+        self.waiting += 1;
         self.asked.send((piece, buffer)).map_err(|_| Error::Abandoned { what: "reading" })
     }
 
-    /// What was asked for, or why not. After [`Error::Slow`] the reader must not be asked again.
-    pub fn answer(&self) -> Result<Answered> {
-        let abandoned = |_| Error::Abandoned { what: "reading" };
-        match self.answers.recv_deadline(self.since + self.wait.max) {
-            Ok(answered) => Ok(answered),
-            Err(RecvTimeoutError::Disconnected) => Err(Error::Abandoned { what: "reading" }),
-            Err(RecvTimeoutError::Timeout) => {
-                let left = self.state.compare_exchange(ASKED, LEFT_BEHIND, Ordering::AcqRel, Ordering::Acquire);
-                if left.is_err() {
-                    return self.answers.recv().map_err(abandoned); // it came at the last moment
-                }
-                self.owed.0.fetch_add(1, Ordering::AcqRel);
-                Err(self.wait.slow(&self.place, "a read"))
-            }
-        }
+    /// What was asked for first, or why not. After [`Error::Slow`] the reader must not be asked again.
+    pub fn answer(&mut self) -> Result<Answered> {
+        let answered = match self.answers.recv_deadline(self.since + self.wait.max) {
+            Ok(answered) => answered,
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::Abandoned { what: "reading" }),
+            Err(RecvTimeoutError::Timeout) => self.leave()?,
+        };
+        (self.since, self.waiting) = (Instant::now(), self.waiting.saturating_sub(1));
+        Ok(answered)
+    }
+
+    /// Waits no longer, unless the answer came at the last moment.
+    fn leave(&self) -> Result<Answered> {
+        let mut left = self.left.lock();
+        self.answers.try_recv().map_err(|_| {
+            *left = true;
+            self.owed.0.fetch_add(1, Ordering::AcqRel);
+            self.wait.slow(&self.place, "a read")
+        })
     }
 }
 
