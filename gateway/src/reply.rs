@@ -34,7 +34,9 @@ fn tell(error: &Error) -> S3Error {
         Error::BucketExists { .. } => already_owned(),
         Error::BucketNotEmpty { .. } => s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty."),
         Error::Precondition => crate::conditions::failed(),
-        // Names, metadata and tags are measured before the client library sees them; what is left is content.
+        // Metadata and tags are measured before the client library sees them, and names but for those of a multi-delete;
+        // what is left is content.
+        Error::OverLimit { what: "name", .. } => s3_error!(KeyTooLongError, "Your key is too long"),
         Error::OverLimit { .. } => S3Error::with_message(S3ErrorCode::EntityTooLarge, error.to_string()),
         Error::Invalid { .. } => S3Error::with_message(S3ErrorCode::InvalidArgument, error.to_string()),
         Error::IsMarker { .. } => s3_error!(MethodNotAllowed, "The specified version is a delete marker."),
@@ -193,6 +195,7 @@ mod tests {
             (Error::BucketNotEmpty { bucket: bucket() }, S3ErrorCode::BucketNotEmpty),
             (Error::Precondition, S3ErrorCode::PreconditionFailed),
             (Error::OverLimit { what: "content", found: 2, limit: 1 }, S3ErrorCode::EntityTooLarge),
+            (Error::OverLimit { what: "name", found: 1025, limit: 1024 }, S3ErrorCode::KeyTooLongError),
             (Error::Invalid { what: "range", why: "it is empty" }, S3ErrorCode::InvalidArgument),
             (Error::IsMarker { version }, S3ErrorCode::MethodNotAllowed),
             (Error::Damaged { version, why: "a chunk".into() }, S3ErrorCode::InternalError),
