@@ -7,7 +7,7 @@ use shosoin_tiers::media::{Faults, FaultyMedia, MemoryMedia};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{
     Code, Error, Location, Media, Migration, MigrationStep, Record, SegmentState, Threads, Tier, TierOptions, Unpaced,
-    Volume, VolumeLabel,
+    Volume, VolumeLabel, Walked,
 };
 use std::sync::Arc;
 
@@ -95,7 +95,11 @@ fn a_segment_that_moved_is_read_from_the_archive_and_its_other_records_from_hot_
     let mut found = Vec::new();
     for info in hot_alone.segments() {
         assert_eq!(info.state, SegmentState::Closed);
-        hot_alone.walk(info.id, 0, &mut |walked| Ok(found.push((walked.kind, walked.address)))).unwrap();
+        let mut meet = |walked: Walked| {
+            found.push((walked.kind, walked.address));
+            Ok(())
+        };
+        hot_alone.walk(info.id, 0, &mut meet).unwrap();
     }
     let others = rig.stored.iter().filter(|(kind, ..)| *kind != RecordKind::Chunk);
     assert!(others.map(|(kind, address, ..)| (*kind, *address)).eq(found));
