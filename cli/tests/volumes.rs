@@ -267,7 +267,7 @@ fn a_forecast_names_what_ends_and_draws_it() {
     let drawing = std::fs::read_to_string(&svg).unwrap();
     assert!(drawing.starts_with("<svg") && drawing.matches("<rect").count() == 36, "{drawing}");
     let text = shosoin(&["forecast", "--dir", arg(&vault), "--months", "3"]).ok().stdout;
-    assert!(text.contains("life ends 2025-01") && text.contains("reckoned with"), "{text}");
+    assert!(text.contains("life ends 2024-12-31") && text.contains("reckoned with"), "{text}");
     shosoin(&["forecast", "--dir", arg(&vault), "--months", "0"]).fails(2, &["months"]);
 }
 
