@@ -16,7 +16,8 @@ const NOW: u64 = 1_900_000_000_000;
 const HEADER: usize = 112;
 
 fn event(no: u64) -> AuditEvent {
-    let event = AuditEvent::new(NOW + no, format!("user{}", no % 3), Action::Scrub).on(VolumeId([no as u8; 16]));
+    let event = AuditEvent::new(NOW + no, format!("user{}", no % 3), Action::Scrub)
+        .on(VolumeId([u8::try_from(no).unwrap(); 16]));
     AuditEvent { bytes: no * 1000, ..event.because(format!("reason {no}")) }
 }
 
@@ -221,7 +222,9 @@ fn a_full_file_is_followed_by_the_next_and_a_missing_one_between_is_found() {
     // few, long records: each waits for the disk
     let long = event(1).with(Detail::Place("z".repeat(4000)));
     let wanted = FILE_BYTES_MAX as u64 / 4000 + 50;
-    (0..wanted).for_each(|_| drop(log.log.append(&long).unwrap()));
+    for _ in 0..wanted {
+        log.log.append(&long).unwrap();
+    }
     let names = || std::fs::read_dir(log.dir.path().join("audit")).unwrap().count();
     assert_eq!(names(), 3, "two files and the head");
     assert_eq!(log.log.verify(&[]).unwrap().records, wanted);

@@ -192,7 +192,8 @@ pub async fn run(command: VolumeCommand, output: Output) -> Result<()> {
         }
         VolumeCommand::Label(args) => {
             let RelabelArgs { one, label, reason, dry_run } = args;
-            let command = MediaCommand::Label { volume: one.volume, change: label.change()?, reason, dry_run };
+            let command =
+                MediaCommand::Label { volume: one.volume, change: Box::new(label.change()?), reason, dry_run };
             let written = operator::media(&one.dir.dir, &command).await?;
             output.answer(&written, || text::labelled("label", &written))
         }
@@ -220,7 +221,7 @@ async fn add(args: AddArgs, output: Output) -> Result<()> {
     let AddArgs { dir, place, endpoint, region, credentials, label, reason, dry_run } = args;
     let spec = VolumeSpec { endpoint, region, credentials, ..place };
     spec.address().map_err(|why| Error::invalid("volume", why))?;
-    let command = MediaCommand::Add(AddVolume { spec, label: label.change()?, reason, dry_run });
+    let command = MediaCommand::Add(Box::new(AddVolume { spec, label: label.change()?, reason, dry_run }));
     let added = operator::media(&dir.dir, &command).await?;
     output.answer(&added, || text::labelled("volume", &added))
 }

@@ -165,7 +165,7 @@ impl Survey {
         while let Some(met) = walk.next() {
             match met.event {
                 Ok(event) => {
-                    bad.drain(..).collect::<Vec<_>>().into_iter().for_each(|message| self.damaged(message));
+                    std::mem::take(&mut bad).into_iter().for_each(|message| self.damaged(message));
                     self.records += 1;
                     good = (walk.at(), walk.tip());
                     visit(AuditRecord { seq: met.seq, digest: met.digest, event });

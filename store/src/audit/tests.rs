@@ -11,7 +11,6 @@ use shosoin_protocol::{HospitalId, SegmentId};
 use table::{Structure, byte_tables, compare, page};
 
 #[path = "../../../protocol/tests/format_doc/table.rs"]
-#[expect(clippy::expect_used, reason = "shared with tests that fail by panicking")]
 mod table;
 
 const TIME: u64 = 0x0102_0304_0506_0708;

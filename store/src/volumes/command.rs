@@ -23,13 +23,13 @@ pub enum MediaCommand {
         volume: String,
     },
     /// take a medium into use
-    Add(AddVolume),
+    Add(Box<AddVolume>),
     /// write a label anew
     Label {
         /// which volume
         volume: String,
         /// what to write
-        change: LabelChange,
+        change: Box<LabelChange>,
         /// why
         reason: String,
         /// change nothing
