@@ -28,7 +28,7 @@ pub enum VolumeCommand {
         shosoin volume add --dir ./vault /mnt/g --class hdd --vendor Acme --serial ZL2X --lot 2026-04 --rack 4 \\\n    \
         --security-label C3 --reason 'order 118'\n  \
         shosoin volume add --dir ./vault s3://archive/v07 --dry-run")]
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List every medium there ever was
     #[command(after_help = "Example:\n  shosoin volume list --dir ./vault --state on-shelf")]
     List(ListArgs),
@@ -38,7 +38,7 @@ pub enum VolumeCommand {
     /// Write a label anew: what was not given stays
     #[command(after_help = "Example:\n  \
         shosoin volume label --dir ./vault 3f9a --firmware 2.1 --rated-life 7y --reason 'maker notice 12'")]
-    Label(RelabelArgs),
+    Label(Box<RelabelArgs>),
     /// Move a medium to another state of its life
     #[command(after_help = "Examples:\n  \
         shosoin volume set-state --dir ./vault 3f9a draining --reason 'life ends in May'\n  \
@@ -184,14 +184,14 @@ pub struct WhatIfArgs {
 /// Runs one of them.
 pub async fn run(command: VolumeCommand, output: Output) -> Result<()> {
     match command {
-        VolumeCommand::Add(args) => add(args, output).await,
+        VolumeCommand::Add(args) => add(*args, output).await,
         VolumeCommand::List(args) => list(&args, output).await,
         VolumeCommand::Show(args) => {
             let detail = operator::media(&args.dir.dir, &MediaCommand::Show { volume: args.volume }).await?;
             output.answer(&detail, || text::detail(&detail))
         }
         VolumeCommand::Label(args) => {
-            let RelabelArgs { one, label, reason, dry_run } = args;
+            let RelabelArgs { one, label, reason, dry_run } = *args;
             let command =
                 MediaCommand::Label { volume: one.volume, change: Box::new(label.change()?), reason, dry_run };
             let written = operator::media(&one.dir.dir, &command).await?;
