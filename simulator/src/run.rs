@@ -277,8 +277,9 @@ impl<'a> Run<'a> {
     /// remembered, because it is said once.
     pub fn take_report(&mut self, findings: &[Finding]) {
         self.outcome.reported += findings.len() as u64;
-        let decides =
-            |found: &&Finding| found.severity() == Severity::Lost || matches!(found.defect, Defect::StripeTorn { .. });
+        let keeps_nothing =
+            |defect: &Defect| matches!(defect, Defect::StripeTorn { .. } | Defect::SegmentRecovered { stripes: 0, .. });
+        let decides = |found: &&Finding| found.severity() == Severity::Lost || keeps_nothing(&found.defect);
         self.decided.extend(findings.iter().filter(decides).cloned());
         let unlisted = self.world.with(|state| std::mem::take(&mut state.unlisted));
         for volume in unlisted {

@@ -4,7 +4,7 @@ use crate::oracle::{self, Acknowledged};
 use crate::outcome::Rule;
 use crate::run::Run;
 use shosoin_protocol::SegmentId;
-use shosoin_tiers::{Defect, Error, Finding, SegmentInfo, Severity};
+use shosoin_tiers::{Defect, Error, Finding, SegmentInfo, SegmentState, Severity};
 use std::collections::BTreeSet;
 
 impl Run<'_> {
@@ -132,7 +132,10 @@ impl Run<'_> {
         for (segment, at) in lost {
             let found = checked.iter().find(|(info, _)| info.id == segment);
             let mut decided = self.decided.iter().filter(|found| found.place.segment == Some(segment));
-            let named = decided.any(|found| names(found, at))
+            // what lies behind the end of a closed segment no walk lists: a check of an index against media names it
+            let ended = found.is_some_and(|(info, _)| info.state == SegmentState::Closed && at >= info.end);
+            let named = ended
+                || decided.any(|found| names(found, at))
                 || found.is_none_or(|(_, findings)| findings.iter().any(|found| names(found, at)));
             if !named {
                 self.violate(Rule::Misreported, format!("{segment} at {at} is lost and no check says so: {found:?}"));
@@ -152,6 +155,7 @@ fn names(found: &Finding, at: u64) -> bool {
     // where a chain breaks, what lies behind cannot be listed one by one
     let unlisted = matches!(found.defect, Defect::StripeLost { good: 0, .. } | Defect::StripeUnjudged { .. });
     let covers = |offset: u64| offset == at || unlisted && offset < at;
-    let gone = found.severity() == Severity::Lost || matches!(found.defect, Defect::StripeTorn { .. });
+    let gone = found.severity() == Severity::Lost
+        || matches!(found.defect, Defect::StripeTorn { .. } | Defect::SegmentRecovered { stripes: 0, .. });
     gone && found.place.offset.is_none_or(covers)
 }

@@ -332,9 +332,8 @@ impl State {
     /// The engine is about to remove a shard file, or to put another file in its place: if it is good, there must be
     /// another that is.
     pub(crate) fn expect_another_copy(&mut self, disk: usize, path: &str, by: Option<&str>) {
-        let Some((segment, shard)) = shard_of(path).filter(|_| !path.ends_with(TEMPORARY) && !self.is_dead) else {
-            return;
-        };
+        let judged = !path.ends_with(TEMPORARY) && !self.is_dead && !self.budget.is_unlimited;
+        let Some((segment, shard)) = shard_of(path).filter(|_| judged) else { return };
         let here = &self.disks[disk];
         let by = by.and_then(|by| here.file(by));
         let replaced = by.is_some_and(|file| oracle::is_whole_file(self, &file.lock(), segment, shard));
