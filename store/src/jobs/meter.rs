@@ -49,7 +49,8 @@ impl Meter {
         let spent = if self.kind.lane() == super::Lane::Verify { self.spent.load(Ordering::Relaxed) } else { 0 };
         let done_bytes = total.map_or(behind + spent, |total| (behind + spent).min(total));
         let moved = done_bytes.saturating_sub(at_start.unwrap_or(behind));
-        let bytes_per_second = (moved as f64 / self.began.elapsed().as_secs_f64().max(0.001)) as u64;
+        let elapsed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let bytes_per_second = moved.saturating_mul(1000) / elapsed_ms;
         let left = total.map(|total| total - done_bytes);
         let eta_seconds = left.and_then(|left| left.checked_div(bytes_per_second));
         Progress { job: self.kind, done_bytes, total_bytes: total, bytes_per_second, eta_seconds, findings }

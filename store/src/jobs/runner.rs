@@ -32,7 +32,7 @@ pub fn run(inner: &Inner, place: &Place, kind: JobKind, options: &JobOptions, by
         report.done = work.plan(inner);
         return Ok(report);
     }
-    Run { inner, place, options, work, report, saved: Instant::now() }.to_its_end()
+    Run { inner, place, options, work, report, saved: Instant::now() }.complete()
 }
 
 struct Run<'a> {
@@ -45,7 +45,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_its_end(mut self) -> Result<JobReport> {
+    fn complete(mut self) -> Result<JobReport> {
         let (inner, kind) = (self.inner, self.report.job);
         inner.jobs.begins(inner, kind, self.report.started_ms)?;
         if self.is_worth_noting() {

@@ -101,7 +101,7 @@ impl JobsConfig {
     }
 
     /// Hours of each week in which long work may run.
-    pub fn hours_per_week(&self) -> f64 {
+    pub fn hours_per_week(&self) -> u32 {
         window::hours_per_week(&self.windows)
     }
 

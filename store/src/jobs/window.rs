@@ -150,12 +150,10 @@ pub fn next_open(windows: &[Window], offset: UtcOffset, at_ms: u64) -> u64 {
     (at_ms / MINUTE_MS).saturating_add(wait).saturating_mul(MINUTE_MS)
 }
 
-/// Hours of each week in which work may run.
-pub fn hours_per_week(windows: &[Window]) -> f64 {
-    match windows.is_empty() {
-        true => 168.0,
-        false => (0..WEEK_MINUTES).filter(|minute| windows.iter().any(|w| w.holds(*minute))).count() as f64 / 60.0,
-    }
+/// Whole hours of each week in which work may run.
+pub fn hours_per_week(windows: &[Window]) -> u32 {
+    let open = |minute: &u64| windows.is_empty() || windows.iter().any(|window| window.holds(*minute));
+    u32::try_from((0..WEEK_MINUTES).filter(open).count() / 60).unwrap_or(168)
 }
 
 fn week_minute(offset: UtcOffset, at_ms: u64) -> u64 {
@@ -183,7 +181,7 @@ mod tests {
         assert!(!open(0, 19) && open(0, 20) && open(1, 5) && !open(1, 6));
         assert!(open(4, 23) && open(5, 5), "Friday's night ends on Saturday");
         assert!(!open(5, 20) && !open(6, 23));
-        assert_eq!(hours_per_week(&night), 50.0);
+        assert_eq!((hours_per_week(&night), hours_per_week(&[])), (50, 168));
     }
 
     #[test]

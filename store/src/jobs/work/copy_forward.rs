@@ -107,7 +107,7 @@ impl CopyForward {
                     read_bytes: copied.read_bytes,
                     written_bytes: bytes,
                     reread_bytes: bytes,
-                    rebuilt: u64::from(copied.mended),
+                    rebuilt: copied.mended,
                     ..Figures::default()
                 };
             }
