@@ -321,7 +321,7 @@ impl Run<'_> {
             self.operator.drains.insert(drain.volume, Drain::new(drain.volume, now_ms).encode());
             return;
         }
-        let left = self.world.with(|state| state.filled_shards_on(disk));
+        let left = self.world.with(|state| state.needed_shards_on(disk));
         if tier.detach(drain.volume).is_err() || self.is_dead() {
             return;
         }

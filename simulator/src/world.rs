@@ -352,10 +352,15 @@ impl State {
         self.disks[disk].shards().map(|(segment, shard, _)| (segment, shard)).collect()
     }
 
-    /// Shards on a medium that hold something.
-    pub fn filled_shards_on(&self, disk: usize) -> Vec<(SegmentId, u8)> {
-        let filled = self.disks[disk].shards().filter(|(_, _, file)| file.lock().len() > 0);
-        filled.map(|(segment, shard, _)| (segment, shard)).collect()
+    /// Shards on a medium that hold something acknowledged which no other medium holds whole.
+    pub fn needed_shards_on(&self, disk: usize) -> Vec<(SegmentId, u8)> {
+        let alive = |other: &&Disk| matches!(other.health, Health::Present | Health::Pulled);
+        let is_needed = |(segment, shard): &(SegmentId, u8)| {
+            let others = self.disks.iter().enumerate().filter(|(no, _)| *no != disk).map(|(_, other)| other);
+            let elsewhere = others.filter(alive).any(|other| oracle::is_whole_on(self, other, *segment, *shard));
+            self.budget.acknowledged(*segment).next().is_some() && !elsewhere
+        };
+        self.shards_on(disk).into_iter().filter(is_needed).collect()
     }
 
     /// Starts the machine again after a kill, or after a power cut.
