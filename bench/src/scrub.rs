@@ -99,7 +99,7 @@ fn filled(dir: &Path, suite: Suite, options: &Options) -> Result<Tier, Failure> 
     let mut hasher = blake3::Hasher::new();
     for stripe in 0..(options.mib << 20).div_ceil(STRIPE_RECORDS * RECORD_BYTES) {
         let mut bytes = vec![0; STRIPE_RECORDS * RECORD_BYTES];
-        hasher.update(&stripe.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        hasher.update(&(stripe as u64).to_le_bytes()).finalize_xof().fill(&mut bytes);
         let bytes = Bytes::from(bytes);
         let record = |no: usize| {
             let bytes = bytes.slice(no * RECORD_BYTES..(no + 1) * RECORD_BYTES);

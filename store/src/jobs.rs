@@ -1,8 +1,9 @@
 //! Jobs: the background work of a vault. Scrub, watcher, repair, copy-forward, migrate, compact, check and forecast, each
 //! by itself when it is due, or now because an operator asks.
 //!
-//! `schedule` says when a kind is due, `control` lets one job run in each lane, [`runner`] steps it to its end. A kind of
-//! work is a [`Work`](work::Work): bounded steps, and a cursor between them. What is known between runs ([`state`], [`tours`]) lies in files below `jobs/` in the vault's folder, each replaced as a whole.
+//! `schedule` says when a kind is due, `control` lets one job run in each lane, `runner` steps it to its end. A kind of
+//! work is a `Work`: bounded steps, and a cursor between them. What is known between runs (`state`, `tours`) lies in files
+//! below `jobs/` in the vault's folder, each replaced as a whole.
 //!
 //! Invariants
 //! - Losing a file below `jobs/` only repeats work. A cursor is saved between steps, so a kill costs one step.

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use shosoin_protocol::entry::{Body, DeviceChange, Entry};
 use shosoin_protocol::{ErrorKind, Suite};
-use shosoin_store::{Error, IndexKind, OpenOptions, Severity, Vault, index};
+use shosoin_store::{Error, Finding, IndexKind, OpenOptions, Severity, Vault, index};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -109,7 +109,9 @@ async fn a_rebuilt_index_is_the_index_that_was_row_by_row() {
         let before = archive.rows();
         assert!(before.len() > 200, "{}", before.len());
         let report = Vault::rebuild(&archive.site.path(), |_| {}).await.unwrap();
-        assert!(report.findings.iter().all(|finding| finding.severity == Severity::Notice), "{:?}", report.findings);
+        // a rebuild goes by the clock of the machine, and this vault had one of its own
+        let expected = |finding: &Finding| finding.severity == Severity::Notice || finding.code == "clock-jumped";
+        assert!(report.findings.iter().all(expected), "{:?}", report.findings);
         assert_eq!(report.entries, 34);
         assert_eq!(report.log_sizes.values().copied().collect::<Vec<_>>(), [17, 17]);
         assert_eq!(archive.rows(), before);

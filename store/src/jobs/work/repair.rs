@@ -25,15 +25,14 @@ pub struct Repair {
 /// Puts into the queue what an earlier process knew of, and what the catalogue shows to be missing.
 pub fn refill(inner: &Inner, saved: Option<Repairs>) {
     inner.tier.queue_repairs(saved.unwrap_or_default().0);
-    queue_missing(inner);
+    if !inner.awaits_volumes() {
+        queue_missing(inner);
+    }
 }
 
-/// Queues shards that are on no present volume. While volumes of the configuration are absent they wait for them: a cable
-/// is no reason to write a whole volume anew. An operator who asks for a repair, or declares the volumes lost, decides.
+/// Queues shards that are on no present volume. While volumes of the configuration are absent, what went missing since the
+/// start waits for them: a cable is no reason to write a whole volume anew. An operator who asks for a repair decides.
 fn queue_missing(inner: &Inner) {
-    if inner.awaits_volumes() {
-        return;
-    }
     let closed = inner.tier.segments().into_iter().filter(|segment| segment.state == SegmentState::Closed);
     for segment in closed {
         let missing: Vec<u8> =
@@ -47,7 +46,9 @@ fn queue_missing(inner: &Inner) {
 impl Repair {
     /// Everything that waits or, where it was asked for, of one hospital or volume alone.
     pub fn begin(inner: &Inner, options: &JobOptions, by: By) -> Self {
-        queue_missing(inner);
+        if by == By::Operator || !inner.awaits_volumes() {
+            queue_missing(inner);
+        }
         if by == By::Operator && !options.dry_run {
             inner.tier.retry_repairs();
         }
