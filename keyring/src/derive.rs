@@ -21,6 +21,7 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use shosoin_protocol::{Digest, HospitalId, NameToken, Suite, VersionId};
+use zeroize::Zeroizing;
 
 const KEY_ENCRYPTION: &[u8] = b"shosoin v1 key encryption\0";
 const NAME: &[u8] = b"shosoin v1 name\0";
@@ -33,6 +34,7 @@ const WRAP: &[u8] = b"shosoin v1 wrap\0";
 const SUMMARY: &[u8] = b"shosoin v1 summary\0";
 const LOCAL_FILE: &[u8] = b"shosoin v1 local file\0";
 const KEY_FILE: &[u8] = b"shosoin v1 key file\0";
+const ESCROW: &[u8] = b"shosoin v1 escrow\0";
 const SEAL: &[u8] = b"seal\0";
 const COMMIT: &[u8] = b"commit\0";
 const DATA_KEY_COMMIT: &[u8] = b"shosoin v1 data key commit\0";
@@ -133,6 +135,14 @@ pub(crate) fn data_key_commitment(data_key: &SecretKey) -> Digest {
     Digest(*expand(None, data_key, &[DATA_KEY_COMMIT]).as_bytes())
 }
 
+/// Commitment to root and hospital seed; it stands in clear in every share of a split, which `split` describes.
+pub(crate) fn escrow_commitment(root: &SecretKey, hospital_seed: &SecretKey, split: &[&[u8]]) -> [u8; 32] {
+    let mut both = Zeroizing::new([0; 64]);
+    both[..32].copy_from_slice(root.as_bytes());
+    both[32..].copy_from_slice(hospital_seed.as_bytes());
+    *expand_bytes(None, &both[..], &[&[ESCROW], split].concat()).as_bytes()
+}
+
 /// Token of a name: HMAC of `bucket | 0 | name`. Bucket names hold no zero byte, so no two pairs share a message.
 pub(crate) fn name_token(name_key: &SecretKey, bucket: &str, name: &str) -> NameToken {
     NameToken(hmac(name_key, &[bucket.as_bytes(), &[0], name.as_bytes()]))
@@ -153,9 +163,13 @@ pub(crate) fn hmac(key: &SecretKey, parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-#[expect(clippy::expect_used, reason = "32 bytes are within the 8,160 that HKDF-SHA-256 gives")]
 fn expand(salt: Option<&[u8; 32]>, secret: &SecretKey, info: &[&[u8]]) -> SecretKey {
-    let hkdf = Hkdf::<Sha256>::new(salt.map(|salt| salt.as_slice()), secret.as_bytes());
+    expand_bytes(salt, secret.as_bytes(), info)
+}
+
+#[expect(clippy::expect_used, reason = "32 bytes are within the 8,160 that HKDF-SHA-256 gives")]
+fn expand_bytes(salt: Option<&[u8; 32]>, secret: &[u8], info: &[&[u8]]) -> SecretKey {
+    let hkdf = Hkdf::<Sha256>::new(salt.map(|salt| salt.as_slice()), secret);
     SecretKey::fill_with(|out| hkdf.expand_multi_info(info, out).expect("32 bytes are few enough"))
 }
 
@@ -178,6 +192,7 @@ mod tests {
             SUMMARY,
             LOCAL_FILE,
             KEY_FILE,
+            ESCROW,
             SEAL,
             COMMIT,
             DATA_KEY_COMMIT,

@@ -98,6 +98,54 @@ pub enum Error {
         /// largest value accepted
         most: u32,
     },
+    /// A split that makes no sense.
+    #[error("{needed} of {shares} shares cannot be: at least 2 are needed, at most 16 are made")]
+    Quorum {
+        /// shares that bring the root back
+        needed: u8,
+        /// shares in all
+        shares: u8,
+    },
+    /// A share that was altered or miscopied.
+    #[error("share is damaged: its checksum does not match")]
+    DamagedShare,
+    /// A line of a sheet that cannot be what was printed; line 0 is the QR code.
+    #[error("line {line} of the sheet is not right: {why}")]
+    SheetLine {
+        /// its number, from 1
+        line: usize,
+        /// the rule it breaks
+        why: &'static str,
+    },
+    /// Shares that do not belong together.
+    #[error("the shares do not belong together: they differ in their {what}")]
+    MixedShares {
+        /// what differs
+        what: &'static str,
+    },
+    /// The same share more than once counts once.
+    #[error("share {index} was given twice")]
+    RepeatedShare {
+        /// its number
+        index: u8,
+    },
+    /// Not enough shares.
+    #[error("{found} shares were given and {needed} are needed")]
+    TooFewShares {
+        /// shares given
+        found: usize,
+        /// shares needed
+        needed: usize,
+    },
+    /// Shares whose checksums are right and whose values are not: somebody altered them.
+    #[error("the shares do not give the root that they were made from{}", named(which))]
+    AlteredShares {
+        /// which ones, where the others suffice to tell
+        which: Vec<u8>,
+    },
+    /// Good shares, of another root than that of the key file.
+    #[error("the shares are of another root than the key file")]
+    OtherRoot,
     /// The system gave no random numbers.
     #[error("the system's random generator failed")]
     Random(#[source] getrandom::Error),
@@ -125,6 +173,9 @@ impl Error {
                 ErrorKind::Damaged
             }
             Error::DamagedKeyFile { .. } | Error::Tls(_) => ErrorKind::Damaged,
+            Error::DamagedShare | Error::SheetLine { .. } | Error::AlteredShares { .. } => ErrorKind::Damaged,
+            Error::Quorum { .. } | Error::MixedShares { .. } | Error::RepeatedShare { .. } => ErrorKind::Invalid,
+            Error::TooFewShares { .. } | Error::OtherRoot => ErrorKind::Refused,
             Error::TooLong { .. } | Error::EmptyPassphrase | Error::Argon2Params { .. } => ErrorKind::Invalid,
             Error::ForeignKeyFile | Error::Unreadable { .. } => ErrorKind::Invalid,
             Error::WrongPassphrase => ErrorKind::Refused,
@@ -141,5 +192,14 @@ impl Error {
     /// An envelope that is good, but not for the place it was found in.
     pub(crate) fn misplaced(what: &'static str, why: &'static str) -> Self {
         Error::Form { what, source: shosoin_protocol::Error::Invalid { what: "context of the envelope", why } }
+    }
+}
+
+fn named(which: &[u8]) -> String {
+    let numbers: Vec<String> = which.iter().map(u8::to_string).collect();
+    match which {
+        [] => String::new(),
+        [_] => format!(": share {} was altered", numbers[0]),
+        _ => format!(": shares {} were altered", numbers.join(", ")),
     }
 }

@@ -36,14 +36,18 @@ pub struct Keyring {
 impl Keyring {
     /// New secrets for a new hospital: id, root, signing keys of the hospital and of this device, TLS identity.
     pub fn generate(suite: Suite) -> Result<Self> {
-        Self::from_secrets(Secrets {
-            suite,
-            hospital: HospitalId(secret::random()?),
-            root: SecretKey::random()?,
-            hospital_seed: signing_seed(suite)?,
-            device_seed: signing_seed(suite)?,
-            tls: TlsIdentity::generate()?,
-        })
+        Self::with_root(suite, HospitalId(secret::random()?), SecretKey::random()?, signing_seed(suite)?)
+    }
+
+    /// A new device, with a TLS identity of its own, of the hospital that has this root and this signing seed.
+    pub(crate) fn with_root(
+        suite: Suite,
+        hospital: HospitalId,
+        root: SecretKey,
+        hospital_seed: SecretKey,
+    ) -> Result<Self> {
+        let (device_seed, tls) = (signing_seed(suite)?, TlsIdentity::generate()?);
+        Self::from_secrets(Secrets { suite, hospital, root, hospital_seed, device_seed, tls })
     }
 
     pub(crate) fn from_secrets(secrets: Secrets) -> Result<Self> {

@@ -17,13 +17,17 @@
 //! - A key seals one payload, ever; its commitment is checked before it opens anything.
 //! - Bytes that open are exactly the bytes that were sealed, in their one canonical form; everything else is an error.
 //!
+//! The root itself is shared out to people by [`escrow`], for the day when every key file is gone.
+//!
 //! Files in reading order: `secret`, `derive`, `content_key`, `padding`, `seal`, `chunk`, `wrap`, `manifest`,
-//! `summary`, `local`, `tls`, `keyring`, `keyfile`. Byte tables are in `docs/format.md`.
+//! `summary`, `local`, `tls`, `keyring`, `keyfile`, `gf256`, `escrow`. Byte tables are in `docs/format.md`.
 
 mod chunk;
 mod content_key;
 mod derive;
 mod error;
+pub mod escrow;
+mod gf256;
 pub mod keyfile;
 mod keyring;
 mod local;

@@ -45,7 +45,8 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(out)
 }
 
-fn fill_random(out: &mut [u8]) -> Result<()> {
+/// Fills `out` from the system's generator.
+pub(crate) fn fill_random(out: &mut [u8]) -> Result<()> {
     getrandom::fill(out).map_err(Error::Random)
 }
 

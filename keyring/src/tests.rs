@@ -1,5 +1,6 @@
 //! Tests that cross files: golden vectors, wrong forms, round trips, the key file.
 
+mod escrow;
 mod forms;
 mod keyfile;
 mod round_trip;

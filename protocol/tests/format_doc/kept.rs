@@ -28,6 +28,22 @@ pub fn all() -> Vec<(&'static str, Structure)> {
         body("local-seal/valid-specimen-suite-1"),
         body("volume-label/valid-full"),
     );
+    let share = body("escrow-share/valid-2-suite-1");
+    let of_share = vec![
+        ("magic", b"shes".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("needed", vec![2]),
+        ("shares", vec![3]),
+        ("index", vec![2]),
+        ("reserved", vec![0]),
+        ("made", 20717u32.to_le_bytes().to_vec()),
+        ("hospital", vec![0x11; 16]),
+        ("set", vec![0x99; 16]),
+        ("commitment", share[46..78].to_vec()),
+        ("value", share[78..142].to_vec()),
+        ("checksum", sha256(&[&share[..142]]).0[..8].to_vec()),
+    ];
     let head = |magic: &[u8; 4]| {
         vec![
             ("magic", magic.to_vec()),
@@ -73,6 +89,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     vec![
         ("Key file", structure(key_file, [head(b"shky"), of_key_file].concat())),
         ("Local file", structure(local, [head(b"shlc"), of_local].concat())),
+        ("Escrow share", structure(share, of_share)),
         ("Volume label", structure(label, of_label)),
     ]
 }

@@ -17,7 +17,8 @@ use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
 
 /// Structures whose vectors are checked where their code is.
-pub const ELSEWHERE: [&str; 11] = [
+pub const ELSEWHERE: [&str; 12] = [
+    "escrow-share",
     "sealed-chunk",
     "sealed-page",
     "sealed-wrap",
