@@ -5,10 +5,11 @@
 //!   its old place may go. What cannot be read is an error, and everything stays.
 //! - A segment with a stripe that nobody can list is never removed: what lies there may matter, and may come back.
 //! - Only a compaction that was completed lets its segment be removed; nothing else makes that proof.
-//! - A removed segment stays removed: what a volume that comes back still has of it is not taken up again.
+//! - A removed segment stays removed: every volume lists it before its first shard goes (`removed`), and what a volume that
+//!   comes back still has of it is not taken up again.
 //! - What is rewritten for each byte gained is bounded before anything is written.
 //!
-//! Not here: which records are live, where the index points, and the durable note of what was removed (the store).
+//! Not here: which records are live, and where the index points (the store).
 
 use crate::access::Access;
 use crate::closed;
@@ -165,10 +166,10 @@ impl Tier {
         Ok(())
     }
 
-    /// Removes every copy of every shard of a compacted segment, and gives what could not be removed. Before this the
-    /// caller switches its index to [`Compacted::moved`] and makes it durable that the segment is removed
-    /// ([`TierOptions::removed`](crate::TierOptions)), so that a volume that is away does not bring it back at a later
-    /// start. What stays behind goes with [`Tier::sweep`].
+    /// Makes it durable that a compacted segment is removed, then removes every copy of every shard of it, and gives what
+    /// could not be removed. Before this the caller switches its index to [`Compacted::moved`]. After an error no shard was
+    /// touched; where it was a write that failed the segment counts as removed all the same. What stays behind goes with
+    /// [`Tier::sweep`].
     pub fn remove_segment(&self, proof: Compacted) -> Result<Vec<Finding>> {
         let id = proof.segment();
         let segment = self.segment(id)?;
@@ -182,8 +183,7 @@ impl Tier {
             }
             self.segment(moved.to.segment)?;
         }
-        self.access.removed.write().insert(id);
-        self.forget_segment(id);
+        self.note_removed(id, segment.identity.code.m())?;
         let mut left = Vec::new();
         for (shard, mount) in segment.copies() {
             let removed = match mount.volume.takes_writes() && mount.answers() {

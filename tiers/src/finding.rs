@@ -123,6 +123,11 @@ pub enum Defect {
     },
     /// A volume has a shard of a segment that was removed; it is not taken up again.
     SegmentRemoved,
+    /// The list of removed segments on a volume is not good; the other volumes have it.
+    RemovedUnlisted {
+        /// why
+        why: String,
+    },
     /// A committed stripe has too few good units.
     StripeLost {
         /// units that are good
@@ -212,6 +217,7 @@ impl fmt::Display for Defect {
             }
             Defect::Unrepaired { why } => write!(f, "shard could not be rebuilt: {why}"),
             Defect::SegmentRemoved => write!(f, "shard is of a segment that was removed, and is not used"),
+            Defect::RemovedUnlisted { why } => write!(f, "its list of removed segments is not good: {why}"),
             Defect::StripeLost { good, needed } => write!(f, "stripe is lost: {good} good units of {needed} needed"),
             Defect::SegmentUnreadable { present, needed } => {
                 write!(f, "segment is unreadable: {present} shards present of {needed} needed")

@@ -1,7 +1,7 @@
 //! Names and offsets on a volume, as pure functions.
 //!
 //! ```text
-//! label  label.bak
+//! label  label.bak  removed
 //! segments/<hospital>/<segment>-<shard>.shard
 //! ```
 //! A shard file names its segment and shard and nothing of its volume, so moving it is a copy.
@@ -15,6 +15,8 @@ pub const BLOCK_BYTES: usize = 4096;
 pub const LABEL: &str = "label";
 /// Second copy of the volume label.
 pub const LABEL_BAK: &str = "label.bak";
+/// The list of removed segments.
+pub const REMOVED: &str = "removed";
 /// Folder of all segments.
 pub const SEGMENTS: &str = "segments";
 /// Ends the names of files that are not finished; whatever carries it after a restart was never promised to anyone.

@@ -60,6 +60,7 @@ mod queue;
 mod read;
 mod record;
 mod recovery;
+pub mod removed;
 mod repair;
 mod returning;
 mod rewrite;

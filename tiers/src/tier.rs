@@ -11,6 +11,7 @@ use crate::placement::{Candidate, Request};
 use crate::pool::Pool;
 use crate::prepare::Prepared;
 use crate::recovery::Terms;
+use crate::removed;
 use crate::segment::{Identity, Segment};
 use crate::volume::refuse_duplicates;
 use crate::wait::{WAIT_MAX, Wait};
@@ -51,8 +52,6 @@ pub struct TierOptions {
     pub wait_max: Duration,
     /// every volume that is not present has been declared lost by the operator: what waits for them is decided without them
     pub absence_is_final: bool,
-    /// segments that were removed: what a volume that comes back still has of them is not taken up again
-    pub removed: BTreeSet<SegmentId>,
 }
 
 /// What runs beside the caller of a tier.
@@ -74,7 +73,6 @@ impl TierOptions {
             threads: Threads::PerVolume,
             wait_max: WAIT_MAX,
             absence_is_final: false,
-            removed: BTreeSet::new(),
         }
     }
 }
@@ -219,7 +217,7 @@ fn heal_label(volume: &Volume) {
 }
 
 /// A shard of a removed segment lies on a volume that was away.
-fn removed(segment: SegmentId, shard: u8, volume: VolumeId) -> Finding {
+fn left_over(segment: SegmentId, shard: u8, volume: VolumeId) -> Finding {
     Finding::new(Place::segment(segment).shard(shard, Some(volume)), Defect::SegmentRemoved)
 }
 
@@ -251,7 +249,9 @@ impl Tier {
             .map(|volume| Mount::start(volume, options.threads, wait.clone()).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
         let access = Access::new(options.threads);
-        access.removed.write().extend(&options.removed);
+        let (removed, unlisted) = removed::gather(&mounts);
+        findings.extend(unlisted);
+        access.removed.write().extend(removed);
         let (found, listed) = catalogue::list(&mounts);
         findings.extend(listed);
         let tier = Tier {
@@ -274,13 +274,14 @@ impl Tier {
         for found in found {
             findings.extend(tier.admit(&found)?);
         }
+        tier.tell_removed();
         Ok((tier, findings))
     }
 
     /// Puts a segment that was found on media into the catalogue, recovered and closed if its writer did not.
     fn admit(&self, found: &Found) -> Result<Vec<Finding>> {
         if self.access.removed.read().contains(&found.id) {
-            return Ok(found.copies().map(|(shard, mount)| removed(found.id, shard, mount.id())).collect());
+            return Ok(found.copies().map(|(shard, mount)| left_over(found.id, shard, mount.id())).collect());
         }
         let terms = Terms {
             code: self.options.code,
@@ -309,6 +310,7 @@ impl Tier {
         heal_label(&volume);
         let mut findings = volume.findings().to_vec();
         let mount = Arc::new(Mount::start(volume, self.options.threads, self.wait())?);
+        findings.extend(self.meet_removed(&mount));
         self.mounts.write().push(mount.clone());
         let (found, listed) = catalogue::list(std::slice::from_ref(&mount));
         findings.extend(listed);

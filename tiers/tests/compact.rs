@@ -8,9 +8,12 @@ mod common;
 use common::{HOSPITAL, Rig, SUITE, Stored, append, assert_all_read, volume_no, walk_all};
 use proptest::prelude::*;
 use shosoin_protocol::{Address, ErrorKind, SegmentId};
-use shosoin_tiers::media::{Fault, Faults, Op};
+use shosoin_tiers::clock::{ManualClock, SeededRandom};
+use shosoin_tiers::layout::REMOVED;
+use shosoin_tiers::media::{Fault, Faults, Media as _, Op};
 use shosoin_tiers::{
-    Compacted, Defect, Error, Location, SegmentState, Severity, Threads, Tier, Unpaced, Volume, Walked,
+    Compacted, Defect, Error, Finding, Location, SegmentState, Severity, Threads, Tier, Unpaced, Volume, Walked,
+    removed,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,7 +87,7 @@ impl Filled {
 
 #[test]
 fn live_records_move_and_the_rest_goes_with_the_segment() {
-    let mut filled = filled(0);
+    let filled = filled(0);
     let (tier, _) = filled.rig.open();
     let before = tier.segments().iter().find(|info| info.id == filled.segment).unwrap().payload_bytes;
     let compacted = filled.compact(&tier).unwrap();
@@ -105,7 +108,6 @@ fn live_records_move_and_the_rest_goes_with_the_segment() {
             Stored { record: stored.record.clone(), location: moved.to }
         })
         .collect();
-    filled.rig.options.removed.insert(filled.segment);
     assert_eq!(tier.remove_segment(compacted).unwrap(), []);
     assert!(filled.files_of_the_segment().is_empty());
     assert_all_read(&tier, &new, "in the new place");
@@ -141,7 +143,7 @@ fn what_would_write_more_than_the_bound_is_refused_before_anything_is_written() 
 
 #[test]
 fn a_volume_that_comes_back_does_not_bring_a_removed_segment_back() {
-    let mut filled = filled(0);
+    let filled = filled(0);
     let (tier, _) = filled.rig.open();
     let away = volume_no(tier.segments()[0].shards[0].unwrap());
     let id = tier.segments()[0].shards[0].unwrap();
@@ -163,7 +165,6 @@ fn a_volume_that_comes_back_does_not_bring_a_removed_segment_back() {
     let removed = findings.iter().filter(|finding| finding.defect == Defect::SegmentRemoved).count();
     assert!(removed == 1 && tier.segments().iter().all(|info| info.id != filled.segment), "{findings:?}");
     drop(tier);
-    filled.rig.options.removed.insert(filled.segment);
     let (tier, findings) = filled.rig.open();
     let removed: Vec<_> = findings.iter().filter(|finding| finding.defect == Defect::SegmentRemoved).collect();
     assert!(removed.len() == 1 && removed[0].severity() == Severity::Note, "{findings:?}");
@@ -172,6 +173,79 @@ fn a_volume_that_comes_back_does_not_bring_a_removed_segment_back() {
     assert_eq!(tier.sweep(&Unpaced).unwrap(), 1);
     assert!(filled.files_of_the_segment().is_empty());
     assert_eq!(tier.sweep(&Unpaced).unwrap(), 0);
+}
+
+#[test]
+fn one_volume_that_lists_a_removed_segment_is_enough_and_tells_the_others() {
+    let filled = filled(0);
+    let (tier, _) = filled.rig.open();
+    let compacted = filled.compact(&tier).unwrap();
+    let live: Vec<_> = compacted.moved().to_vec();
+    tier.remove_segment(compacted).unwrap();
+    tier.close().unwrap();
+    drop(tier);
+    for no in 1..6 {
+        let media = &filled.rig.media[no];
+        for path in media.paths().into_iter().filter(|path| path.contains(&filled.segment.to_string())) {
+            media.remove(&path).unwrap();
+        }
+        match no {
+            1 => media.tamper(REMOVED, |bytes| bytes[20] ^= 1).unwrap(),
+            2 => media.tamper(REMOVED, |bytes| bytes.clear()).unwrap(),
+            _ => media.remove(REMOVED).unwrap(),
+        }
+    }
+    let (tier, findings) = filled.rig.open();
+    let unlisted = |finding: &&Finding| matches!(finding.defect, Defect::RemovedUnlisted { .. });
+    assert_eq!(findings.iter().filter(unlisted).count(), 2, "{findings:?}");
+    assert!(tier.is_removed(filled.segment));
+    for moved in live {
+        tier.read(SUITE, &moved.to, &moved.address).unwrap();
+    }
+    drop(tier);
+    let (tier, findings) = filled.rig.open_without(&[0]).unwrap();
+    assert_eq!(findings.iter().filter(unlisted).count(), 0, "every list was written anew: {findings:?}");
+    assert!(tier.is_removed(filled.segment));
+}
+
+#[test]
+fn a_volume_that_comes_cannot_remove_a_segment_that_is_in_use_nor_can_a_suspect_one() {
+    let filled = filled(1);
+    let list = removed::encode(&BTreeSet::from([filled.segment]));
+    let stranger = &filled.rig.media[6];
+    shosoin_tiers::durable::replace(stranger, REMOVED, &list).unwrap();
+    let (tier, _) = filled.rig.open_without(&[6]).unwrap();
+    tier.attach(Volume::open(Arc::new(stranger.clone())).unwrap()).unwrap();
+    assert!(!tier.is_removed(filled.segment));
+    assert_all_read(&tier, &filled.stored, "nothing is removed");
+    drop(tier);
+    let (tier, _) = filled.rig.open();
+    assert!(!tier.is_removed(filled.segment), "its list was written anew");
+    drop(tier);
+    shosoin_tiers::durable::replace(stranger, REMOVED, &list).unwrap();
+    let volumes = filled.rig.media.iter().map(|media| Volume::open(Arc::new(media.clone())).unwrap());
+    let volumes: Vec<Volume> = volumes.collect();
+    volumes[6].mark_suspect();
+    let (clock, random) = (Arc::new(ManualClock::new(0)), Arc::new(SeededRandom::new(9)));
+    let (tier, _) = Tier::open(volumes, filled.rig.options.clone(), clock, random).unwrap();
+    assert!(!tier.is_removed(filled.segment), "it was given up once, and what it says is old");
+    assert_all_read(&tier, &filled.stored, "nothing is removed");
+}
+
+#[test]
+fn a_segment_is_not_removed_where_too_few_volumes_can_list_it() {
+    let filled = filled(0);
+    let (tier, _) = filled.rig.open();
+    let compacted = filled.compact(&tier).unwrap();
+    let volumes: Vec<_> = tier.volumes().iter().map(|volume| volume.id).collect();
+    for volume in &volumes[..4] {
+        tier.mark_suspect(*volume).unwrap();
+    }
+    let error = tier.remove_segment(compacted).unwrap_err();
+    assert!(matches!(error, Error::NoWritableMedia { needed: 3, writable: 2 }), "{error}");
+    assert!(!tier.is_removed(filled.segment), "nothing was written, so nothing is removed");
+    assert_eq!(filled.files_of_the_segment().len(), 6);
+    assert_all_read(&tier, &filled.stored, "all is as it was");
 }
 
 #[test]
@@ -225,32 +299,31 @@ fn records_that_do_not_read_back_let_nothing_be_removed() {
     assert_all_read(&tier, &filled.stored, "the old ones are still there");
 }
 
-/// Compacts and removes as a store does it: the note that the segment is removed is durable before its first shard goes.
-fn compact_through(filled: &mut Filled, faults: &Arc<Faults>) {
+/// Compacts and removes as a store does it.
+fn compact_through(filled: &Filled, faults: &Arc<Faults>) {
     let Ok((tier, _)) = filled.rig.open_through(faults) else { return };
     let Ok(compacted) = filled.compact(&tier) else { return };
-    filled.rig.options.removed.insert(filled.segment);
     drop(tier.remove_segment(compacted));
     drop(tier.close());
 }
 
 fn calls_of_a_compaction() -> u64 {
-    let (mut filled, faults) = (filled(1), Arc::new(Faults::default()));
-    compact_through(&mut filled, &faults);
+    let (filled, faults) = (filled(1), Arc::new(Faults::default()));
+    compact_through(&filled, &faults);
     assert!(filled.files_of_the_segment().is_empty());
     faults.calls()
 }
 
 #[track_caller]
-fn assert_completes(filled: &mut Filled, what: &str) {
+fn assert_completes(filled: &Filled, what: &str) {
+    let files = filled.files_of_the_segment().len();
     let (tier, findings) = filled.rig.open();
     assert!(findings.iter().all(|finding| finding.severity() != Severity::Lost), "{what}: {findings:?}");
     filled.assert_nothing_lost(&tier, what);
     let still_there = tier.segments().iter().any(|info| info.id == filled.segment);
-    assert_eq!(still_there, !filled.rig.options.removed.contains(&filled.segment), "{what}");
+    assert!(files >= 6 || !still_there, "{what}: it was listed as removed before its first shard went");
     if still_there {
         let compacted = filled.compact(&tier).unwrap();
-        filled.rig.options.removed.insert(filled.segment);
         tier.remove_segment(compacted).unwrap();
     }
     tier.sweep(&Unpaced).unwrap();
@@ -265,13 +338,13 @@ fn killed_at_any_call_of_a_compaction_no_live_record_is_lost_and_the_next_one_co
     assert!(calls > 100, "only {calls} calls");
     for call in 0..calls {
         for (power_cut, keep) in [(true, 1000), (false, 5000)] {
-            let (mut filled, faults) = (filled(1), Arc::new(Faults::default()));
+            let (filled, faults) = (filled(1), Arc::new(Faults::default()));
             faults.kill_at(call, keep);
-            compact_through(&mut filled, &faults);
+            compact_through(&filled, &faults);
             if power_cut {
                 filled.rig.crash(call * 11);
             }
-            assert_completes(&mut filled, &format!("killed at call {call}, power cut {power_cut}"));
+            assert_completes(&filled, &format!("killed at call {call}, power cut {power_cut}"));
         }
     }
 }
@@ -286,11 +359,11 @@ fn one_failed_call_of_any_kind_during_a_compaction_loses_nothing() {
     ];
     for fault in kinds {
         for call in 0..calls_of_a_compaction() {
-            let (mut filled, faults) = (filled(1), Arc::new(Faults::default()));
+            let (filled, faults) = (filled(1), Arc::new(Faults::default()));
             faults.at(call, fault);
-            compact_through(&mut filled, &faults);
+            compact_through(&filled, &faults);
             filled.rig.crash(call);
-            assert_completes(&mut filled, &format!("{fault:?} at call {call}"));
+            assert_completes(&filled, &format!("{fault:?} at call {call}"));
         }
     }
 }

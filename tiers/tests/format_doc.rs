@@ -9,7 +9,8 @@ use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, Suite, VolumeId};
 use shosoin_tiers::footer::{ClosedBy, Closing, Footer, StripeRow, Table};
 use shosoin_tiers::stripe::{HEADER_LEN, StripeHeader};
-use shosoin_tiers::{Code, Drain, DrainCounters, DrainPhase, Frame, Identity, ShardRef, Tour, TourCounters};
+use shosoin_tiers::{Code, Drain, DrainCounters, DrainPhase, Frame, Identity, ShardRef, Tour, TourCounters, removed};
+use std::collections::BTreeSet;
 use table::{Structure, byte_tables, compare, page};
 
 const SEGMENT: SegmentId = SegmentId([0x11; 16]);
@@ -185,6 +186,19 @@ fn drain() -> Structure {
     Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
 }
 
+fn removed_list() -> Structure {
+    let encoded = removed::encode(&BTreeSet::from([SegmentId([0x12; 16]), SEGMENT]));
+    let fields = vec![
+        ("magic", b"shrm".to_vec()),
+        ("version", vec![1]),
+        ("reserved", vec![0; 3]),
+        ("count", u32(2)),
+        ("segments", [[0x11; 16], [0x12; 16]].concat()),
+        ("checksum", sha256(&[&encoded[..44]]).0.to_vec()),
+    ];
+    Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
+}
+
 #[test]
 fn every_table_about_segments_says_what_the_encoders_write() {
     let tables = byte_tables(&page());
@@ -195,6 +209,7 @@ fn every_table_about_segments_says_what_the_encoders_write() {
         ("Locator", locator()),
         ("Tour", tour()),
         ("Drain", drain()),
+        ("List of removed segments", removed_list()),
     ];
     for (title, structure) in structures {
         let table = tables.iter().find(|table| table.title == title);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use table::{Structure, byte_tables, cells, compare, page};
 
 /// Structures whose encoders are in `keyring`, `tiers` and `store`: their tests hold them to the same tables or to vectors.
-const ELSEWHERE: [&str; 16] = [
+const ELSEWHERE: [&str; 17] = [
     "Body of an escrow drill",
     "Commitment and sealed bytes",
     "Payload of a chunk",
@@ -26,6 +26,7 @@ const ELSEWHERE: [&str; 16] = [
     "Locator",
     "Tour",
     "Drain",
+    "List of removed segments",
     "Audit file",
     "Audit record",
     "Audit head",

@@ -17,7 +17,7 @@ use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
 
 /// Structures whose vectors are checked where their code is.
-pub const ELSEWHERE: [&str; 12] = [
+pub const ELSEWHERE: [&str; 13] = [
     "escrow-share",
     "sealed-chunk",
     "sealed-page",
@@ -26,6 +26,7 @@ pub const ELSEWHERE: [&str; 12] = [
     "key-file",
     "local-seal",
     "volume-label",
+    "removed-list",
     "record",
     "unit",
     "stripe",

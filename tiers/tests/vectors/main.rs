@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod label;
+mod removed;
 mod segment;
 #[expect(dead_code, reason = "the structures here need no further facts for their checks")]
 #[path = "../../../protocol/tests/vectors/vector.rs"]
@@ -11,6 +12,7 @@ mod vector;
 
 use shosoin_protocol::Result;
 use shosoin_tiers::VolumeLabel;
+use shosoin_tiers::removed::{decode, encode};
 use std::path::{Path, PathBuf};
 use vector::Vector;
 
@@ -18,13 +20,14 @@ use vector::Vector;
 fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
     match vector.structure.as_str() {
         "volume-label" => Some(VolumeLabel::decode(&vector.body).and_then(|label| label.encode())),
+        "removed-list" => Some(decode(&vector.body).map(|list| encode(&list))),
         structure => segment::run(structure, &vector.body),
     }
 }
 
 /// Every case that is made here.
 fn cases() -> Vec<Vector> {
-    label::cases().into_iter().chain(segment::cases()).collect()
+    label::cases().into_iter().chain(removed::cases()).chain(segment::cases()).collect()
 }
 
 fn folder() -> PathBuf {
