@@ -147,7 +147,7 @@ pub async fn run_job(dir: &Path, request: &JobRequest, mut show: impl FnMut(&Val
 }
 
 /// How often a run in this process is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Follows a run in another process, line by line. Letting go of the connection asks the job to stop.
 async fn follow(task: &'static str, mut body: Incoming, stop: Stop, mut show: impl FnMut(&Value)) -> Result<Value> {

@@ -1,8 +1,9 @@
-//! What a command prints: text for people, or with `--json` one line of JSON per answer. Failures go to stderr.
+//! What a command prints: text for people, or with `--json` one line of JSON per answer. Failures go to stderr, and so does
+//! the progress of jobs, a line of JSON each.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write as _;
 
 /// Where answers go, and in which form.
@@ -40,6 +41,13 @@ impl Output {
     pub fn note(self, text: &str) {
         if !self.json {
             eprintln!("{text}");
+        }
+    }
+
+    /// How far long work has come, on stderr, for programs: people see a bar.
+    pub fn progress(self, progress: &Value) {
+        if self.json {
+            eprintln!("{}", json!({ "progress": progress }));
         }
     }
 

@@ -12,7 +12,10 @@ use serde_json::Value;
 use shosoin_store::{JobKind, JobOptions};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Programs that read along are told how far a run has come when it begins, and then this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Arguments of one run.
 #[derive(Debug, Args)]
@@ -89,9 +92,14 @@ async fn run_with(kind: JobKind, args: RunArgs, every_unit: bool, output: Output
     let RunArgs { dir, dry_run, volume, hospital, max_duration, rate } = args;
     let options = JobOptions { dry_run, volume, hospital, max_duration, rate, every_unit };
     let bar = Progress::bytes(output, kind.name(), Some(0));
+    let mut told: Option<Instant> = None;
     let show = |progress: &Value| {
-        let done = progress["done_bytes"].as_u64().unwrap_or(0);
+        let done = number(&progress["done_bytes"]);
         bar.set(done, progress["total_bytes"].as_u64().unwrap_or(done));
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            told = Some(Instant::now());
+            output.progress(progress);
+        }
     };
     let report = operator::run_job(&dir, &JobRequest { kind, options }, show).await?;
     drop(bar);

@@ -2,11 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
+pub mod kill;
+pub mod site;
+
 use serde_json::Value;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
 /// A command that ended.
 pub struct Done {
@@ -48,8 +51,13 @@ impl Done {
     }
 }
 
+/// The binary under test: `$SHOSOIN_BIN`, else the one that was built for these tests.
+pub fn binary() -> OsString {
+    std::env::var_os("SHOSOIN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_shosoin").into())
+}
+
 fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shosoin"));
+    let mut command = Command::new(binary());
     command.args(arguments).stdin(Stdio::null());
     command
 }
@@ -71,6 +79,7 @@ fn done(output: Output) -> Done {
 pub struct Serving {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    log: Option<BufReader<ChildStderr>>,
     /// its first line of JSON
     pub ready: Value,
 }
@@ -78,12 +87,34 @@ pub struct Serving {
 impl Serving {
     /// Starts a command with `--json` and waits for its first line.
     pub fn start<S: AsRef<OsStr>>(arguments: &[S]) -> Serving {
-        let mut child = command(arguments).arg("--json").stdout(Stdio::piped()).spawn().unwrap();
+        Serving::start_with_log(arguments, None)
+    }
+
+    /// The same; with a filter, its log is for [`Serving::wait_for_log`] alone.
+    pub fn start_with_log<S: AsRef<OsStr>>(arguments: &[S], filter: Option<&str>) -> Serving {
+        let mut command = command(arguments);
+        if let Some(filter) = filter {
+            command.env("SHOSOIN_LOG", filter).stderr(Stdio::piped());
+        }
+        let mut child = command.arg("--json").stdout(Stdio::piped()).spawn().unwrap();
+        let log = child.stderr.take().map(BufReader::new);
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in first line {line:?}"));
-        Serving { child, stdout, ready }
+        Serving { child, stdout, log, ready }
+    }
+
+    /// Waits for a line of its log in which all of these stand.
+    pub fn wait_for_log(&mut self, needles: &[&str]) {
+        let mut seen = String::new();
+        for line in self.log.as_mut().unwrap().lines().map(Result::unwrap) {
+            if needles.iter().all(|needle| line.contains(needle)) {
+                return;
+            }
+            seen += &(line + "\n");
+        }
+        panic!("it ended without {needles:?} in its log:\n{seen}");
     }
 
     /// A field of the first line.

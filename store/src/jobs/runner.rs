@@ -118,6 +118,7 @@ impl Run<'_> {
         let whole = self.options.volume.is_none() && self.options.hospital.is_none();
         inner.jobs.ended(inner, kind, last, self.work.cursor(inner), whole)?;
         inner.keep_repairs()?;
+        tracing::info!(job = kind.name(), outcome = outcome.name(), by = ?self.report.by, "a job ended");
         Ok(self.report)
     }
 
