@@ -135,7 +135,10 @@ impl Journal {
                 self.finding(Severity::Degraded, "volume-suspect", message);
                 volume.mark_suspect();
             }
-            MediaState::New | MediaState::Active | MediaState::Draining => {}
+            MediaState::New => {
+                self.change_state(&medium, MediaState::Active, "its addition was cut short behind vault.toml")?
+            }
+            MediaState::Active | MediaState::Draining => {}
         }
         if medium.stale || volume.label().generation < medium.label.generation {
             self.stale(&volume, &medium)?;

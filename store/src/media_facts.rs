@@ -128,7 +128,7 @@ pub fn parse_rated_life(text: &str) -> Option<RatedLife> {
 
 /// Whether a medium in this state is expected where its configuration says.
 pub fn is_expected(state: MediaState) -> bool {
-    matches!(state, MediaState::New | MediaState::Active | MediaState::Suspect | MediaState::Draining)
+    matches!(state, MediaState::Active | MediaState::Suspect | MediaState::Draining)
 }
 
 /// Unit of a test's value.

@@ -319,6 +319,9 @@ impl Inner {
             open::open(&dir, options)?;
         let clock = options.clock.clone();
         let volumes = Volumes::new(&dir, config.clone(), tier.clone(), media.clone(), clock);
+        if let Err(error) = volumes.finish_departures() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "vault.toml still names retired volumes");
+        }
         let jobs = Jobs::open(&folder, &config.jobs)?;
         let inner = Inner {
             dir,

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::journal::{VAULT, log_media};
 use crate::media_ledger::{MediaLedger, Medium};
+use crate::stores::Stores;
 use parking_lot::Mutex;
 use shosoin_protocol::VolumeId;
 use shosoin_tiers::life::{DAY_MS, Pace, latest_safe_start_ms};
@@ -155,6 +156,21 @@ impl Volumes {
             }
         }
         Ok(())
+    }
+
+    /// Takes out of `vault.toml` what the ledger has as retired: a departure that was cut short in between.
+    pub fn finish_departures(&self) -> Result<()> {
+        let retired = |place: &str| {
+            let mut here = self.ledger.media().into_iter().filter(|medium| medium.place == place).peekable();
+            here.peek().is_some() && here.all(|medium| medium.state == MediaState::Retired)
+        };
+        let stores = Stores::new(&self.dir);
+        let places: Vec<String> = self.config.lock().volumes.iter().map(|spec| stores.place(spec)).collect();
+        let over: Vec<String> = places.into_iter().filter(|place| retired(place)).collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        self.save_config(|config| config.volumes.retain(|spec| !over.contains(&stores.place(spec))))
     }
 
     /// Every medium there ever was, those in use first.

@@ -119,7 +119,7 @@ impl LabelChange {
 
 impl Volumes {
     /// Labels a new medium, names it in `vault.toml` and takes it into use. A medium that carries a label is taken only if
-    /// nobody knows the label and nothing was ever stored on it: an earlier try ended half-way.
+    /// the ledger does not know it, or only as new, and nothing was ever stored on it: an earlier try ended half-way.
     pub fn add(&self, request: &AddVolume, actor: &str) -> Result<Added> {
         let stores = Stores::new(&self.dir);
         let place = stores.place(&request.spec);
@@ -179,13 +179,13 @@ impl Volumes {
             Err(error) => Err(error.into()),
             Ok(volume) if volume.is_read_only() => refuse("is read-only: a label cannot be written to it".into()),
             Ok(volume) => match self.ledger.get(volume.id()) {
-                Some(known) => refuse(format!(
+                Some(known) if known.state != MediaState::New => refuse(format!(
                     "is volume {} of this vault already, {} in the ledger of media; `shosoin volume set-state` changes that",
                     volume.id(),
                     known.state
                 )),
-                None if media.list(SEGMENTS)?.is_empty() => Ok(Some(VolumeLabel::clone(&volume.label()))),
-                None => refuse(format!(
+                _ if media.list(SEGMENTS)?.is_empty() => Ok(Some(VolumeLabel::clone(&volume.label()))),
+                _ => refuse(format!(
                     "carries the label of volume {}, which this vault does not know, and holds shards",
                     volume.id()
                 )),
