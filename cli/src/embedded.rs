@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use shosoin_client::{Error, Result, Transport};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
+use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, VersionId};
 use shosoin_store::Vault;
 
@@ -45,6 +46,10 @@ impl Transport for Embedded {
 
     async fn record(&self, address: Address) -> Result<Bytes> {
         told(self.vault.record(self.hospital, address).await)
+    }
+
+    async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply> {
+        told(self.vault.plan(self.hospital, addresses).await)
     }
 
     async fn version(&self, version: VersionId) -> Result<VersionReply> {

@@ -29,6 +29,16 @@ pub enum Error {
         #[source]
         source: Box<shosoin_store::Error>,
     },
+    /// What was asked for is on media that are not mounted.
+    #[error("cannot {task} yet: mount {count} media first, {mounts}")]
+    OnShelf {
+        /// what was being done
+        task: String,
+        /// how many media
+        count: usize,
+        /// which, and where they are kept
+        mounts: String,
+    },
     /// The process that serves the vault said no.
     #[error("cannot {task}: {}", problem.message)]
     Served {
@@ -175,12 +185,23 @@ impl Error {
             Error::KeyFile { source, .. } => source.kind(),
             Error::NoKeyFile { .. } | Error::NotFound { .. } => ErrorKind::NotFound,
             Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            Error::File { .. } | Error::System { .. } | Error::InUse { .. } | Error::Job { .. } => {
-                ErrorKind::Unavailable
-            }
+            Error::File { .. }
+            | Error::System { .. }
+            | Error::InUse { .. }
+            | Error::Job { .. }
+            | Error::OnShelf { .. } => ErrorKind::Unavailable,
             Error::Invalid { .. } => ErrorKind::Invalid,
             Error::NotConfirmed { .. } => ErrorKind::Refused,
             Error::Damage { .. } => ErrorKind::Damaged,
+        }
+    }
+
+    /// Whether the vault refused with this code.
+    pub fn is_problem(&self, code: &str) -> bool {
+        match self {
+            Error::Client { source, .. } => source.is_problem(code),
+            Error::Served { problem, .. } => problem.code == code,
+            _ => false,
         }
     }
 
@@ -206,6 +227,10 @@ impl Error {
             ),
             Error::KeyFile { source, .. } if matches!(**source, shosoin_keyring::Error::ForeignKeyFile) => NO_KEY_FILE,
             Error::NoKeyFile { .. } => NO_KEY_FILE,
+            Error::OnShelf { .. } => (
+                "every record; what was fetched so far is verified and kept beside the file it is for",
+                "ask the operator to mount them, then run the same command again: it goes on where it stopped",
+            ),
             Error::InUse { .. } => (
                 "nothing was changed",
                 "stop that process first (SIGTERM lets it finish), or use another folder with --state",

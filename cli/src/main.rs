@@ -17,6 +17,7 @@ mod hospital;
 mod lock;
 mod operator;
 mod output;
+mod partial;
 mod passphrase;
 mod progress;
 mod session;

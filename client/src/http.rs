@@ -22,6 +22,7 @@ use shosoin_protocol::api::{
 };
 use shosoin_protocol::codec::Reader;
 use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_BYTES_MAX, RECEIPT_BYTES_MAX, RECORD_BYTES_MAX};
+use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, NameToken, VersionId, receipt};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -256,6 +257,13 @@ impl Transport for HttpTransport {
 
     async fn record(&self, address: Address) -> Result<Bytes> {
         self.call(Call::get("record", format!("/v1/records/{address}")).reply_bytes_max(RECORD_BYTES_MAX)).await
+    }
+
+    async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply> {
+        let body = encode_addresses(addresses).into();
+        let call = Call::send("plan", Method::POST, "/v1/plan", body).reply_bytes_max(RECORD_BYTES_MAX);
+        serde_json::from_slice(&self.call(call).await?)
+            .map_err(|error| Error::Contradiction { operation: "plan", why: format!("it is not a plan: {error}") })
     }
 
     async fn version(&self, version: VersionId) -> Result<VersionReply> {

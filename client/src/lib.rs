@@ -9,7 +9,7 @@
 //! never ask the vault.
 //!
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
-//! again, `verify` proves it.
+//! again, `verify` proves it, and `plan` says what the operator must mount first.
 //!
 //! Invariants
 //! - No byte of a chunk is given out before the whole chunk is verified; no answer of the vault is believed unchecked.
@@ -43,6 +43,7 @@ mod object;
 mod open;
 mod options;
 mod part;
+mod plan;
 mod retry;
 mod sealer;
 mod task;
@@ -60,6 +61,7 @@ pub use http::{HttpOptions, HttpTransport};
 pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
 pub use options::ClientOptions;
 pub use part::{PartContent, SealedPiece};
+pub use plan::{Mount, MountPlan};
 pub use shosoin_keyring::Keyring;
 pub use transport::Transport;
 pub use upload::ObjectWriter;

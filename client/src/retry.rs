@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use shosoin_protocol::ErrorKind;
+use shosoin_protocol::api::code;
 use std::time::Duration;
 
 /// Times a request is made before its failure is believed.
@@ -26,9 +27,10 @@ pub async fn repeat<T, F: Future<Output = Result<T>>>(mut request: impl FnMut() 
     }
 }
 
-/// The vault answered that it cannot now. Silence is the transport's to deal with.
+/// The vault answered that it cannot now, and not that a person must mount something first. Silence is the transport's to
+/// deal with.
 fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::Vault(problem) if problem.kind() == ErrorKind::Unavailable)
+    matches!(error, Error::Vault(problem) if problem.kind() == ErrorKind::Unavailable && problem.code != code::ON_SHELF)
 }
 
 #[cfg(test)]
@@ -37,17 +39,23 @@ mod tests {
     use shosoin_protocol::api::Problem;
     use std::cell::Cell;
 
-    fn problem(kind: ErrorKind) -> Error {
-        Error::Vault(Problem { kind: kind.name().into(), code: "x".into(), message: "y".into() })
+    fn problem(kind: ErrorKind, code: &str) -> Error {
+        Error::Vault(Problem { kind: kind.name().into(), code: code.into(), message: "y".into() })
     }
 
     #[tokio::test]
     async fn only_what_may_pass_is_asked_again_and_not_for_ever() {
-        for (kind, asked) in [(ErrorKind::Unavailable, ATTEMPTS), (ErrorKind::NotFound, 1), (ErrorKind::Damaged, 1)] {
+        let cases = [
+            (ErrorKind::Unavailable, "x", ATTEMPTS),
+            (ErrorKind::Unavailable, code::ON_SHELF, 1),
+            (ErrorKind::NotFound, "x", 1),
+            (ErrorKind::Damaged, "x", 1),
+        ];
+        for (kind, code, asked) in cases {
             let times = Cell::new(0);
             let request = async || {
                 times.set(times.get() + 1);
-                Err::<(), Error>(problem(kind))
+                Err::<(), Error>(problem(kind, code))
             };
             assert_eq!(repeat(request).await.unwrap_err().kind(), kind);
             assert_eq!(times.get(), asked);

@@ -9,6 +9,7 @@ use crate::{Error, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
+use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, NameToken, VersionId};
 
 /// One vault, as one hospital sees it.
@@ -28,6 +29,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// The bytes at an address; the caller verifies them.
     async fn record(&self, address: Address) -> Result<Bytes>;
+
+    /// What must be mounted before the records at these addresses, at most `ADDRESS_QUERY_MAX`, can be read.
+    async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply>;
 
     /// One version with its entry and proof.
     async fn version(&self, version: VersionId) -> Result<VersionReply>;

@@ -6,6 +6,7 @@
 //! | `POST /v1/chunks/missing` | addresses | one byte for each: 1 if it is missing |
 //! | `PUT /v1/chunks/{address}` | sealed chunk | empty, once it is durable |
 //! | `GET /v1/records/{address}` | | the record |
+//! | `POST /v1/plan` | addresses | [`ShelfReply`](crate::plan::ShelfReply) as JSON: what must be mounted to read them |
 //! | `POST /v1/deposits` | [`DepositBatch`] | [`DepositReplies`] |
 //! | `GET /v1/versions/{version}` | | [`VersionReply`] |
 //! | `GET /v1/names/{token}` | | [`VersionReply`] of the newest change of the name |
@@ -88,6 +89,8 @@ pub mod code {
     pub const UNREADABLE: &str = "unreadable";
     /// There is no such record, version or name.
     pub const NOT_FOUND: &str = "not-found";
+    /// What was asked for is on media that must be mounted first.
+    pub const ON_SHELF: &str = "on-shelf";
 }
 
 /// One record sent along with a deposit.

@@ -19,6 +19,7 @@ pub mod kind;
 pub mod limits;
 pub mod manifest;
 pub mod merkle;
+pub mod plan;
 pub mod policy;
 pub mod receipt;
 pub mod record;

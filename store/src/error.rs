@@ -310,7 +310,7 @@ impl Error {
             Error::VersionExists { .. } => "version-exists",
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
             Error::NotFound { .. } => code::NOT_FOUND,
-            Error::OnShelf { .. } => "on-shelf",
+            Error::OnShelf { .. } => code::ON_SHELF,
             Error::ReadOnly { .. } => "read-only",
             Error::LogUnseen { .. } => "log-unseen",
             Error::Damaged { .. } => code::UNREADABLE,

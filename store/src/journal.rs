@@ -62,6 +62,14 @@ impl Journal {
         Ok(Journal { media: Arc::new(ledger), findings, now_ms })
     }
 
+    /// Looks a volume up that came back to a running vault, and says how it may be used; nothing where it may not.
+    pub fn judge_returned(media: &Arc<MediaLedger>, volume: Volume, now_ms: u64) -> Result<Option<Volume>> {
+        let mut journal = Journal { media: media.clone(), findings: Vec::new(), now_ms };
+        let judged = journal.judge_one(volume)?;
+        journal.findings.iter().for_each(|finding| tracing::warn!("{}", finding.message));
+        Ok(judged)
+    }
+
     fn event(&self, action: Action, volume: VolumeId) -> AuditEvent {
         AuditEvent::new(self.now_ms, VAULT, action).on(volume)
     }

@@ -39,6 +39,7 @@ pub mod media_ledger;
 pub mod metrics;
 pub mod migrate;
 mod open;
+mod plan;
 pub mod rebuild;
 mod records;
 mod rows;

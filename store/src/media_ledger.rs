@@ -296,11 +296,19 @@ impl MediaLedger {
 
     /// Bytes in a second of the newest copies and repairs, or [`RATE_DEFAULT`].
     pub fn measured_rate(&self) -> u64 {
+        self.rate().0
+    }
+
+    /// That rate, and whether it was measured.
+    pub fn rate(&self) -> (u64, bool) {
         let rates = &self.projection.read().rates;
         let sum = |bytes: u64, (more, _): &(u64, u64)| bytes.saturating_add(*more);
         let (bytes, ms) = (rates.iter().fold(0, sum), rates.iter().map(|(_, ms)| ms).sum::<u64>());
         let rate = u128::from(bytes) * 1000 / u128::from(ms.max(1));
-        if ms == 0 { RATE_DEFAULT } else { u64::try_from(rate).unwrap_or(u64::MAX).max(1) }
+        match ms {
+            0 => (RATE_DEFAULT, false),
+            _ => (u64::try_from(rate).unwrap_or(u64::MAX).max(1), true),
+        }
     }
 
     /// Whether anything may be released or retired on the word of a clock that says `now_ms`. A clock that went back, or

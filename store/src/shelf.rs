@@ -54,24 +54,67 @@ pub struct Away {
     pub volumes: Vec<VolumeId>,
 }
 
-/// What must be mounted for `row`; `None` where enough is there, or too little is known.
-fn away(tier: &Tier, row: ShelfRow) -> Option<Away> {
-    let present = tier.kinds();
-    let (here, volumes): (Vec<_>, Vec<_>) =
-        row.shards.into_iter().flatten().partition(|volume| present.iter().any(|(id, _)| id == volume));
-    let needed = usize::from(row.needed).saturating_sub(here.len());
-    (needed > 0 && needed <= volumes.len()).then_some(Away { needed, volumes })
+impl Away {
+    /// What is away of a segment, by what is remembered of it and what is in sight. Nothing is needed where enough of its
+    /// shards can be read.
+    pub fn of(tier: &Tier, segment: SegmentId, remembered: Option<&ShelfRow>) -> Away {
+        let (answering, seen) = (tier.answering(), tier.segment_info(segment));
+        let k = match (&seen, remembered) {
+            (Some(seen), _) => seen.code.k(),
+            (None, Some(row)) => usize::from(row.needed),
+            (None, None) => return Away { needed: 1, volumes: Vec::new() },
+        };
+        let seen_on = |no: usize| seen.as_ref().and_then(|seen| seen.shards.get(no).copied().flatten());
+        let known_on = |no: usize| remembered.and_then(|row| row.shards.get(no).copied().flatten());
+        let is_open = seen.as_ref().is_some_and(|seen| seen.state != SegmentState::Unreadable);
+        let count = seen.as_ref().map_or(0, |seen| seen.shards.len());
+        let (mut here, mut volumes) = (0, Vec::new());
+        for no in 0..count.max(remembered.map_or(0, |row| row.shards.len())) {
+            match (seen_on(no), known_on(no)) {
+                (Some(volume), _) if answering.contains(&volume) => here += 1,
+                (_, Some(volume)) if !answering.contains(&volume) => volumes.push(volume),
+                // with too few shards mounted the segment is not open yet, and what is remembered counts
+                (None, Some(_)) if !is_open => here += 1,
+                (Some(volume), _) => volumes.push(volume),
+                _ => {}
+            }
+        }
+        volumes.sort_unstable();
+        volumes.dedup();
+        Away { needed: k.saturating_sub(here), volumes }
+    }
+
+    /// Whether mounting what is away makes the segment readable.
+    pub fn is_on_shelf(&self) -> bool {
+        self.needed > 0 && self.needed <= self.volumes.len()
+    }
 }
 
 /// Every segment that is on a shelf.
 pub fn all_away(index: &dyn Index, tier: &Tier) -> Result<BTreeMap<SegmentId, Away>> {
     let mut found = BTreeMap::new();
     index.scan(&rows::shelf_prefix(), &mut |key, value| {
-        let segment = rows::watermark_segment(key);
-        found.extend(segment.zip(away(tier, ShelfRow::decode(value)?)));
+        if let Some(segment) = rows::watermark_segment(key) {
+            let away = Away::of(tier, segment, Some(&ShelfRow::decode(value)?));
+            found.extend(away.is_on_shelf().then_some((segment, away)));
+        }
         Ok(true)
     })?;
     Ok(found)
+}
+
+/// What is away of one segment.
+pub fn away(index: &dyn Index, tier: &Tier, segment: SegmentId) -> Result<Away> {
+    let row = index.row::<ShelfRow>(&rows::shelf_key(segment))?;
+    Ok(Away::of(tier, segment, row.as_ref()))
+}
+
+/// Shards that are needed to read a segment; 0 where nothing is known of it.
+pub fn data_shards(index: &dyn Index, tier: &Tier, segment: SegmentId) -> Result<usize> {
+    match tier.segment_info(segment) {
+        Some(seen) => Ok(seen.code.k()),
+        None => Ok(index.row::<ShelfRow>(&rows::shelf_key(segment))?.map_or(0, |row| usize::from(row.needed))),
+    }
 }
 
 /// The same error, or which volumes must be mounted if that is what is wrong.
@@ -80,8 +123,10 @@ pub fn explain(index: &dyn Index, tier: &Tier, segment: SegmentId, error: MediaE
         error,
         MediaError::SegmentUnknown { .. } | MediaError::SegmentUnreadable { .. } | MediaError::RecordUnreadable { .. }
     );
-    match index.row::<ShelfRow>(&rows::shelf_key(segment)).ok().flatten().and_then(|row| away(tier, row)) {
-        Some(Away { needed, volumes }) if out_of_sight => Error::OnShelf { segment, needed, volumes },
+    match away(index, tier, segment) {
+        Ok(away) if out_of_sight && away.is_on_shelf() => {
+            Error::OnShelf { segment, needed: away.needed, volumes: away.volumes }
+        }
         _ => error.into(),
     }
 }

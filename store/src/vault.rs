@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::media_ledger::MediaLedger;
 use crate::migrate::{self, MigrateReport};
 use crate::open::{self, Opened, Standing};
+use crate::plan::Plan;
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
 use crate::status::{self, Counters, Status, Work};
@@ -25,6 +26,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::limits::{ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, RECORD_BYTES_MAX};
+use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, SegmentId, VaultId, VersionId};
 use shosoin_tiers::media::{FileMedia, Media};
 use shosoin_tiers::{Clock, Random, SystemClock, SystemRandom, Tier};
@@ -98,7 +100,7 @@ pub(crate) struct Inner {
     desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
     pub(crate) media: Arc<MediaLedger>,
     pub(crate) volumes: Arc<Volumes>,
-    pub(crate) absent: Vec<String>,
+    absent: Vec<String>,
     pub(crate) findings: Vec<Finding>,
     room: Semaphore,
     pub(crate) clients: Arc<Clients>,
@@ -212,6 +214,19 @@ impl Vault {
     pub async fn record(&self, hospital: HospitalId, address: Address) -> Result<Bytes> {
         let _request = self.inner.clients.begin(Operation::Record);
         self.at_desk(hospital, move |desk| desk.record(&address)).await
+    }
+
+    /// What must be mounted before the records at these addresses can be read.
+    pub async fn plan(&self, hospital: HospitalId, addresses: &[Address]) -> Result<ShelfReply> {
+        within("addresses", addresses.len(), ADDRESS_QUERY_MAX)?;
+        self.desk(hospital)?;
+        let (inner, addresses) = (self.inner.clone(), addresses.to_vec());
+        let plan = move || {
+            inner.volumes.look(); // a medium may just have been mounted
+            let (index, tier, media) = (&*inner.index, &*inner.tier, &*inner.media);
+            Plan { hospital, index, tier, media }.of(&addresses)
+        };
+        blocking(plan).await
     }
 
     /// One version: its entry with proof, wrap and manifest root.
@@ -370,7 +385,7 @@ impl Inner {
         let hospital = info.hospital;
         if let Entry::Vacant(vacant) = desks.entry(hospital) {
             let ledger = open::open_ledger(&self.identity, &info, &self.index, &self.tier, &*self.clock)?;
-            let halted = open::too_many_absent(&self.tier, &self.media, &self.absent);
+            let halted = open::too_many_absent(&self.tier, &self.media, &self.absent());
             let standing = Standing { unseen: halted.clone(), halted };
             vacant.insert(Arc::new(self.open_desk(info, ledger, standing)?));
         }
@@ -387,6 +402,13 @@ impl Inner {
         migrate::Parts { tier, index, media, clock }
     }
 
+    /// Places of volumes that were expected when the vault was opened and have not come back.
+    pub(crate) fn absent(&self) -> Vec<String> {
+        let mounted = self.tier.mounted();
+        let is_back = |place: &&String| mounted.iter().any(|mounted| mounted.place == **place);
+        self.absent.iter().filter(|place| !is_back(place)).cloned().collect()
+    }
+
     pub(crate) fn desks(&self) -> Vec<Arc<Desk>> {
         self.desks.read().values().cloned().collect()
     }
@@ -396,7 +418,7 @@ impl Inner {
             vault: self.identity.vault(),
             config: &self.config,
             tier: &self.tier,
-            absent: &self.absent,
+            absent: &self.absent(),
             findings: &self.findings,
             desks: &self.desks(),
             counters: self.work.counters(self.tier.counters()),

@@ -10,6 +10,7 @@ mod add;
 mod change;
 mod command;
 mod outlook;
+mod returning;
 mod smart;
 mod stocktake;
 mod view;
@@ -33,6 +34,7 @@ use shosoin_protocol::VolumeId;
 use shosoin_tiers::life::{DAY_MS, Pace, latest_safe_start_ms};
 use shosoin_tiers::media::{FileMedia, FileOptions};
 use shosoin_tiers::{Clock, Mounted, Tier, VolumeState};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +48,10 @@ pub struct Volumes {
     tier: Arc<Tier>,
     ledger: Arc<MediaLedger>,
     clock: Arc<dyn Clock>,
+    /// media that were put on a shelf and have not left their place since
+    still_there: Mutex<BTreeSet<VolumeId>>,
+    /// held by whoever looks whether media are there
+    looking: Mutex<()>,
 }
 
 /// By when a volume's shards must begin to move.
@@ -64,7 +70,15 @@ pub struct Due {
 impl Volumes {
     /// The media of the vault in `dir`.
     pub fn new(dir: &Path, config: Config, tier: Arc<Tier>, ledger: Arc<MediaLedger>, clock: Arc<dyn Clock>) -> Self {
-        Volumes { dir: dir.to_owned(), config: Mutex::new(config), tier, ledger, clock }
+        Volumes {
+            dir: dir.to_owned(),
+            config: Mutex::new(config),
+            tier,
+            ledger,
+            clock,
+            still_there: Mutex::default(),
+            looking: Mutex::default(),
+        }
     }
 
     fn now_ms(&self) -> u64 {

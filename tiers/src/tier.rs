@@ -575,6 +575,11 @@ impl Tier {
         self.segments.read().values().map(|segment| segment.info()).collect()
     }
 
+    /// One segment, if it is in sight.
+    pub fn segment_info(&self, segment: SegmentId) -> Option<SegmentInfo> {
+        self.segments.read().get(&segment).map(|segment| segment.info())
+    }
+
     /// Every segment of one hospital, by id.
     pub fn segments_of(&self, hospital: HospitalId) -> Vec<SegmentInfo> {
         let segments = self.segments.read();

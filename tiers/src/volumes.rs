@@ -5,6 +5,7 @@ use crate::media::Media;
 use crate::what_if::{Copies, SegmentCopies};
 use crate::{Error, Finding, Result, Tier, Volume, VolumeLabel};
 use shosoin_protocol::VolumeId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A volume in use, as the ledger of media sees it.
@@ -33,6 +34,11 @@ impl Tier {
             suspect: volume.is_suspect(),
         };
         self.mounts().iter().map(|mount| mounted(&mount.volume)).collect()
+    }
+
+    /// The volumes that are where they were and can be read now.
+    pub fn answering(&self) -> BTreeSet<VolumeId> {
+        self.mounts().iter().filter(|mount| mount.answers()).map(|mount| mount.id()).collect()
     }
 
     /// Writes the label of a volume anew, durably; the id stays and the generation rises. Gives what it says now.

@@ -13,6 +13,7 @@ use shosoin_keyring::{Argon2Params, keyfile};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_MIN;
 use shosoin_protocol::manifest::{BucketFacts, Versioning};
+use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::policy::Label;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, Suite, VersionId};
 use shosoin_store::{Code, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
@@ -200,6 +201,10 @@ impl Transport for Wire {
             Fault::NoRecords => told(self.vault.record(self.hospital, Address([1; 32])).await),
             _ => Ok(record),
         }
+    }
+
+    async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply> {
+        told(self.vault.plan(self.hospital, addresses).await)
     }
 
     async fn version(&self, version: VersionId) -> Result<VersionReply> {

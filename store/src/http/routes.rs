@@ -35,6 +35,7 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
         .route("/v1/chunks/missing", post(missing))
         .route("/v1/chunks/{address}", put(put_chunk))
         .route("/v1/records/{address}", get(record))
+        .route("/v1/plan", post(plan))
         .route("/v1/deposits", post(deposit))
         .route("/v1/versions/{version}", get(version))
         .route("/v1/names/{token}", get(name))
@@ -75,6 +76,11 @@ async fn record(State(api): State<Api>, Extension(hospital): Caller, Path(addres
     let address: Address = address.parse()?;
     let room = api.budget.reserve(RECORD_BYTES_MAX).await?;
     Ok(reply::bytes(room.hold(api.vault.record(hospital, address).await?)))
+}
+
+async fn plan(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
+    let body = api.body(body, 4 + ADDRESS_QUERY_MAX * Address::LEN).await?;
+    Ok(reply::json(&api.vault.plan(hospital, &decode_addresses(&body)?).await?))
 }
 
 async fn deposit(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {

@@ -19,7 +19,7 @@ impl Inner {
 
     /// Whether volumes are absent that may come back.
     pub(crate) fn awaits_volumes(&self) -> bool {
-        !self.absent.is_empty()
+        !self.absent().is_empty()
     }
 
     /// Volumes whose records must move elsewhere, and why: their safe time has come, or a person says so.

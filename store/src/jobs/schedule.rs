@@ -383,7 +383,7 @@ impl Inner {
             while control.wait(TICK) {
                 let Some(inner) = inner.upgrade() else { return };
                 if looked.elapsed() >= LOOK {
-                    inner.tier.look_at_volumes();
+                    inner.volumes.look();
                     looked = Instant::now();
                 }
                 inner.tick();

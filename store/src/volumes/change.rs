@@ -183,6 +183,7 @@ impl Volumes {
             MediaState::Retired | MediaState::OnShelf | MediaState::Lost => {
                 if mounted {
                     self.raise_generation(id);
+                    self.still_there.lock().insert(id);
                     self.tier.detach(id)?;
                 }
                 if to != MediaState::OnShelf {
