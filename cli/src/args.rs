@@ -1,7 +1,7 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    audit, bucket, forecast, gateway, get, hospital, jobs, keyring, ls, put, stat, up, vault, verify, volume,
+    audit, bucket, escrow, forecast, gateway, get, hospital, jobs, keyring, ls, put, stat, up, vault, verify, volume,
 };
 use crate::passphrase::PassphraseArgs;
 use clap::{Args, Parser, Subcommand};
@@ -41,6 +41,9 @@ pub enum Command {
     /// Hospital: the root of all keys
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
+    /// Hospital: the root on paper, in the hands of several people
+    #[command(subcommand)]
+    Escrow(escrow::EscrowCommand),
     /// Hospital: S3 for services, and who may use it
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bucket;
+pub mod escrow;
 pub mod forecast;
 pub mod gateway;
 pub mod get;
@@ -28,6 +29,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Vault(command) => vault::run(command, output).await,
         Command::Hospital(command) => hospital::run(command, output).await,
         Command::Keyring(command) => keyring::run(command, output),
+        Command::Escrow(command) => escrow::run(command, output),
         Command::Gateway(command) => gateway::run(command, output).await,
         Command::Bucket(command) => bucket::run(command, output).await,
         Command::Put(args) => put::run(args, output).await,

@@ -67,6 +67,15 @@ pub enum Error {
         #[source]
         source: Box<shosoin_keyring::Error>,
     },
+    /// Sheets do not bring the root back, or the root cannot be shared out.
+    #[error("cannot {task}")]
+    Escrow {
+        /// what was being done
+        task: String,
+        /// why it failed
+        #[source]
+        source: Box<shosoin_keyring::Error>,
+    },
     /// There is no key file there.
     #[error("there is no key file at {}", path.display())]
     NoKeyFile {
@@ -170,6 +179,11 @@ impl Error {
         move |source| Error::File { action, path: path.into(), source }
     }
 
+    /// A failure with the shares of the root during `task`.
+    pub fn escrow(task: impl Into<String>) -> impl FnOnce(shosoin_keyring::Error) -> Self {
+        move |source| Error::Escrow { task: task.into(), source: Box::new(source) }
+    }
+
     /// An argument that breaks a rule.
     pub fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
         Error::Invalid { what: what.into(), why: why.into() }
@@ -182,7 +196,7 @@ impl Error {
             Error::Vault { source, .. } => source.kind(),
             Error::Served { problem, .. } => problem.kind(),
             Error::Gateway { source, .. } => source.kind(),
-            Error::KeyFile { source, .. } => source.kind(),
+            Error::KeyFile { source, .. } | Error::Escrow { source, .. } => source.kind(),
             Error::NoKeyFile { .. } | Error::NotFound { .. } => ErrorKind::NotFound,
             Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Error::File { .. }
@@ -226,6 +240,7 @@ impl Error {
                 "try the passphrase again; neither the key file nor the operator can bring it back",
             ),
             Error::KeyFile { source, .. } if matches!(**source, shosoin_keyring::Error::ForeignKeyFile) => NO_KEY_FILE,
+            Error::Escrow { source, .. } => escrow_advice(source),
             Error::NoKeyFile { .. } => NO_KEY_FILE,
             Error::OnShelf { .. } => (
                 "every record; what was fetched so far is verified and kept beside the file it is for",
@@ -249,13 +264,38 @@ const NO_KEY_FILE: (&str, &str) = (
     "name the hospital's folder with --dir or its key file with --keyring; `shosoin keyring init` makes a new one",
 );
 
+/// Advice about sheets: nothing is ever written before all of them were right.
+fn escrow_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str) {
+    use shosoin_keyring::Error::{
+        AlteredShares, DamagedShare, MixedShares, OtherRoot, RepeatedShare, SheetLine, TooFewShares,
+    };
+    let next = match error {
+        SheetLine { .. } | DamagedShare => {
+            "compare what was typed with the paper, line by line; scan the code if it can be"
+        }
+        MixedShares { .. } => "give only sheets of one split: its id and day are on each",
+        RepeatedShare { .. } => "leave one of the two out, and give another holder's sheet",
+        TooFewShares { .. } => "fetch another holder's sheet of the same split",
+        AlteredShares { .. } => {
+            "leave the named sheets out or try other holders' sheets, and find out who changed them"
+        }
+        OtherRoot => "take the sheets of this hospital's split, or split anew if the key file was made anew",
+        error => return kind_advice(error.kind()),
+    };
+    ("nothing was changed; every sheet is as good as it was", next)
+}
+
 /// Advice for failures that have their own; the rest follow their kind.
 fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'static str)> {
-    use shosoin_client::Error::{Head, Unreachable, WrongVault};
+    use shosoin_client::Error::{Head, NoDrill, Unreachable, WrongVault};
     match error {
         WrongVault { .. } => Some((
             "nothing was sent to it",
             "ask the operator for the vault's pin over a channel you trust, and change --vault-pin only if they confirm it",
+        )),
+        NoDrill { .. } => Some((
+            "nothing was sent; the key file is as it was",
+            "split the root with `shosoin escrow split`, print the sheets, and hold `shosoin escrow drill` with them",
         )),
         Unreachable { .. } => Some((
             "everything that was acknowledged is in the vault; what was not may or may not be",

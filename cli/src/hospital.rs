@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::passphrase::PassphraseArgs;
 use serde::{Deserialize, Serialize};
+use shosoin_keyring::escrow::drill::Drill;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,14 @@ impl HospitalDir {
         Ok(HospitalDir { keyring: args.keyring.clone().unwrap_or(usual.keyring), ..usual })
     }
 
+    /// The folder at `dir`, or the hospital's half of it where it is a site made by `up`.
+    pub fn in_site(dir: &Path) -> Self {
+        match dir.join("hospital") {
+            half if half.is_dir() => HospitalDir::at(half),
+            _ => HospitalDir::at(dir),
+        }
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -58,6 +67,21 @@ impl HospitalDir {
     /// What the operator is handed.
     pub fn enrolment(&self) -> PathBuf {
         self.root.join("enrolment")
+    }
+
+    /// Note of the last restore drill.
+    pub fn drill(&self) -> PathBuf {
+        self.root.join("escrow-drill")
+    }
+
+    /// The last restore drill, if one was held. A note that does not open counts as none.
+    pub fn drill_held(&self, keyring: &Keyring) -> Result<Option<Drill>> {
+        let Some(file) = files::read(&self.drill())? else { return Ok(None) };
+        let opened = Drill::open(keyring, &file);
+        let ignore = |error: &shosoin_keyring::Error| {
+            tracing::warn!(error = error as &dyn std::error::Error, "the note of the last restore drill does not open");
+        };
+        Ok(opened.inspect_err(ignore).ok())
     }
 
     /// How the vault is reached.

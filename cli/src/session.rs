@@ -10,7 +10,7 @@ use crate::operator;
 use shosoin_client::{Client, ClientOptions, HttpOptions, HttpTransport, Transport};
 use shosoin_keyring::Keyring;
 use shosoin_store::Vault;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A client, and the vault where it is in this process. Both are ours alone until [`close`](Self::close).
@@ -30,24 +30,25 @@ impl Session {
         let state = args.state.clone().unwrap_or_else(|| hospital.root().to_owned());
         files::create_dir(&state)?;
         let lock = Lock::take(&state)?;
+        let client = ClientOptions { drill: hospital.drill_held(&keyring)?, ..ClientOptions::new(state) };
         match embedded_vault(args) {
             Some(dir) => {
                 let vault = operator::open(&dir).await?;
-                Session::embedded(vault, keyring, &state, lock).await
+                Session::embedded(vault, keyring, client, lock).await
             }
             None => {
                 let transport = connect(args, &hospital, &keyring)?;
-                let client = open_client(&state, keyring, Arc::new(transport)).await?;
+                let client = open_client(client, keyring, Arc::new(transport)).await?;
                 Ok(Session { client, vault: None, _lock: lock })
             }
         }
     }
 
     /// Joins a vault in this process with a hospital that it knows or now enrols.
-    pub async fn embedded(vault: Vault, keyring: Keyring, state: &Path, lock: Lock) -> Result<Session> {
+    pub async fn embedded(vault: Vault, keyring: Keyring, options: ClientOptions, lock: Lock) -> Result<Session> {
         let hospital = vault.enrol(&keyring.enrolment()).map_err(Error::vault("enrol the hospital of this site"))?;
         let transport = Embedded::new(vault.clone(), hospital);
-        match open_client(state, keyring, Arc::new(transport)).await {
+        match open_client(options, keyring, Arc::new(transport)).await {
             Ok(client) => Ok(Session { client, vault: Some(vault), _lock: lock }),
             Err(error) => operator::finish(&vault, Err(error)).await,
         }
@@ -85,7 +86,7 @@ fn connect(args: &SiteArgs, hospital: &HospitalDir, keyring: &Keyring) -> Result
     HttpTransport::new(options).map_err(Error::client(format!("prepare to reach the vault at {url}")))
 }
 
-async fn open_client(state: &Path, keyring: Keyring, transport: Arc<dyn Transport>) -> Result<Client> {
-    let client = Client::open(ClientOptions::new(state), keyring, transport).await;
+async fn open_client(options: ClientOptions, keyring: Keyring, transport: Arc<dyn Transport>) -> Result<Client> {
+    let client = Client::open(options, keyring, transport).await;
     client.map_err(Error::client("open the hospital's side"))
 }

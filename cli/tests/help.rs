@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 39] = [
+const COMMANDS: [&[&str]; 43] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -27,6 +27,10 @@ const COMMANDS: [&[&str]; 39] = [
     &["hospital", "enrol"],
     &["keyring", "init"],
     &["keyring", "show"],
+    &["escrow", "split"],
+    &["escrow", "verify"],
+    &["escrow", "drill"],
+    &["escrow", "restore"],
     &["gateway", "serve"],
     &["gateway", "user", "add"],
     &["gateway", "user", "list"],

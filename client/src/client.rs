@@ -2,6 +2,7 @@
 //! Writing is in `bucket` and `change`, reading in `fetch`, proving in `verify`.
 
 use crate::budget::Budget;
+use crate::clock::now_ms;
 use crate::head::{HeadKeeper, Remembered};
 use crate::lane::{Intent, Lane};
 use crate::ledger::{Identity, Ledger};
@@ -19,6 +20,7 @@ use crate::{
 use lru::LruCache;
 use parking_lot::Mutex;
 use shosoin_keyring::Keyring;
+use shosoin_keyring::escrow::drill::Drill;
 use shosoin_protocol::api::Hello;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, DeviceChange};
@@ -75,7 +77,10 @@ impl Client {
         let ledger = Arc::new(Ledger::new(identity, transport.clone(), view.clone(), position, keeper)?);
         ledger.refresh().await?;
         let client = Client::assemble(&options, keyring, transport, view, ledger);
-        client.check_chain(chain).await?;
+        if client.check_chain(chain).await? {
+            may_enrol(&hello, options.drill.as_ref())?;
+            client.enrol_device().await?;
+        }
         client.inner.ledger.save().await?;
         Ok(client)
     }
@@ -111,16 +116,18 @@ impl Client {
         }
     }
 
-    /// Refuses a ledger that lost entries of this device; makes the first entry if there is none.
-    async fn check_chain(&self, remembered: Chain) -> Result<()> {
+    /// Refuses a ledger that lost entries of this device; whether it has none yet.
+    async fn check_chain(&self, remembered: Chain) -> Result<bool> {
         let (chain, _) = self.inner.ledger.standing().await?;
         if chain.next_seq < remembered.next_seq {
             let why = format!("it has {} entries of this device, not {}", chain.next_seq, remembered.next_seq);
             return Err(Error::Contradiction { operation: "the chain of this device", why });
         }
-        if chain.next_seq > 0 {
-            return Ok(());
-        }
+        Ok(chain.next_seq == 0)
+    }
+
+    /// Makes the first entry of this device.
+    async fn enrol_device(&self) -> Result<()> {
         let keyring = &self.inner.keyring;
         let (log, key) = (self.inner.ledger.identity().log, keyring.device_key().public());
         let body = Body::Device(DeviceChange::certify(log, true, key, keyring.hospital_key()));
@@ -220,6 +227,14 @@ impl Client {
     /// A bucket that must be there.
     pub(crate) fn existing(&self, bucket: &str) -> Result<BucketFacts> {
         self.bucket(bucket)?.ok_or_else(|| Error::NoSuchBucket { bucket: bucket.to_owned() })
+    }
+}
+
+/// Refuses to entrust records to a vault while nobody has shown within a year that their root can be brought back.
+fn may_enrol(hello: &Hello, drill: Option<&Drill>) -> Result<()> {
+    match hello.demo || drill.is_some_and(|drill| drill.counts(now_ms())) {
+        true => Ok(()),
+        false => Err(Error::NoDrill { held_ms: drill.map(|drill| drill.held_ms) }),
     }
 }
 

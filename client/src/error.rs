@@ -61,6 +61,12 @@ pub enum Error {
         /// file with both and the failing proof; none if it could not be written, which the log explains
         evidence: Option<PathBuf>,
     },
+    /// Nobody has shown lately that the root can be brought back from its shares.
+    #[error("this device does not join the ledger of a production vault: {}", drilled(*held_ms))]
+    NoDrill {
+        /// when a drill was held last, if ever; milliseconds since 1970
+        held_ms: Option<u64>,
+    },
     /// No such bucket.
     #[error("there is no bucket {bucket}")]
     NoSuchBucket {
@@ -203,7 +209,7 @@ impl Error {
             Error::Unreachable { .. } | Error::Closing => ErrorKind::Unavailable,
             Error::NoSuchBucket { .. } | Error::NoSuchName { .. } | Error::NoSuchVersion { .. } => ErrorKind::NotFound,
             Error::BucketExists { .. } | Error::BucketNotEmpty { .. } | Error::Precondition => ErrorKind::Refused,
-            Error::WrongVault { .. } | Error::Head { .. } => ErrorKind::Refused,
+            Error::WrongVault { .. } | Error::Head { .. } | Error::NoDrill { .. } => ErrorKind::Refused,
             Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,
             Error::Answer { .. } | Error::Contradiction { .. } | Error::Damaged { .. } => ErrorKind::Damaged,
             Error::StateDamaged { source, .. } | Error::PartDamaged { source } | Error::ViewDamaged(source) => {
@@ -243,5 +249,12 @@ impl Error {
     /// Whether the vault says it has no such record, version or name.
     pub fn is_not_found(&self) -> bool {
         self.is_problem(code::NOT_FOUND)
+    }
+}
+
+fn drilled(held_ms: Option<u64>) -> &'static str {
+    match held_ms {
+        None => "no restore drill of the escrow was held",
+        Some(_) => "the last restore drill of the escrow is older than a year, or from the future",
     }
 }

@@ -1,5 +1,6 @@
 //! How a client is set up.
 
+use shosoin_keyring::escrow::drill::Drill;
 use shosoin_protocol::sign::PublicKey;
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub struct ClientOptions {
     pub state_dir: PathBuf,
     /// key of the vault; without it, the key met first is remembered in the state and demanded from then on
     pub vault_key: Option<PublicKey>,
+    /// the restore drill that was held last: without one that still counts, a device does not enrol at a vault that is not
+    /// a demonstration
+    pub drill: Option<Drill>,
     /// bytes on their way up, all writers together
     pub upload_memory_bytes: usize,
     /// bytes read ahead, all readers together
@@ -29,6 +33,7 @@ impl ClientOptions {
         ClientOptions {
             state_dir: state_dir.into(),
             vault_key: None,
+            drill: None,
             upload_memory_bytes: UPLOAD_MEMORY_BYTES_DEFAULT,
             read_ahead_bytes: READ_AHEAD_BYTES_DEFAULT,
             threads: std::thread::available_parallelism().map_or(2, usize::from),

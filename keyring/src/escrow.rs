@@ -338,8 +338,9 @@ impl Restored {
     }
 
     /// A keyring for a new machine: the hospital's root, and keys of its own for the device and for TLS.
-    pub fn into_keyring(self) -> Result<Keyring> {
-        let Restored { facts: SetFacts { suite, hospital, .. }, root, hospital_seed } = self;
-        Keyring::with_root(suite, hospital, root, hospital_seed)
+    pub fn keyring(&self) -> Result<Keyring> {
+        let again = |key: &SecretKey| SecretKey::fill_with(|out| out.copy_from_slice(key.as_bytes()));
+        let SetFacts { suite, hospital, .. } = self.facts;
+        Keyring::with_root(suite, hospital, again(&self.root), again(&self.hospital_seed))
     }
 }

@@ -3,14 +3,15 @@
 use crate::committer::{Committer, Places};
 use crate::error::{Error, Result};
 use crate::group::{Done, Seat, Workplace};
-use crate::hospitals::HospitalInfo;
+use crate::hospitals::{HospitalInfo, Machine};
 use crate::index::Index;
 use crate::intake::{Intake, Prepared};
 use crate::ledger::{Head, Ledger};
 use crate::open::Standing;
 use crate::records::Records;
-use crate::rows::{self, DeviceRow, LeafIndex, NameRow, Rows};
+use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows};
 use bytes::Bytes;
+use parking_lot::RwLock;
 use shosoin_protocol::api::{DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, VersionReply};
 use shosoin_protocol::entry::{Body, PlacedEntry};
 use shosoin_protocol::limits::{LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX};
@@ -22,6 +23,8 @@ use std::sync::Arc;
 /// The desk of one hospital.
 pub struct Desk {
     info: HospitalInfo,
+    /// all its machines, those that came since the desk was opened among them
+    machines: RwLock<Vec<Machine>>,
     log: LogId,
     ledger: Arc<Ledger>,
     records: Arc<Records>,
@@ -37,6 +40,7 @@ impl Desk {
         let halted = standing.halted.or_else(|| workplace.ledger.broken().map(str::to_owned));
         Ok(Desk {
             info: workplace.hospital.clone(),
+            machines: RwLock::new(workplace.hospital.machines.clone()),
             log,
             ledger: workplace.ledger.clone(),
             records: workplace.records.clone(),
@@ -70,6 +74,24 @@ impl Desk {
     /// Whose desk it is.
     pub fn info(&self) -> &HospitalInfo {
         &self.info
+    }
+
+    /// Whose desk it is, with every machine of today.
+    pub fn info_now(&self) -> HospitalInfo {
+        HospitalInfo { machines: self.machines.read().clone(), ..self.info.clone() }
+    }
+
+    /// From now on these are its machines.
+    pub fn set_machines(&self, machines: Vec<Machine>) {
+        *self.machines.write() = machines;
+    }
+
+    /// Whether a machine with this pin is let in: it is enrolled, and its device was not revoked.
+    pub fn lets_in(&self, pin: &[u8; 32]) -> Result<bool> {
+        let device = self.machines.read().iter().find(|machine| machine.tls_pin == *pin).map(|machine| machine.device);
+        let Some(device) = device else { return Ok(false) };
+        let row = self.index.row::<DeviceRow>(&rows::device_key(self.info.hospital, device))?.unwrap_or_default();
+        Ok(row.state != DeviceState::Revoked)
     }
 
     /// The hospital's ledger.

@@ -54,7 +54,7 @@ pub use audit::{AuditEvent, AuditLog};
 pub use check::{CheckOptions, CheckReport, Finding, Severity};
 pub use config::{Config, Domains, IndexKind, VolumeSpec};
 pub use error::{Error, Result};
-pub use hospitals::HospitalInfo;
+pub use hospitals::{HospitalInfo, Machine};
 pub use jobs::{JobKind, JobOptions, JobReport, JobsConfig, MetricsConfig};
 pub use media_ledger::MediaLedger;
 pub use shosoin_tiers::Code;

@@ -144,20 +144,23 @@ impl Vault {
         self.inner.identity.tls().clone()
     }
 
-    /// Opens a ledger for the hospital of a signed enrolment. Enrolling the same file again changes nothing.
+    /// Opens a ledger for the hospital of a signed enrolment, or lets a further machine of a known one in. Enrolling the same
+    /// file again changes nothing.
     pub fn enrol(&self, enrolment: &[u8]) -> Result<HospitalId> {
         self.inner.enrol(enrolment)
     }
 
     /// The enrolled hospitals.
     pub fn hospitals(&self) -> Vec<HospitalInfo> {
-        self.inner.desks.read().values().map(|desk| desk.info().clone()).collect()
+        self.inner.desks.read().values().map(|desk| desk.info_now()).collect()
     }
 
-    /// The hospital whose TLS client key has this pin.
+    /// The hospital that has a machine whose TLS client key has this pin, and whose device was not revoked. Where the index
+    /// does not answer, nobody is let in.
     pub fn hospital_by_pin(&self, pin: &[u8; 32]) -> Option<HospitalId> {
         let desks = self.inner.desks.read();
-        desks.values().map(|desk| desk.info()).find(|info| info.tls_pin == *pin).map(|info| info.hospital)
+        let mut known = desks.values().filter(|desk| desk.lets_in(pin).unwrap_or(false));
+        known.next().map(|desk| desk.info().hospital)
     }
 
     /// What the vault says of itself to a hospital it knows.
@@ -383,11 +386,14 @@ impl Inner {
         let mut desks = self.desks.write();
         let info = hospitals::keep(&self.folder, &self.dir, enrolment)?;
         let hospital = info.hospital;
-        if let Entry::Vacant(vacant) = desks.entry(hospital) {
-            let ledger = open::open_ledger(&self.identity, &info, &self.index, &self.tier, &*self.clock)?;
-            let halted = open::too_many_absent(&self.tier, &self.media, &self.absent());
-            let standing = Standing { unseen: halted.clone(), halted };
-            vacant.insert(Arc::new(self.open_desk(info, ledger, standing)?));
+        match desks.entry(hospital) {
+            Entry::Occupied(desk) => desk.get().set_machines(info.machines),
+            Entry::Vacant(vacant) => {
+                let ledger = open::open_ledger(&self.identity, &info, &self.index, &self.tier, &*self.clock)?;
+                let halted = open::too_many_absent(&self.tier, &self.media, &self.absent());
+                let standing = Standing { unseen: halted.clone(), halted };
+                vacant.insert(Arc::new(self.open_desk(info, ledger, standing)?));
+            }
         }
         Ok(hospital)
     }

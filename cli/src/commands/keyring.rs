@@ -1,10 +1,12 @@
 //! `shosoin keyring`: the root of all keys, made once at the hospital and never sent anywhere.
 
+use crate::commands::escrow;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
 use crate::output::Output;
 use crate::passphrase::PassphraseArgs;
+use crate::text;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use shosoin_keyring::Keyring;
@@ -100,17 +102,15 @@ fn init(args: &InitArgs, output: Output) -> Result<()> {
     describe(&dir, &keyring, output)?;
     output.note(&format!(
         "Give {} to the operator and compare the fingerprint with them by another way.\n\
-         Whoever loses the key file or the passphrase loses the records: keep copies of both, apart.",
+         Whoever loses the key file or the passphrase loses the records: share the root out with `shosoin escrow split`\n\
+         and hold a drill. A production vault is not joined without one.",
         dir.enrolment().display()
     ));
     Ok(())
 }
 
 fn show(args: &ShowArgs, output: Output) -> Result<()> {
-    let dir = match args.dir.join("hospital") {
-        half if half.is_dir() => HospitalDir::at(half),
-        _ => HospitalDir::at(&args.dir),
-    };
+    let dir = HospitalDir::in_site(&args.dir);
     let keyring = dir.open_keyring(&args.passphrase)?;
     if let Some(path) = &args.enrolment {
         files::create(path, &keyring.enrolment())?;
@@ -128,7 +128,9 @@ fn describe(dir: &HospitalDir, keyring: &Keyring, output: Output) -> Result<()> 
     let fingerprint = keyring.hospital_key().public().fingerprint();
     let pin = hex::encode(keyring.tls_pin());
     let suite = keyring.suite().code();
+    let drill = dir.drill_held(keyring)?;
     let answer = json!({
+        "escrow_drill": drill.as_ref().map(escrow::held),
         "hospital": hospital,
         "suite": suite,
         "fingerprint": fingerprint,
@@ -137,10 +139,11 @@ fn describe(dir: &HospitalDir, keyring: &Keyring, output: Output) -> Result<()> 
         "keyring": dir.keyring(),
         "enrolment": dir.enrolment(),
     });
+    let drilled = drill.map_or("never held".to_owned(), |drill| text::time(drill.held_ms));
     output.answer(&answer, || {
         format!(
             "hospital     {hospital}\nsuite        {suite}\nfingerprint  {fingerprint}\n\
-             device       {device}\ntls pin      {pin}\nkey file     {}",
+             device       {device}\ntls pin      {pin}\ndrill        {drilled}\nkey file     {}",
             dir.keyring().display()
         )
     })

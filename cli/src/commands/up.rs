@@ -17,6 +17,7 @@ use crate::session::Session;
 use crate::stop::Stop;
 use clap::Args;
 use serde_json::json;
+use shosoin_client::ClientOptions;
 use shosoin_gateway::{GatewayOptions, NewCredentials, Role, UserStore};
 use shosoin_keyring::Keyring;
 use shosoin_store::{Config, IndexKind, InitOptions, Vault, VolumeSpec};
@@ -73,7 +74,8 @@ pub async fn run(args: UpArgs, output: Output) -> Result<()> {
     let vault_dir = args.dir.join("vault");
     let vault = open_or_make_vault(&vault_dir, &args).await?;
     let admin = AdminTask::start(&vault, &vault_dir).await?;
-    let session = Session::embedded(vault.clone(), keyring, hospital.root(), lock).await?;
+    let client = ClientOptions { drill: hospital.drill_held(&keyring)?, ..ClientOptions::new(hospital.root()) };
+    let session = Session::embedded(vault.clone(), keyring, client, lock).await?;
     let served = serve(&session, &hospital, &args, stop, output).await;
     admin.stop().await;
     session.finish(served).await?;

@@ -154,7 +154,7 @@ fn every_pair_of_three_brings_back_the_same_keys_and_a_device_of_its_own() {
     for suite in Suite::ALL {
         let (old, shares) = (keyring(suite), specimen(suite));
         for pair in [[0, 1], [0, 2], [2, 1]] {
-            let new = escrow::combine(&chosen(&shares, &pair)).unwrap().into_keyring().unwrap();
+            let new = escrow::combine(&chosen(&shares, &pair)).unwrap().keyring().unwrap();
             assert_eq!(new.secrets().root.as_bytes(), &ROOT);
             assert_eq!((new.suite(), new.hospital()), (suite, HOSPITAL));
             assert_eq!(new.hospital_key().public(), old.hospital_key().public());
@@ -178,7 +178,7 @@ proptest! {
         let which: Vec<usize> = order.into_iter().filter(|at| *at < shares.into()).take(needed.into()).collect();
         let some = chosen(&split, &which);
         prop_assert!(some.iter().all(|share| keyring.is_shared_by(share.facts())));
-        let root = escrow::combine(&some).unwrap().into_keyring().unwrap();
+        let root = escrow::combine(&some).unwrap().keyring().unwrap();
         prop_assert_eq!(root.secrets().root.as_bytes(), &ROOT);
         let theirs: Vec<Vec<u8>> =
             some.iter().map(|share| [&[share.index()], &share.encode()[78..142]].concat()).collect();
