@@ -117,7 +117,8 @@ impl Page {
     }
 
     fn jobs(&mut self, inner: &Inner, report: &JobsReport) {
-        let of = |kind: JobKind| vec![("job", kind.name().to_owned())];
+        // `job` is what Prometheus itself calls the group of what it scrapes; a label of that name would be renamed there.
+        let of = |kind: JobKind| vec![("kind", kind.name().to_owned())];
         let jobs = &report.jobs;
         let flag = |yes: bool| f64::from(u8::from(yes));
         let seconds = |at_ms: u64| at_ms as f64 / 1e3;
@@ -147,7 +148,7 @@ impl Page {
             totals
                 .runs
                 .iter()
-                .map(move |(outcome, runs)| (vec![("job", name.clone()), ("outcome", (*outcome).to_owned())], *runs))
+                .map(move |(outcome, runs)| (vec![("kind", name.clone()), ("outcome", (*outcome).to_owned())], *runs))
         });
         self.counter("job_runs", "Runs that ended", runs);
         let figures = |pick: fn(&crate::jobs::report::Figures) -> u64| {

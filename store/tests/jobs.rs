@@ -387,7 +387,7 @@ async fn dashboard_and_alerts_name_only_figures_that_are_shown() {
     serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(monitoring.join("dashboard.json")).unwrap())
         .unwrap();
     for needed in
-        ["shosoin_repair_queue{redundancy_left=\"0\"}", "shosoin_job_runs_total{job=\"scrub\",outcome=\"done\"} 1"]
+        ["shosoin_repair_queue{redundancy_left=\"0\"}", "shosoin_job_runs_total{kind=\"scrub\",outcome=\"done\"} 1"]
     {
         assert!(shown.contains(needed), "{needed} is not in:\n{shown}");
     }

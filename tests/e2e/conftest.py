@@ -23,6 +23,27 @@ START_SECONDS = 120
 STOP_SECONDS = 60
 
 
+def rust_test(package, name, *arguments, env, seconds=600):
+    """Runs a test binary that Cargo built: of $SHOSOIN_TEST_BINARIES, the messages of `cargo test --no-run`, else asked for now."""
+    messages = os.environ.get("SHOSOIN_TEST_BINARIES")
+    if messages:
+        lines = pathlib.Path(messages).read_text().splitlines()
+    else:
+        command = ["cargo", "test", "--workspace", "--test", name, "--no-run", "--message-format=json"]
+        lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    built = [json.loads(line) for line in lines if line.startswith("{")]
+    found = [
+        one["executable"]
+        for one in built
+        if one.get("executable") and one["target"]["name"] == name and f"/{package}#" in one["package_id"]
+    ]
+    assert len(found) == 1, f"no test binary {name} of {package}: {found}"
+    command = [found[0], *arguments]
+    done = subprocess.run(command, cwd=ROOT / package, env=env, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 class Site:
     """One folder and, while it runs, the process that serves it."""
 

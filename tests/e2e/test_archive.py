@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import BINARY, ROOT, Site
+from conftest import BINARY, Site, rust_test
 from object_store import REGION, ObjectStore
 
 
@@ -55,10 +55,8 @@ def test_the_checks_of_media_hold_over_a_real_server(store):
         "AWS_ACCESS_KEY_ID": store.keys[0],
         "AWS_SECRET_ACCESS_KEY": store.keys[1],
     }
-    command = ["cargo", "test", "-q", "-p", "shosoin-archive", "--test", "s3", "--", "--ignored", "with_a_server"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "15 passed" in done.stdout, done.stdout
+    told = rust_test("archive", "s3", "--ignored", "with_a_server", env=env)
+    assert "15 passed" in told, told
 
 
 def test_a_server_killed_in_the_middle_of_an_upload_is_an_error_in_bounded_time(store):
@@ -69,9 +67,8 @@ def test_a_server_killed_in_the_middle_of_an_upload_is_an_error_in_bounded_time(
         "AWS_ACCESS_KEY_ID": store.keys[0],
         "AWS_SECRET_ACCESS_KEY": store.keys[1],
     }
-    command = ["cargo", "test", "-q", "-p", "shosoin-archive", "--test", "s3", "--", "--ignored", "when_the_server_dies"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+    told = rust_test("archive", "s3", "--ignored", "when_the_server_dies", env=env)
+    assert "1 passed" in told, told
 
 
 def test_a_vault_labels_volumes_in_a_store_and_finds_them_again(vault, store):
