@@ -24,3 +24,11 @@ need_python() {
   [ -x "$venv/bin/python" ] || python3 -m venv "$venv" || { apt_install python3-venv && python3 -m venv "$venv"; }
   "$venv/bin/pip" install -q --disable-pip-version-check "$@"
 }
+
+# need_azurite: an Azure server for the tests of archive volumes, where there is npm; exports where it is.
+need_azurite() {
+  local folder="$root/target/npm"
+  command -v npm >/dev/null || { say "no npm: the tests with an Azure server are skipped"; return 0; }
+  [ -x "$folder/node_modules/.bin/azurite-blob" ] || npm install --silent --no-audit --no-fund --prefix "$folder" azurite@3
+  export SHOSOIN_AZURITE="$folder/node_modules/.bin/azurite-blob"
+}

@@ -1,50 +1,59 @@
-"""A real S3 server that this project did not write, for archive volumes: moto, as a process of its own."""
+"""Real servers that this project did not write, for archive volumes, each a process of its own: moto for S3, Azurite for
+Azure. For Google there is none: fake-gcs-server refuses the multipart uploads that every file goes through."""
 
+import base64
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import boto3
+import pytest
 
 START_SECONDS = 60
 REGION = "us-east-1"
+AZURITE = os.environ.get("SHOSOIN_AZURITE")
+
+needs_azurite = pytest.mark.skipif(not AZURITE, reason="no Azurite: SHOSOIN_AZURITE names its azurite-blob")
 
 
-class ObjectStore:
-    """One server on a loopback port, and the bucket `archive` in it. What it holds is gone when it ends."""
+class Server:
+    """One server on a loopback port. What it holds is gone when it ends."""
 
     def __init__(self, folder):
-        self.log = pathlib.Path(folder) / "object-store.log"
+        self.folder = pathlib.Path(folder)
+        self.log = self.folder / "object-store.log"
         self.process = None
         self.port = free_port()
-        self.keys = ("archive-key", "archive-secret")
 
     @property
     def endpoint(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self):
-        command = shutil.which("moto_server", path=os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
-        assert command, "moto_server is not installed: pip install 'moto[server]'"
-        arguments = [command, "-H", "127.0.0.1", "-p", str(self.port)]
+    def run(self, arguments, look, **env):
+        """Starts it and waits until it answers at `look`, whatever it says."""
         log = open(self.log, "ab")
-        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
+        self.process = subprocess.Popen(
+            arguments, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True, env=os.environ | env
+        )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                with urllib.request.urlopen(self.endpoint + "/moto-api/", timeout=5):
-                    break
+                urllib.request.urlopen(self.endpoint + look, timeout=5).close()
+                return
+            except urllib.error.HTTPError:
+                return
             except OSError:
                 time.sleep(0.1)  # nothing tells when a foreign server listens
-        self.client().create_bucket(Bucket="archive")
-        return self
+        raise AssertionError(f"{arguments[0]} does not answer: {self.log.read_text()}")
 
     def kill(self):
         """Ends the process group that was started here, and nothing else."""
@@ -52,6 +61,44 @@ class ObjectStore:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(30)
             self.process = None
+
+
+class AzureStore(Server):
+    """Azurite with an account of its own and the container `archive`."""
+
+    account = "archive"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.key = base64.b64encode(secrets.token_bytes(64)).decode()
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}/{self.account}"
+
+    def start(self):
+        from azure.storage.blob import BlobServiceClient
+
+        arguments = [AZURITE, "--silent", "--skipApiVersionCheck", "--location", str(self.folder / "azurite"), "--disableTelemetry"]
+        arguments += ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
+        self.run(arguments, "", AZURITE_ACCOUNTS=f"{self.account}:{self.key}")
+        BlobServiceClient(self.endpoint, credential=self.key).create_container("archive")
+        return self
+
+
+class ObjectStore(Server):
+    """moto with the bucket `archive`."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.keys = ("archive-key", "archive-secret")
+
+    def start(self):
+        command = shutil.which("moto_server", path=os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+        assert command, "moto_server is not installed: pip install 'moto[server]'"
+        self.run([command, "-H", "127.0.0.1", "-p", str(self.port)], "/moto-api/")
+        self.client().create_bucket(Bucket="archive")
+        return self
 
     def client(self):
         key, secret = self.keys

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conftest import BINARY, Site, rust_test
-from object_store import REGION, ObjectStore
+from object_store import REGION, AzureStore, ObjectStore, needs_azurite
 
 
 @pytest.fixture
@@ -48,27 +48,36 @@ def status(vault):
     return json.loads(done.stdout), done.stdout + done.stderr
 
 
-def test_the_checks_of_media_hold_over_a_real_server(store):
-    env = os.environ | {
-        "SHOSOIN_TEST_S3": store.endpoint,
-        "SHOSOIN_TEST_S3_BUCKET": "archive",
-        "AWS_ACCESS_KEY_ID": store.keys[0],
-        "AWS_SECRET_ACCESS_KEY": store.keys[1],
-    }
-    told = rust_test("archive", "s3", "--ignored", "with_a_server", env=env)
-    assert "15 passed" in told, told
+def test_the_checks_of_media_hold_over_a_real_server(store, tmp_path):
+    assert "15 passed" in checks_of_media("s3://archive", store.endpoint, credentials(tmp_path / "keys", store.keys))
 
 
-def test_a_server_killed_in_the_middle_of_an_upload_is_an_error_in_bounded_time(store):
-    env = os.environ | {
-        "SHOSOIN_TEST_S3": store.endpoint,
-        "SHOSOIN_TEST_S3_BUCKET": "archive",
-        "SHOSOIN_TEST_S3_GROUP": str(store.process.pid),
-        "AWS_ACCESS_KEY_ID": store.keys[0],
-        "AWS_SECRET_ACCESS_KEY": store.keys[1],
-    }
-    told = rust_test("archive", "s3", "--ignored", "when_the_server_dies", env=env)
+def test_a_server_killed_in_the_middle_of_an_upload_is_an_error_in_bounded_time(store, tmp_path):
+    keys = credentials(tmp_path / "keys", store.keys)
+    group = {"SHOSOIN_TEST_STORE_GROUP": str(store.process.pid)}
+    told = checks_of_media("s3://archive", store.endpoint, keys, "when_the_server_dies", **group)
     assert "1 passed" in told, told
+
+
+def checks_of_media(url, endpoint, key_file, only="with_a_server", **more):
+    """Runs the checks of archive/tests/servers.rs over a server."""
+    store = {"SHOSOIN_TEST_STORE": url, "SHOSOIN_TEST_STORE_ENDPOINT": endpoint, "SHOSOIN_TEST_STORE_CREDENTIALS": str(key_file)}
+    return rust_test("archive", "servers", "--ignored", only, env=os.environ | store | more)
+
+
+@pytest.fixture
+def azure(tmp_path):
+    server = AzureStore(tmp_path)
+    yield server.start()
+    server.kill()
+
+
+@needs_azurite
+def test_the_checks_of_media_hold_over_an_azure_server(azure, tmp_path):
+    key_file = tmp_path / "keys"
+    key_file.write_text(f"account_name = {azure.account}\naccess_key = {azure.key}\n")
+    key_file.chmod(0o600)
+    assert "15 passed" in checks_of_media("az://archive", azure.endpoint, key_file)
 
 
 def test_a_vault_labels_volumes_in_a_store_and_finds_them_again(vault, store):

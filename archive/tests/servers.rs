@@ -1,5 +1,6 @@
-//! The same over a real S3 server that this project did not write. `tests/e2e` starts one and runs these with its address in
-//! `SHOSOIN_TEST_S3`, a bucket in `SHOSOIN_TEST_S3_BUCKET` and credentials in the usual variables of AWS.
+//! The same over a real server that this project did not write. `tests/e2e` starts one and runs these with an address like
+//! `s3://bucket` in `SHOSOIN_TEST_STORE`, its endpoint in `SHOSOIN_TEST_STORE_ENDPOINT` and a file with credentials in
+//! `SHOSOIN_TEST_STORE_CREDENTIALS`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 #[macro_use]
@@ -9,7 +10,7 @@ mod suite;
 mod group;
 
 use group::Group;
-use shosoin_archive::{Address, Bridge, Credentials, ObjectMedia, PART_BYTES, Secrets};
+use shosoin_archive::{Address, Bridge, Credentials, ObjectMedia, PART_BYTES};
 use shosoin_tiers::layout::BLOCK_BYTES;
 use shosoin_tiers::media::WriteUnit;
 use shosoin_tiers::{AlignedBuf, Error, Media};
@@ -21,11 +22,10 @@ fn fresh() -> ObjectMedia {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let var = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run tests/e2e"));
     let prefix = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let url = format!("s3://{}/{prefix}/v07", var("SHOSOIN_TEST_S3_BUCKET"));
-    let address = Address::parse(&url, Some(&var("SHOSOIN_TEST_S3")), Some("us-east-1")).unwrap();
-    let pairs = [("access_key_id", "AWS_ACCESS_KEY_ID"), ("secret_access_key", "AWS_SECRET_ACCESS_KEY")];
-    let secrets = Secrets::of(pairs.map(|(name, variable)| (name.to_owned(), var(variable))));
-    shosoin_archive::open(&address, &Credentials::Given(secrets), &Bridge::start().unwrap()).unwrap()
+    let url = format!("{}/{prefix}/v07", var("SHOSOIN_TEST_STORE"));
+    let address = Address::parse(&url, Some(&var("SHOSOIN_TEST_STORE_ENDPOINT")), Some("us-east-1")).unwrap();
+    let credentials = Credentials::File(var("SHOSOIN_TEST_STORE_CREDENTIALS").into());
+    shosoin_archive::open(&address, &credentials, &Bridge::start().unwrap()).unwrap()
 }
 
 fn over_a_server(check: impl Fn(&dyn Media)) {
@@ -35,10 +35,10 @@ fn over_a_server(check: impl Fn(&dyn Media)) {
 mod with_a_server {
     use super::*;
 
-    on_every_medium!(over_a_server, #[ignore = "needs an S3 server; tests/e2e starts one"]);
+    on_every_medium!(over_a_server, #[ignore = "needs a server; tests/e2e starts one"]);
 
     #[test]
-    #[ignore = "needs an S3 server; tests/e2e starts one"]
+    #[ignore = "needs a server; tests/e2e starts one"]
     fn a_file_of_many_parts_is_uploaded_read_back_renamed_and_read_by_ranges() {
         let media = fresh();
         let mut bytes = AlignedBuf::default();
@@ -59,7 +59,7 @@ mod with_a_server {
     }
 
     #[test]
-    #[ignore = "needs an S3 server; tests/e2e starts one"]
+    #[ignore = "needs a server; tests/e2e starts one"]
     fn a_file_that_is_given_up_leaves_nothing() {
         let media = fresh();
         let file = media.create("x.tmp", WriteUnit::Bytes).unwrap();
@@ -70,7 +70,7 @@ mod with_a_server {
     }
 
     #[test]
-    #[ignore = "needs an S3 server; tests/e2e starts one"]
+    #[ignore = "needs a server; tests/e2e starts one"]
     fn more_files_than_one_page_holds_are_all_listed() {
         let media = fresh();
         media.make_dir("d").unwrap();
@@ -91,7 +91,7 @@ mod with_a_server {
     }
 
     #[test]
-    #[ignore = "needs an S3 server; tests/e2e starts one"]
+    #[ignore = "needs a server; tests/e2e starts one"]
     fn losing_any_m_of_the_k_plus_m_prefixes_of_a_group_loses_nothing() {
         let group = Group::moved_to("4+2", (0..6).map(|_| Arc::new(fresh()) as Arc<dyn Media>).collect());
         group.assert_every_choice_of_m_losses_is_survived();
@@ -99,14 +99,14 @@ mod with_a_server {
     }
 }
 
-/// Needs a server of its own, whose process group is in `SHOSOIN_TEST_S3_GROUP`: it does not outlive the test.
+/// Needs a server of its own, whose process group is in `SHOSOIN_TEST_STORE_GROUP`: it does not outlive the test.
 #[test]
-#[ignore = "needs an S3 server; tests/e2e starts one"]
+#[ignore = "needs a server; tests/e2e starts one"]
 fn when_the_server_dies_in_the_middle_of_an_upload_the_file_fails_in_bounded_time_and_for_good() {
     let media = fresh();
     let file = media.create("x.tmp", WriteUnit::Bytes).unwrap();
     file.write_at(0, &vec![1; PART_BYTES + 1]).unwrap();
-    let group = std::env::var("SHOSOIN_TEST_S3_GROUP").unwrap();
+    let group = std::env::var("SHOSOIN_TEST_STORE_GROUP").unwrap();
     let killed = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status().unwrap();
     assert!(killed.success());
     let begun = std::time::Instant::now();
