@@ -72,9 +72,11 @@ pub enum Command {
     /// Operator: move closed segments to the tier their policy names
     #[command(after_help = "Example:\n  shosoin migrate --dir ./vault --hospital 77ab12... --max-duration 2h")]
     Migrate(jobs::RunArgs),
-    /// Operator: rewrite what lives in sparse segments
-    #[command(after_help = "Example:\n  shosoin compact --dir ./vault --dry-run")]
-    Compact(jobs::RunArgs),
+    /// Operator: rewrite what lives in sparse segments, and remove what no entry has named for as long as an upload may take
+    #[command(
+        after_help = "Example:\n  shosoin compact --dir ./vault --dry-run --json\n  shosoin compact --dir ./vault --amplification 0.5"
+    )]
+    Compact(jobs::CompactArgs),
     /// Operator: compare index, ledgers and media, both ways
     #[command(after_help = "Example:\n  shosoin check --dir ./vault --every-unit")]
     Check(jobs::CheckArgs),

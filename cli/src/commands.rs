@@ -41,7 +41,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Repair(args) => jobs::run(JobKind::Repair, args, output).await,
         Command::CopyForward(args) => jobs::run(JobKind::CopyForward, args, output).await,
         Command::Migrate(args) => jobs::run(JobKind::Migrate, args, output).await,
-        Command::Compact(args) => jobs::run(JobKind::Compact, args, output).await,
+        Command::Compact(args) => jobs::compact(args, output).await,
         Command::Check(args) => jobs::check(args, output).await,
         Command::Jobs(args) => jobs::jobs(args, output).await,
         Command::Volume(command) => volume::run(command, output).await,

@@ -12,6 +12,7 @@
 
 use crate::error::{Error, Result};
 use crate::group::{Done, Failure, Group, Seat, Workplace};
+use crate::in_flight::Ticket;
 use crate::intake::Prepared;
 use parking_lot::Mutex;
 use shosoin_tiers::Record;
@@ -35,13 +36,13 @@ pub struct Places {
 
 enum Job {
     Chunk { record: Record, answer: oneshot::Sender<Result<()>> },
-    Deposits { deposits: Vec<Result<Prepared>>, answer: oneshot::Sender<Result<Places>> },
+    Deposits { deposits: Vec<Result<Prepared>>, answer: oneshot::Sender<Result<Places>>, ticket: Ticket },
 }
 
 /// A job in a group that is not committed yet.
 enum Joined {
     Chunk { outcome: Result<()>, answer: oneshot::Sender<Result<()>> },
-    Deposits { seats: Vec<Result<Seat>>, answer: oneshot::Sender<Result<Places>> },
+    Deposits { seats: Vec<Result<Seat>>, answer: oneshot::Sender<Result<Places>>, _ticket: Ticket },
 }
 
 impl Job {
@@ -57,9 +58,9 @@ impl Job {
     fn join(self, group: &mut Group<'_>) -> Joined {
         match self {
             Job::Chunk { record, answer } => Joined::Chunk { outcome: group.add_record(record), answer },
-            Job::Deposits { deposits, answer } => {
+            Job::Deposits { deposits, answer, ticket } => {
                 let seats = deposits.into_iter().map(|deposit| group.add_deposit(deposit?)).collect();
-                Joined::Deposits { seats, answer }
+                Joined::Deposits { seats, answer, _ticket: ticket }
             }
         }
     }
@@ -76,7 +77,7 @@ impl Joined {
     fn answer(self, done: &Option<Arc<Done>>) {
         match self {
             Joined::Chunk { outcome, answer } => tell(answer, outcome),
-            Joined::Deposits { seats, answer } => tell(answer, Ok(Places { seats, done: done.clone() })),
+            Joined::Deposits { seats, answer, .. } => tell(answer, Ok(Places { seats, done: done.clone() })),
         }
     }
 
@@ -126,10 +127,11 @@ impl Committer {
         answered.await.map_err(|_| Error::Closing)?
     }
 
-    /// Gives deposits their places, in their order.
-    pub async fn deposit(&self, deposits: Vec<Result<Prepared>>) -> Result<Places> {
+    /// Gives deposits their places, in their order. They are in flight until their group has ended, whether or not anybody
+    /// waits for the answer.
+    pub async fn deposit(&self, deposits: Vec<Result<Prepared>>, ticket: Ticket) -> Result<Places> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Job::Deposits { deposits, answer }).await?;
+        self.submit(Job::Deposits { deposits, answer, ticket }).await?;
         answered.await.map_err(|_| Error::Closing)?
     }
 
@@ -146,6 +148,12 @@ impl Committer {
     /// Waits until everything that is on media by now is in the index too. Blocks.
     pub fn settle(&self) {
         drop(self.state.busy.lock());
+    }
+
+    /// Does something while no group is being committed. Blocks.
+    pub fn between_groups<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _busy = self.state.busy.lock();
+        work()
     }
 
     /// Finishes what is waiting and ends the thread. Blocks.

@@ -106,14 +106,14 @@ impl Desk {
 
     /// For each address, whether it is missing.
     pub fn missing(&self, addresses: &[Address]) -> Result<Vec<bool>> {
-        let missing = |address| Ok(self.records.held(self.info.hospital, address)?.is_none());
+        let missing = |address| Ok(self.records.offered(self.info.hospital, address)?.is_none());
         addresses.iter().map(missing).collect()
     }
 
     /// Judges a chunk; `None` if it is held already.
     pub fn judge_chunk(&self, address: Address, bytes: Bytes) -> Result<Option<Record>> {
         let record = self.intake().chunk(address, bytes)?;
-        Ok(self.records.held(self.info.hospital, &address)?.is_none().then_some(record))
+        Ok(self.records.offered(self.info.hospital, &address)?.is_none().then_some(record))
     }
 
     /// Judges the deposits of a batch.

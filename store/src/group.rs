@@ -98,8 +98,8 @@ impl<'a> Group<'a> {
 
     /// Adds a record, unless it is held or in the group already.
     pub fn add_record(&mut self, record: Record) -> Result<()> {
-        if self.addresses.contains(&record.address) || self.at.records.held(self.hospital(), &record.address)?.is_some()
-        {
+        let held = |address| Ok::<_, Error>(self.at.records.offered(self.hospital(), address)?.is_some());
+        if self.addresses.contains(&record.address) || held(&record.address)? {
             return Ok(());
         }
         self.addresses.insert(record.address);

@@ -48,13 +48,19 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool> + 'a;
 /// Rows to write together; the last value of a key counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// by key; `None` removes the row
+    rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl Batch {
     /// Adds or replaces a row.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.rows.insert(key, value);
+        self.rows.insert(key, Some(value));
+    }
+
+    /// Removes a row, if it is there.
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.rows.insert(key, None);
     }
 
     /// Rows in the batch.
@@ -83,7 +89,7 @@ impl<'a> Pending<'a> {
     /// The value of one key as it will be.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         match self.batch.rows.get(key) {
-            Some(value) => Ok(Some(value.clone())),
+            Some(value) => Ok(value.clone()),
             None => self.index.get(key),
         }
     }
@@ -91,6 +97,11 @@ impl<'a> Pending<'a> {
     /// Adds or replaces a row.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.batch.put(key, value);
+    }
+
+    /// Removes a row, if it is there.
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.batch.remove(key);
     }
 
     /// Writes what is pending if that are many rows.

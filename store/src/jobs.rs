@@ -29,6 +29,7 @@ pub mod tours;
 pub mod window;
 mod work;
 
+use crate::compaction::Amplification;
 use serde::{Deserialize, Serialize};
 use shosoin_protocol::{HospitalId, VolumeId};
 use std::time::Duration;
@@ -133,6 +134,8 @@ pub struct JobOptions {
     pub rate: Option<u64>,
     /// check only: read every unit too
     pub every_unit: bool,
+    /// compact only: bytes that may be rewritten for each byte gained, in place of what `vault.toml` says
+    pub amplification: Option<Amplification>,
 }
 
 /// On whose account a job runs.

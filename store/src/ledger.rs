@@ -174,8 +174,16 @@ impl Ledger {
 
     /// The entry at `index`, exactly as it is on media, and its leaf hash.
     pub fn entry(&self, index: u64) -> Result<PlacedEntry> {
-        let row = self.leaf_row(index)?;
-        let bytes = self.tier.read(self.keys.suite, &row.at, &row.address)?;
+        let mut row = self.leaf_row(index)?;
+        let bytes = loop {
+            match self.tier.read(self.keys.suite, &row.at, &row.address) {
+                Ok(bytes) => break bytes,
+                Err(error) => match self.leaf_row(index)? {
+                    moved if moved.at != row.at => row = moved, // a compaction has moved it since its row was read
+                    _ => return Err(error.into()),
+                },
+            }
+        };
         let placed = PlacedEntry::decode(&bytes).map_err(|error| self.damaged(index, error.to_string()))?;
         let statement = placed.entry.statement();
         match placed.index == index && statement.hospital == self.keys.hospital {

@@ -157,12 +157,23 @@ impl Page {
         self.counter("job_read_bytes", "Bytes jobs read from media", figures(|figures| figures.read_bytes));
         self.counter("job_written_bytes", "Bytes jobs wrote to media", figures(|figures| figures.written_bytes));
         self.counter("job_reread_bytes", "Bytes jobs read back after writing", figures(|figures| figures.reread_bytes));
+        self.counter("job_freed_bytes", "Bytes jobs freed", figures(|figures| figures.freed_bytes));
         self.counter("job_units", "Units jobs verified", figures(|figures| figures.units));
         self.counter("job_rebuilt", "Shards and units jobs rebuilt", figures(|figures| figures.rebuilt));
         self.counter(
             "job_findings",
             "What jobs found that is not as it should be",
             figures(|figures| figures.findings),
+        );
+        let sparse = *inner.jobs.sparse.lock();
+        let sparse = sparse.into_iter().flat_map(|left| {
+            let states = [("live", left.live_bytes), ("dead", left.dead_bytes), ("waiting", left.waiting_bytes)];
+            states.map(|(state, bytes)| (vec![("state", state.to_owned())], bytes as f64))
+        });
+        self.gauge(
+            "compaction_bytes",
+            "Bytes the last compaction left in closed segments; waiting ones live too",
+            sparse,
         );
         self.gauge("clock_in_doubt", "Whether the clock jumped", [(Vec::new(), flag(report.clock_in_doubt.is_some()))]);
     }

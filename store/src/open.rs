@@ -8,6 +8,7 @@
 
 use crate::audit::Action;
 use crate::check::{Finding, Severity};
+use crate::compaction;
 use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
 use crate::hospitals::{self, HospitalInfo};
@@ -144,6 +145,7 @@ fn mount(dir: &Path, options: &OpenOptions) -> Result<Mounted> {
         tier_options.segment_bytes_max = bytes;
     }
     let (tier, met) = Tier::open(volumes, tier_options, options.clock.clone(), options.random.clone())?;
+    compaction::sweep_after(&tier, &met);
     journal.settle(&tier)?;
     journal.findings.extend(met.iter().map(Finding::from));
     Ok(Mounted { folder, config, identity, known, tier: Arc::new(tier), absent, journal })
@@ -188,7 +190,7 @@ fn catch_up(dir: &Path, mounted: &Mounted, options: &OpenOptions) -> Result<Inde
             return Err(Error::Index { action: "open", why: "it failed the last time it was used".into() });
         }
         let index = open_index(dir, mounted)?;
-        rebuild::usable(index.as_ref(), &mounted.identity, &mounted.tier.segments())?;
+        rebuild::usable(index.as_ref(), &mounted.identity, &mounted.tier)?;
         let indexed = fill(index, mounted, options, &|_| {})?;
         match indexed.ledgers.iter().find_map(|(_, ledger)| ledger.broken()) {
             None => Ok(indexed),

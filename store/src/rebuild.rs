@@ -51,8 +51,10 @@ pub struct RebuildReport {
     pub incomplete: BTreeSet<HospitalId>,
 }
 
-/// Refuses an index that cannot be caught up: empty beside media that are not, of another vault or form, or ahead.
-pub fn usable(index: &dyn Index, identity: &Identity, segments: &[SegmentInfo]) -> Result<()> {
+/// Refuses an index that cannot be caught up: empty beside media that are not, of another vault or form, ahead, or from before
+/// a segment was removed: its rows lead there.
+pub fn usable(index: &dyn Index, identity: &Identity, tier: &Tier) -> Result<()> {
+    let segments = tier.segments();
     let unusable = |why: String| Err(Error::Index { action: "open", why });
     match index.row::<Meta>(&rows::meta_key())? {
         None if segments.is_empty() => return Ok(()),
@@ -64,8 +66,11 @@ pub fn usable(index: &dyn Index, identity: &Identity, segments: &[SegmentInfo]) 
     let segments: BTreeMap<_, _> = segments.iter().map(|segment| (segment.id, segment)).collect();
     index.scan(&rows::watermark_prefix(), &mut |key, value| {
         let mark = Watermark::decode(value)?;
-        let segment = rows::watermark_segment(key).and_then(|id| segments.get(&id));
-        match segment {
+        let id = rows::watermark_segment(key);
+        if let Some(id) = id.filter(|id| tier.is_removed(*id)) {
+            return unusable(format!("it knows segment {id}, which was removed")).map(|()| false);
+        }
+        match id.and_then(|id| segments.get(&id)) {
             Some(segment) if segment.state != SegmentState::Unreadable && mark.0 > segment.end => {
                 unusable(format!("it is ahead of segment {}", segment.id)).map(|()| false)
             }

@@ -12,6 +12,7 @@
 //! | 7 | hospital | leaves in the tree, newest checkpoint |
 //! | 8 | segment | offset where the next walk begins |
 //! | 9 | segment | data units it needs, and the volume of each shard: where it is when it is on a shelf |
+//! | 10 | hospital, address | since when it is known that no entry names the record, and where it was then |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
@@ -28,7 +29,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 1;
+pub const FORM: u8 = 2;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -40,6 +41,7 @@ const DEVICE: u8 = 6;
 const HEAD: u8 = 7;
 const WATERMARK: u8 = 8;
 const SHELF: u8 = 9;
+const UNNAMED: u8 = 10;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -96,7 +98,17 @@ pub fn record_prefix(hospital: HospitalId) -> Vec<u8> {
     key(RECORD, &[&hospital.0])
 }
 
-/// The address in the key of a [`RecordRow`].
+/// Key of an [`UnnamedRow`].
+pub fn unnamed_key(hospital: HospitalId, address: &Address) -> Vec<u8> {
+    key(UNNAMED, &[&hospital.0, &address.0])
+}
+
+/// Begins the keys of every [`UnnamedRow`] of a hospital.
+pub fn unnamed_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(UNNAMED, &[&hospital.0])
+}
+
+/// The address in the key of a [`RecordRow`] or [`UnnamedRow`].
 pub fn record_address(key: &[u8]) -> Option<Address> {
     let address = key.get(1 + HospitalId::LEN..)?;
     Some(Address(address.try_into().ok()?))
@@ -397,6 +409,27 @@ impl Row for ShelfRow {
     }
 }
 
+/// A record that no entry names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnnamedRow {
+    /// since when that is known; from then on no upload was told that it is held
+    pub since_ms: u64,
+    /// where it was then: one that was stored again since is another matter
+    pub at: Location,
+}
+
+impl Row for UnnamedRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(8 + Location::LEN);
+        out.u64(self.since_ms).put(&self.at.encode());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(UnnamedRow { since_ms: reader.u64("since")?, at: read_location(reader)? })
+    }
+}
+
 fn read_location(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Location> {
     let bytes = reader.take(Location::LEN, "location")?;
     let bad = shosoin_protocol::Error::Invalid { what: "location", why: "the record must lie in its stripe" };
@@ -422,6 +455,7 @@ mod tests {
         let at = Location { segment: SegmentId([1; 16]), stripe_at: 4096, payload_len: 500, at: 10, len: 77 };
         round_trip(Meta { form: FORM, vault: VaultId([2; 16]) });
         round_trip(RecordRow { kind: RecordKind::Wrap, at });
+        round_trip(UnnamedRow { since_ms: 14, at });
         round_trip(LeafRow { leaf: Digest([3; 32]), address: Address([4; 32]), at });
         round_trip(Digest([5; 32]));
         round_trip(LeafIndex(6));

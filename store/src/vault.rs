@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::group::Workplace;
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::{Identity, TlsIdentity};
+use crate::in_flight::InFlight;
 use crate::index::Index;
 use crate::jobs::Jobs;
 use crate::journal::{VAULT, log_media};
@@ -104,6 +105,7 @@ pub(crate) struct Inner {
     pub(crate) findings: Vec<Finding>,
     room: Semaphore,
     pub(crate) clients: Arc<Clients>,
+    pub(crate) in_flight: InFlight,
     pub(crate) jobs: Jobs,
     /// last, so that the lock on the folder goes when nothing uses it any more
     pub(crate) folder: FileMedia,
@@ -208,8 +210,9 @@ impl Vault {
         let desk = self.desk(hospital)?;
         desk.takes_entries()?;
         let _room = self.room(bytes).await?;
+        let ticket = self.inner.in_flight.begin();
         let prepared = self.at_desk(hospital, move |desk| Ok(desk.prepare(&batch.deposits))).await?;
-        let places = desk.committer().deposit(prepared).await?;
+        let places = desk.committer().deposit(prepared, ticket).await?;
         self.at_desk(hospital, move |desk| Ok(desk.receipts(places))).await
     }
 
@@ -357,6 +360,7 @@ impl Inner {
             findings,
             room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),
             clients: Arc::default(),
+            in_flight: InFlight::default(),
             jobs,
             folder,
         };

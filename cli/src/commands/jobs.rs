@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::text;
 use clap::Args;
 use serde_json::Value;
-use shosoin_store::{JobKind, JobOptions};
+use shosoin_store::{Amplification, JobKind, JobOptions};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -50,6 +50,16 @@ pub struct CheckArgs {
     every_unit: bool,
 }
 
+/// Arguments of `compact`.
+#[derive(Debug, Args)]
+pub struct CompactArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Rewrite at most this many bytes for each byte gained, as in `0.5`; without it what `vault.toml` says, 1 unless changed
+    #[arg(long, value_name = "NUMBER")]
+    amplification: Option<Amplification>,
+}
+
 /// Arguments of `jobs`.
 #[derive(Debug, Args)]
 pub struct JobsArgs {
@@ -80,17 +90,29 @@ fn parse_kind(text: &str) -> Result<JobKind, String> {
 
 /// Checks the vault.
 pub async fn check(args: CheckArgs, output: Output) -> Result<()> {
-    run_with(JobKind::Check, args.run, args.every_unit, output).await
+    let CheckArgs { run, every_unit } = args;
+    run_with(JobKind::Check, JobOptions { every_unit, ..run.options() }, run.dir, output).await
+}
+
+/// Compacts what is worth it.
+pub async fn compact(args: CompactArgs, output: Output) -> Result<()> {
+    let CompactArgs { run, amplification } = args;
+    run_with(JobKind::Compact, JobOptions { amplification, ..run.options() }, run.dir, output).await
 }
 
 /// Runs a job now.
 pub async fn run(kind: JobKind, args: RunArgs, output: Output) -> Result<()> {
-    run_with(kind, args, false, output).await
+    run_with(kind, args.options(), args.dir, output).await
 }
 
-async fn run_with(kind: JobKind, args: RunArgs, every_unit: bool, output: Output) -> Result<()> {
-    let RunArgs { dir, dry_run, volume, hospital, max_duration, rate } = args;
-    let options = JobOptions { dry_run, volume, hospital, max_duration, rate, every_unit };
+impl RunArgs {
+    fn options(&self) -> JobOptions {
+        let RunArgs { dry_run, volume, hospital, max_duration, rate, .. } = *self;
+        JobOptions { dry_run, volume, hospital, max_duration, rate, ..JobOptions::default() }
+    }
+}
+
+async fn run_with(kind: JobKind, options: JobOptions, dir: PathBuf, output: Output) -> Result<()> {
     let bar = Progress::bytes(output, kind.name(), Some(0));
     let mut told: Option<Instant> = None;
     let show = |progress: &Value| {

@@ -7,7 +7,7 @@ use crate::rows::{self, LeafRow, RecordRow, Row, Rows};
 use crate::shelf;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::PlacedEntry;
-use shosoin_protocol::{RecordKind, SegmentId};
+use shosoin_protocol::{Address, HospitalId, RecordKind, SegmentId};
 use shosoin_tiers::{SegmentInfo, Walked};
 use std::collections::BTreeMap;
 
@@ -51,6 +51,7 @@ pub fn walk(check: &Check<'_>, segment: &SegmentInfo) -> Result<Seen> {
     match (failed, walked) {
         (Some(error), _) => Err(error),
         (None, Ok(_)) => Ok(seen),
+        (None, Err(_)) if check.tier.is_removed(segment.id) => Ok(Seen::default()), // compacted meanwhile
         (None, Err(error)) => {
             let message = Error::from(error).problem().message;
             seen.findings.push(Finding::damaged("segment-unreadable", message));
@@ -127,15 +128,26 @@ fn unusable(what: &str, segment: &SegmentInfo, walked: &Walked, why: String) -> 
     Finding::damaged("ledger-record", message)
 }
 
+/// Whether a row leads to its record; it is read again where that has moved since.
+fn leads_there(check: &Check<'_>, hospital: HospitalId, address: &Address, row: &RecordRow) -> bool {
+    let is_there = |row: &RecordRow| check.tier.peek(&row.at, address).unwrap_or(false);
+    let again = || match check.index.row::<RecordRow>(&rows::record_key(hospital, address)) {
+        Ok(Some(moved)) => moved.at != row.at && is_there(&moved),
+        Ok(None) => true, // removed meanwhile
+        Err(_) => false,
+    };
+    is_there(row) || again()
+}
+
 /// Every row of a hospital's records leads to its record, or to a shelf.
 pub fn rows(check: &Check<'_>, desk: &Desk) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let away = shelf::all_away(check.index, check.tier)?;
+    let (away, hospital) = (shelf::all_away(check.index, check.tier)?, desk.info().hospital);
     let mut on_shelf: BTreeMap<SegmentId, u64> = BTreeMap::new();
-    check.index.scan(&rows::record_prefix(desk.info().hospital), &mut |key, value| {
+    check.index.scan(&rows::record_prefix(hospital), &mut |key, value| {
         let (address, row) = (rows::record_address(key), RecordRow::decode(value));
         let confirmed = match (&address, &row) {
-            (Some(address), Ok(row)) => check.tier.peek(&row.at, address).unwrap_or(false),
+            (Some(address), Ok(row)) => leads_there(check, hospital, address, row),
             _ => false,
         };
         let shelved = row.as_ref().ok().map(|row| row.at.segment).filter(|segment| away.contains_key(segment));

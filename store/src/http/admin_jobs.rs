@@ -4,12 +4,13 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/jobs` | | [`JobsReport`](crate::jobs::JobsReport) as JSON |
-//! | `POST /v1/jobs/{job}?dry_run=&volume=&hospital=&max_duration_ms=&rate=&every_unit=` | | lines: `{"progress": ..}`, then `{"report": ..}` or `{"problem": ..}` |
+//! | `POST /v1/jobs/{job}?dry_run=&volume=&hospital=&max_duration_ms=&rate=&every_unit=&amplification=` | | lines: `{"progress": ..}`, then `{"report": ..}` or `{"problem": ..}` |
 //! | `DELETE /v1/jobs/{job}` | | `{"cancelled": bool}` |
 //! | `GET /metrics` | | figures in the text form of Prometheus |
 
 use super::reply::{self, Refusal, Reply};
 use super::routes::parse_query;
+use crate::compaction::Amplification;
 use crate::jobs::{JobKind, JobOptions, JobReport};
 use crate::{Result, Vault, metrics};
 use axum::Router;
@@ -53,6 +54,7 @@ struct RunQuery {
     max_duration_ms: Option<u64>,
     rate: Option<u64>,
     every_unit: bool,
+    amplification: Option<Amplification>,
 }
 
 impl RunQuery {
@@ -64,6 +66,7 @@ impl RunQuery {
             max_duration: self.max_duration_ms.map(Duration::from_millis),
             rate: self.rate,
             every_unit: self.every_unit,
+            amplification: self.amplification,
         })
     }
 }

@@ -50,7 +50,10 @@ impl Index for FjallIndex {
         let writes = fjall::OwnedWriteBatch::with_capacity(self.database.clone(), batch.len());
         let mut writes = writes.durability(Some(fjall::PersistMode::Buffer));
         for (key, value) in batch.rows {
-            writes.insert(&self.rows, key, value);
+            match value {
+                Some(value) => writes.insert(&self.rows, key, value),
+                None => writes.remove(&self.rows, key),
+            }
         }
         writes.commit().map_err(failed("write"))
     }

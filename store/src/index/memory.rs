@@ -18,7 +18,13 @@ impl Index for MemoryIndex {
     }
 
     fn write(&self, batch: Batch) -> Result<()> {
-        self.rows.write().extend(batch.rows);
+        let mut rows = self.rows.write();
+        for (key, value) in batch.rows {
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
+            };
+        }
         Ok(())
     }
 

@@ -42,7 +42,10 @@ impl Index for SledIndex {
     fn write(&self, batch: Batch) -> Result<()> {
         let mut writes = sled::Batch::default();
         for (key, value) in batch.rows {
-            writes.insert(key, value);
+            match value {
+                Some(value) => writes.insert(key, value),
+                None => writes.remove(key),
+            }
         }
         self.database.apply_batch(writes).map_err(failed("write"))?;
         self.sync()

@@ -2,6 +2,7 @@
 
 use super::{By, JobKind};
 use crate::check::{Finding, Severity};
+use crate::compaction::SegmentGain;
 use serde::Serialize;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::{Error, Result};
@@ -10,6 +11,8 @@ use shosoin_protocol::{Error, Result};
 pub const FINDINGS_MAX: usize = 1_000;
 /// Sentences about what was done that a report lists.
 const DONE_MAX: usize = 1_000;
+/// Segments that a report lists.
+const SEGMENTS_MAX: usize = 1_000;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -140,6 +143,9 @@ pub struct JobReport {
     /// what is not as it should be; `findings` counts those beyond the list too
     #[serde(rename = "finding")]
     pub listed: Vec<Finding>,
+    /// what compacting segments brought or, in a dry run, would bring: those with anything that does not live
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentGain>,
     /// why it failed
     pub error: Option<String>,
 }
@@ -158,6 +164,7 @@ impl JobReport {
             left_bytes: 0,
             done: Vec::new(),
             listed: Vec::new(),
+            segments: Vec::new(),
             error: None,
         }
     }
@@ -168,6 +175,8 @@ impl JobReport {
         self.listed.extend(gain.findings.into_iter().take(room));
         let room = DONE_MAX.saturating_sub(self.done.len());
         self.done.extend(gain.done.into_iter().take(room));
+        let room = SEGMENTS_MAX.saturating_sub(self.segments.len());
+        self.segments.extend(gain.segments.into_iter().take(room));
     }
 
     /// Whether nothing is wrong: no finding worse than a notice, nothing left undone, no failure.
@@ -204,6 +213,8 @@ pub struct Gain {
     pub findings: Vec<Finding>,
     /// sentences about what was done
     pub done: Vec<String>,
+    /// what compacting segments brought
+    pub segments: Vec<SegmentGain>,
     /// whether the cursor must be on disk before the next step
     pub save_now: bool,
 }

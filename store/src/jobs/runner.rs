@@ -29,7 +29,7 @@ pub fn run(inner: &Inner, place: &Place, kind: JobKind, options: &JobOptions, by
     let (behind, total) = work.extent(inner);
     report.left_bytes = total.unwrap_or(0).saturating_sub(behind);
     if options.dry_run {
-        report.done = work.plan(inner);
+        (report.done, report.segments) = (work.plan(inner), work.segments());
         return Ok(report);
     }
     Run { inner, place, options, work, report, saved: Instant::now() }.complete()

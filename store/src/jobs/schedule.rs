@@ -8,7 +8,7 @@ use super::control::{Control, Place};
 use super::pace::Rate;
 use super::report::{Figures, JobReport, Outcome, ScrubDebt};
 use super::settings::JobsConfig;
-use super::state::{JobState, LastRun, REPAIRS, Repairs};
+use super::state::{JobState, LastRun, REPAIRS, Repairs, Sparse};
 use super::tours::{self, TOURS, TourRecord, Tours};
 use super::{By, JobKind, JobOptions, file, runner, work};
 use crate::error::Result;
@@ -52,6 +52,8 @@ pub(crate) struct Jobs {
     totals: Mutex<BTreeMap<JobKind, Totals>>,
     begun: Mutex<BTreeMap<JobKind, Instant>>,
     saved_repairs: Mutex<Vec<RepairItem>>,
+    /// what the last compaction of this process left
+    pub(crate) sparse: Mutex<Option<Sparse>>,
     scheduled: AtomicBool,
 }
 
@@ -82,6 +84,7 @@ impl Jobs {
             totals: Mutex::default(),
             begun: Mutex::default(),
             saved_repairs: Mutex::default(),
+            sparse: Mutex::default(),
             scheduled: AtomicBool::new(false),
         })
     }

@@ -3,6 +3,7 @@
 
 use super::JobKind;
 use super::window::{self, UtcOffset, Window};
+use crate::compaction::{Amplification, UPLOAD_DAYS};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,6 +25,10 @@ pub struct JobsConfig {
     pub check_period_days: u32,
     /// sparse segments are looked for this often
     pub compact_period_days: u32,
+    /// bytes that may be rewritten for each byte that compaction gains
+    pub compact_amplification_max: Amplification,
+    /// days that an upload may take from its first chunk to its entry: what no entry names stays this long
+    pub upload_days: u32,
     /// segments to move between tiers are looked for this often
     pub migrate_period_hours: u32,
     /// volumes near their end are looked for this often
@@ -50,6 +55,8 @@ impl Default for JobsConfig {
             scrub_volumes_at_once: 2,
             check_period_days: 7,
             compact_period_days: 7,
+            compact_amplification_max: Amplification::DEFAULT,
+            upload_days: UPLOAD_DAYS,
             migrate_period_hours: 24,
             copy_forward_period_hours: 1,
             windows: Vec::new(),
@@ -80,6 +87,11 @@ impl JobsConfig {
             JobKind::Check => u64::from(self.check_period_days.max(1)) * DAY_MS,
             JobKind::Forecast => DAY_MS,
         }
+    }
+
+    /// The time that an upload may take.
+    pub fn upload_ms(&self) -> u64 {
+        u64::from(self.upload_days.max(1)) * DAY_MS
     }
 
     /// The time within which every byte is to be verified.

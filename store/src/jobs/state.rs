@@ -102,6 +102,25 @@ impl By {
     }
 }
 
+/// Bytes that the last compaction left where they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sparse {
+    /// of records that live, in the segments it left
+    pub live_bytes: u64,
+    /// of records that are dead, where removing them would cost too much
+    pub dead_bytes: u64,
+    /// of records that nothing names, and whose time is not over
+    pub waiting_bytes: u64,
+}
+
+impl std::ops::AddAssign for Sparse {
+    fn add_assign(&mut self, other: Sparse) {
+        self.live_bytes += other.live_bytes;
+        self.dead_bytes += other.dead_bytes;
+        self.waiting_bytes += other.waiting_bytes;
+    }
+}
+
 /// Name of the state file of a kind.
 pub fn name(kind: JobKind) -> &'static str {
     kind.name()

@@ -11,6 +11,7 @@ mod watcher;
 
 use super::report::Gain;
 use super::{By, JobKind, JobOptions};
+use crate::compaction::SegmentGain;
 use crate::error::Result;
 use crate::vault::Inner;
 use shosoin_protocol::{SegmentId, VolumeId};
@@ -37,6 +38,11 @@ pub trait Work: Send {
     /// Sentences about what would be done.
     fn plan(&self, inner: &Inner) -> Vec<String>;
 
+    /// What compacting each segment would bring, where that is what it is about.
+    fn segments(&self) -> Vec<SegmentGain> {
+        Vec::new()
+    }
+
     /// What a whole run leaves undone.
     fn left(&self, inner: &Inner) -> Gain {
         let _ = inner;
@@ -54,7 +60,7 @@ pub fn begin(inner: &Inner, kind: JobKind, options: &JobOptions, by: By, cursor:
         JobKind::Repair => Box::new(repair::Repair::begin(inner, options, by)),
         JobKind::CopyForward => Box::new(copy_forward::CopyForward::begin(inner, options, by, cursor)?),
         JobKind::Migrate => migrate::begin(inner, options, cursor)?,
-        JobKind::Compact => compact::begin(inner, options)?,
+        JobKind::Compact => compact::begin(inner, options, cursor)?,
         JobKind::Check => Box::new(check::WholeCheck::new(options)),
         JobKind::Watcher => Box::new(watcher::Watcher::begin(inner, options, cursor)),
         JobKind::Forecast => Box::new(forecast::Forecast::default()),

@@ -2,6 +2,7 @@
 
 use super::Volumes;
 use crate::audit::{Action, Detail, MediaState, Outcome, check_text};
+use crate::compaction;
 use crate::config::VolumeSpec;
 use crate::error::{Error, Result};
 use crate::media_facts::{LabelFacts, parse_class, parse_rated_life, parse_tier};
@@ -151,7 +152,7 @@ impl Volumes {
         self.ledger.record(event.with(Detail::Label(Box::new(written.clone()))))?;
         self.ledger.record(self.event(actor, Action::VolumePlaced, id).with(Detail::Place(place.clone())))?;
         self.save_config(|config| config.volumes.push(request.spec.clone()))?;
-        self.tier.attach(volume)?;
+        compaction::sweep_after(&self.tier, &self.tier.attach(volume)?);
         let detail = Detail::State { from: Some(MediaState::New), to: MediaState::Active };
         self.ledger.record(self.event(actor, Action::VolumeState, id).because("taken into use").with(detail))?;
         self.copy_log();

@@ -2,6 +2,7 @@
 
 use super::{SmartReport, Volumes};
 use crate::audit::{Action, Detail, MediaState, Outcome, REASON_BYTES_MAX, TestKind, check_text};
+use crate::compaction;
 use crate::error::{Error, Result};
 use crate::media_ledger::{Medium, allowed_after};
 use crate::stores::Stores;
@@ -171,7 +172,7 @@ impl Volumes {
             if to == MediaState::Suspect {
                 volume.mark_suspect();
             }
-            self.tier.attach(volume)?;
+            compaction::sweep_after(&self.tier, &self.tier.attach(volume)?);
         } else if to == MediaState::Active && self.mounted(id).is_some_and(|mounted| mounted.suspect) {
             self.tier.reopen(id)?;
         }
