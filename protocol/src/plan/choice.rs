@@ -5,7 +5,7 @@ use super::ShelfSegment;
 use std::collections::BTreeMap;
 
 /// Media that are looked at one by one for a smallest choice: one bit each.
-const EXACT_MEDIA_MAX: usize = 128;
+const EXACT_MEDIA_MAX: u32 = 128;
 /// Steps of that search; what it found until then counts.
 const EXACT_STEPS_MAX: u32 = 100_000;
 
@@ -84,7 +84,7 @@ fn most_useful_first(demands: &[Demand]) -> Vec<u32> {
 /// A choice that is smaller than `first`, if there is one and it is found in time.
 fn smallest(demands: &[Demand], first: Vec<u32>) -> Vec<u32> {
     let media: Vec<u32> = demands.iter().flat_map(|demand| demand.media.iter().copied()).collect();
-    if media.iter().any(|medium| *medium as usize >= EXACT_MEDIA_MAX) {
+    if media.iter().any(|medium| *medium >= EXACT_MEDIA_MAX) {
         return first;
     }
     let mask = |media: &[u32]| media.iter().fold(0u128, |mask, medium| mask | 1 << medium);
@@ -92,7 +92,7 @@ fn smallest(demands: &[Demand], first: Vec<u32>) -> Vec<u32> {
         demands.iter().map(|demand| (u32::try_from(demand.needed).unwrap_or(u32::MAX), mask(&demand.media))).collect();
     let mut search = Search { demands: &masks, best: mask(&first), steps_left: EXACT_STEPS_MAX };
     search.go(0, 0);
-    (0..EXACT_MEDIA_MAX as u32).filter(|medium| search.best >> medium & 1 == 1).collect()
+    (0..EXACT_MEDIA_MAX).filter(|medium| search.best >> medium & 1 == 1).collect()
 }
 
 struct Search<'a> {

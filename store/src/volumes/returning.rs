@@ -3,6 +3,7 @@
 //! asking one that is not may take minutes.
 
 use super::Volumes;
+use crate::compaction;
 use crate::config::VolumeSpec;
 use crate::error::Result;
 use crate::journal::Journal;
@@ -65,7 +66,7 @@ impl Volumes {
             return Ok(false);
         }
         let Some(volume) = Journal::judge_returned(&self.ledger, volume, self.now_ms())? else { return Ok(false) };
-        self.tier.attach(volume)?;
+        compaction::sweep_after(&self.tier, &self.tier.attach(volume)?);
         Ok(true)
     }
 }

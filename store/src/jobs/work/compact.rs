@@ -5,6 +5,7 @@
 //! depends on, and costs a hundred-thousandth of what it is about.
 
 use super::Work;
+use crate::audit::MediaState;
 use crate::check::{Finding, Severity};
 use crate::compaction::judge::{Judge, Verdict};
 use crate::compaction::named::Named;
@@ -16,10 +17,12 @@ use crate::index::Pending;
 use crate::jobs::JobOptions;
 use crate::jobs::report::{Figures, Gain};
 use crate::jobs::state::Sparse;
+use crate::media_ledger::Medium;
 use crate::rows::{self, Row, UnnamedRow};
 use crate::vault::Inner;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::{Address, HospitalId, SegmentId};
+use shosoin_tiers::volume::TierKind;
 use shosoin_tiers::{Error as MediaError, Gain as MediaGain, Pace, SegmentInfo, SegmentState, Unpaced, VolumeState};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -92,8 +95,12 @@ fn refused(inner: &Inner) -> Option<String> {
             "the clock is doubted, and time decides what goes: {why}; confirm it, then run this again"
         ));
     }
-    let away = inner.tier.volumes().into_iter().find(|volume| volume.state == VolumeState::Away);
-    let away = away.map(|volume| volume.place).or_else(|| inner.absent.first().cloned());
+    let volumes = inner.tier.volumes();
+    let away = volumes.iter().find(|volume| volume.state == VolumeState::Away).map(|volume| volume.place.clone());
+    let mounted = |medium: &Medium| volumes.iter().any(|volume| volume.id == medium.label.id);
+    let shelved = |medium: &Medium| medium.state == MediaState::OnShelf && medium.label.tier == TierKind::Hot;
+    let shelved = || inner.media.media().into_iter().find(|medium| shelved(medium) && !mounted(medium));
+    let away = away.or_else(|| inner.absent().into_iter().next()).or_else(|| shelved().map(|medium| medium.place));
     away.map(|place| {
         format!("volume {place} is absent, and may know of segments what the others do not; bring it back or declare it lost")
     })
