@@ -15,7 +15,7 @@ use crate::identity::Identity;
 use crate::index::Index;
 use serde::Serialize;
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::{HospitalId, Suite};
+use shosoin_protocol::{HospitalId, SegmentId, Suite};
 use shosoin_tiers::Pace;
 use shosoin_tiers::Tier;
 use std::sync::Arc;
@@ -96,6 +96,19 @@ impl CheckReport {
     }
 }
 
+/// A part of a check, in the order in which they are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// every unit of a segment
+    Units(SegmentId),
+    /// a ledger from its first entry to its head
+    Ledger(HospitalId),
+    /// the records of a segment against the index
+    Walk(SegmentId),
+    /// the rows of a hospital's records against media
+    Rows(HospitalId),
+}
+
 /// One check of a whole vault.
 pub struct Check<'a> {
     tier: &'a Tier,
@@ -111,27 +124,57 @@ impl<'a> Check<'a> {
         Check { tier, index, identity, desks, report: CheckReport::default() }
     }
 
-    /// Runs every pass; `pace` is asked before each segment and ledger.
-    pub fn run(mut self, options: &CheckOptions, pace: &dyn Pace) -> Result<CheckReport> {
-        let segments = self.tier.segments();
-        if options.every_unit {
-            for segment in &segments {
+    /// Its parts, in order; of one hospital alone where one is given.
+    pub fn parts(&self, every_unit: bool, hospital: Option<HospitalId>) -> Vec<Part> {
+        let asked = |of: HospitalId| hospital.is_none_or(|asked| asked == of);
+        let segments = self.tier.segments().into_iter().filter(|segment| asked(segment.hospital));
+        let segments: Vec<SegmentId> = segments.map(|segment| segment.id).collect();
+        let desks = self.desks.iter().map(|desk| desk.info().hospital).filter(|of| asked(*of));
+        let desks: Vec<HospitalId> = desks.collect();
+        let units = segments.iter().filter(|_| every_unit).copied().map(Part::Units);
+        let ledgers = desks.iter().copied().map(Part::Ledger);
+        let walks = segments.iter().copied().map(Part::Walk);
+        units.chain(ledgers).chain(walks).chain(desks.iter().copied().map(Part::Rows)).collect()
+    }
+
+    /// Does one part; `pace` is asked before it. What went since the parts were listed is left out.
+    pub fn part(&mut self, part: Part, pace: &dyn Pace) -> Result<()> {
+        let segment = |id: SegmentId| self.tier.segments().into_iter().find(|segment| segment.id == id);
+        match part {
+            Part::Units(id) => {
+                let Some(segment) = segment(id) else { return Ok(()) };
                 pace.spend(segment.payload_bytes)?;
-                let met = self.tier.check_segment(segment.id);
+                let met = self.tier.check_segment(id);
                 self.report.findings.extend(met.iter().map(Finding::from));
             }
+            Part::Ledger(hospital) => {
+                pace.spend(0)?;
+                let desk = self.desks.iter().find(|desk| desk.info().hospital == hospital);
+                desk.map_or(Ok(()), |desk| ledger::check(desk, self.index, &mut self.report))?;
+            }
+            Part::Walk(id) => {
+                pace.spend(0)?;
+                let Some(segment) = segment(id) else { return Ok(()) };
+                media::walk(self, &segment)?.add_to(&mut self.report);
+            }
+            Part::Rows(hospital) => {
+                pace.spend(0)?;
+                let findings = self.desk(hospital).map_or(Ok(Vec::new()), |desk| media::rows(self, desk))?;
+                self.report.findings.extend(findings);
+            }
         }
-        for desk in self.desks {
-            pace.spend(0)?;
-            ledger::check(desk, self.index, &mut self.report)?;
-        }
-        for segment in &segments {
-            pace.spend(0)?;
-            media::walk(&self, segment).map(|seen| seen.add_to(&mut self.report))?;
-        }
-        for desk in self.desks {
-            let findings = media::rows(&self, desk)?;
-            self.report.findings.extend(findings);
+        Ok(())
+    }
+
+    /// What was seen so far.
+    pub fn into_report(self) -> CheckReport {
+        self.report
+    }
+
+    /// Does every part.
+    pub fn run(mut self, options: &CheckOptions, pace: &dyn Pace) -> Result<CheckReport> {
+        for part in self.parts(options.every_unit, None) {
+            self.part(part, pace)?;
         }
         for text in &options.remembered {
             let finding = self.remembered(text)?;

@@ -1,7 +1,7 @@
 //! The vault: the front of everything the operator runs. Each method is one request of the API or one command.
 
 use crate::audit::{Action, AuditEvent, AuditLog};
-use crate::check::{self, CheckOptions, CheckReport, Severity};
+use crate::check::{Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
 use crate::config::{IndexKind, VolumeSpec};
 use crate::desk::Desk;
@@ -438,13 +438,22 @@ impl Inner {
 
     pub(crate) fn check(&self, options: &CheckOptions, pace: &dyn Pace) -> Result<CheckReport> {
         let desks = self.desks();
-        let mut report =
-            check::Check::new(&self.tier, self.index.as_ref(), &self.identity, &desks).run(options, pace)?;
+        let mut report = self.new_check(&desks).run(options, pace)?;
+        report.findings.splice(0..0, self.still_true());
+        Ok(report)
+    }
+
+    /// A check of this vault.
+    pub(crate) fn new_check<'a>(&'a self, desks: &'a [Arc<Desk>]) -> Check<'a> {
+        Check::new(&self.tier, self.index.as_ref(), &self.identity, desks)
+    }
+
+    /// What opening met and nothing has mended since.
+    pub(crate) fn still_true(&self) -> Vec<Finding> {
         let mended = self.whole_segments();
         let still_true = self.findings.iter().filter(|finding| finding.severity > Severity::Notice);
         let still_true = still_true.filter(|finding| !mended.iter().any(|id| finding.message.contains(id)));
-        report.findings.splice(0..0, still_true.cloned());
-        Ok(report)
+        still_true.cloned().collect()
     }
 
     /// Segments that have all their shards and wait for no repair: what opening met in them was mended since.

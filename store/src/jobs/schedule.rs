@@ -9,7 +9,7 @@ use super::pace::Rate;
 use super::report::{Figures, JobReport, Outcome, ScrubDebt};
 use super::settings::JobsConfig;
 use super::state::{JobState, LastRun, REPAIRS, Repairs, Sparse};
-use super::tours::{self, TOURS, TourRecord, Tours};
+use super::tours::{self, Picked, TOURS, TourRecord, Tours};
 use super::{By, JobKind, JobOptions, file, runner, work};
 use crate::error::Result;
 use crate::vault::Inner;
@@ -48,6 +48,8 @@ pub(crate) struct Jobs {
     states: Mutex<BTreeMap<JobKind, JobState>>,
     tours: Mutex<Tours>,
     in_hand: Mutex<BTreeMap<VolumeId, Tour>>,
+    /// the scrub of one hospital that was begun and not ended
+    picked: Mutex<Option<Picked>>,
     rate: Option<Arc<Rate>>,
     totals: Mutex<BTreeMap<JobKind, Totals>>,
     begun: Mutex<BTreeMap<JobKind, Instant>>,
@@ -73,13 +75,14 @@ impl Jobs {
         let states = JobKind::ALL.into_iter().filter_map(|kind| Some((kind, file::load(folder, kind.name())?)));
         let mut states: BTreeMap<JobKind, JobState> = states.collect();
         states.values_mut().for_each(interrupted);
-        let in_hand =
-            states.get(&JobKind::Scrub).and_then(|state| decode_tours(&state.cursor).ok()).unwrap_or_default();
+        let in_hand = states.get(&JobKind::Scrub).and_then(|state| decode_scrubs(&state.cursor).ok());
+        let (in_hand, picked) = in_hand.unwrap_or_default();
         Ok(Jobs {
             control: Arc::default(),
             states: Mutex::new(states),
             tours: Mutex::new(file::load(folder, TOURS).unwrap_or_default()),
             in_hand: Mutex::new(in_hand),
+            picked: Mutex::new(picked),
             rate: config.rate().map(|rate| Arc::new(Rate::new(rate))),
             totals: Mutex::default(),
             begun: Mutex::default(),
@@ -202,9 +205,19 @@ impl Jobs {
         Ok(())
     }
 
-    /// Tours in hand, as they are stored.
-    pub fn tours_in_hand(&self) -> Vec<u8> {
-        encode_tours(&self.in_hand.lock())
+    /// The last shard that a scrub of one hospital read.
+    pub fn picked(&self) -> Option<Picked> {
+        *self.picked.lock()
+    }
+
+    /// A scrub of one hospital came this far, or ended.
+    pub fn keep_picked(&self, picked: Option<Picked>) {
+        *self.picked.lock() = picked;
+    }
+
+    /// Tours and the scrub of a hospital in hand, as they are stored.
+    pub fn scrubs_in_hand(&self) -> Vec<u8> {
+        encode_scrubs(&self.in_hand.lock(), *self.picked.lock())
     }
 
     /// Volumes whose tour is due or in hand, longest waiting first.
@@ -443,8 +456,8 @@ fn interrupted(state: &mut JobState) {
         Some(LastRun { started_ms, ended_ms: started_ms, outcome: Outcome::Interrupted, by, figures, message });
 }
 
-fn encode_tours(tours: &BTreeMap<VolumeId, Tour>) -> Vec<u8> {
-    if tours.is_empty() {
+fn encode_scrubs(tours: &BTreeMap<VolumeId, Tour>, picked: Option<Picked>) -> Vec<u8> {
+    if tours.is_empty() && picked.is_none() {
         return Vec::new();
     }
     let mut out = Writer::new();
@@ -452,10 +465,13 @@ fn encode_tours(tours: &BTreeMap<VolumeId, Tour>) -> Vec<u8> {
     for tour in tours.values().take(TOURS_MAX) {
         out.var(&tour.encode());
     }
+    if let Some(picked) = picked {
+        picked.write(&mut out);
+    }
     out.finish()
 }
 
-fn decode_tours(bytes: &[u8]) -> shosoin_protocol::Result<BTreeMap<VolumeId, Tour>> {
+fn decode_scrubs(bytes: &[u8]) -> shosoin_protocol::Result<(BTreeMap<VolumeId, Tour>, Option<Picked>)> {
     let mut reader = Reader::new(bytes, "tours in hand");
     let count = reader.count(TOURS_MAX, "tours")?;
     let mut tours = BTreeMap::new();
@@ -463,6 +479,7 @@ fn decode_tours(bytes: &[u8]) -> shosoin_protocol::Result<BTreeMap<VolumeId, Tou
         let tour = Tour::decode(reader.var(TOUR_BYTES_MAX, "tour")?)?;
         tours.insert(tour.volume, tour);
     }
+    let picked = (reader.left() > 0).then(|| Picked::read(&mut reader)).transpose()?;
     reader.finish()?;
-    Ok(tours)
+    Ok((tours, picked))
 }

@@ -8,9 +8,9 @@ use super::file::Stored;
 use super::report::{ScrubDebt, ScrubDebtOfVolume};
 use super::settings::JobsConfig;
 use shosoin_protocol::codec::{Reader, Writer};
-use shosoin_protocol::{Result, SegmentId, VolumeId};
-use shosoin_tiers::Tour;
+use shosoin_protocol::{HospitalId, Result, SegmentId, VolumeId};
 use shosoin_tiers::{SegmentState, Tier};
+use shosoin_tiers::{ShardRef, Tour};
 use std::collections::{BTreeMap, HashMap};
 
 /// Name of the file.
@@ -42,6 +42,34 @@ pub struct Toured {
     pub since_ms: u64,
     /// its last whole tour
     pub last: Option<TourRecord>,
+}
+
+/// The last shard that a scrub of one hospital alone read, and what was asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picked {
+    /// on this volume alone
+    pub only: Option<VolumeId>,
+    /// the volume it is on
+    pub volume: VolumeId,
+    /// the shard; it names the hospital
+    pub shard: ShardRef,
+}
+
+impl Picked {
+    /// Its bytes.
+    pub fn write(&self, out: &mut Writer) {
+        let ShardRef { hospital, segment, shard } = self.shard;
+        out.u8(self.only.is_some().into()).put(&self.volume.0).put(&hospital.0).put(&segment.0).u8(shard);
+    }
+
+    /// Reads it.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let only = reader.u8("only one volume")? != 0;
+        let volume = VolumeId::read(reader)?;
+        let (hospital, segment) = (HospitalId::read(reader)?, SegmentId::read(reader)?);
+        let shard = ShardRef { hospital, segment, shard: reader.u8("shard")? };
+        Ok(Picked { only: only.then_some(volume), volume, shard })
+    }
 }
 
 /// Every volume's tours.

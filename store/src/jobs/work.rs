@@ -61,7 +61,7 @@ pub fn begin(inner: &Inner, kind: JobKind, options: &JobOptions, by: By, cursor:
         JobKind::CopyForward => Box::new(copy_forward::CopyForward::begin(inner, options, by, cursor)?),
         JobKind::Migrate => migrate::begin(inner, options, cursor)?,
         JobKind::Compact => compact::begin(inner, options, cursor)?,
-        JobKind::Check => Box::new(check::WholeCheck::new(options)),
+        JobKind::Check => Box::new(check::WholeCheck::begin(inner, options, cursor)),
         JobKind::Watcher => Box::new(watcher::Watcher::begin(inner, options, cursor)),
         JobKind::Forecast => Box::new(forecast::Forecast::default()),
     })

@@ -4,7 +4,7 @@ use super::Work;
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::jobs::report::{Figures, Gain};
-use crate::jobs::tours::TourRecord;
+use crate::jobs::tours::{Picked, TourRecord};
 use crate::jobs::{By, JobOptions};
 use crate::vault::Inner;
 use shosoin_protocol::VolumeId;
@@ -20,6 +20,7 @@ pub struct Scrub {
     at_once: usize,
     touring: Vec<Tour>,
     picked: VecDeque<(VolumeId, ShardRef, u64)>,
+    only: Option<VolumeId>,
     behind: u64,
     all: u64,
 }
@@ -49,6 +50,7 @@ impl Scrub {
             at_once,
             touring: Vec::new(),
             picked: VecDeque::new(),
+            only: options.volume,
             behind: 0,
             all: 0,
         };
@@ -58,7 +60,13 @@ impl Scrub {
                     let shards = inner.tier.shards_on(volume).into_iter().filter(|on| on.shard.hospital == hospital);
                     scrub.picked.extend(shards.map(|on| (volume, on.shard, on.len_bytes)));
                 }
+                scrub.picked.make_contiguous().sort_unstable();
                 scrub.all = scrub.picked.iter().map(|(_, _, len_bytes)| len_bytes).sum();
+                let begun = inner.jobs.picked().filter(|it| it.shard.hospital == hospital && it.only == options.volume);
+                if let Some(begun) = begun {
+                    scrub.picked.retain(|(volume, shard, _)| (*volume, *shard) > (begun.volume, begun.shard));
+                }
+                scrub.behind = scrub.all - scrub.picked.iter().map(|(_, _, len_bytes)| len_bytes).sum::<u64>();
             }
             None => {
                 for volume in &scrub.waiting {
@@ -70,6 +78,13 @@ impl Scrub {
             }
         }
         Ok(scrub)
+    }
+
+    /// A shard of the hospital that was asked for is dealt with.
+    fn passed(&mut self, inner: &Inner, volume: VolumeId, shard: ShardRef) {
+        self.picked.pop_front();
+        let more = !self.picked.is_empty();
+        inner.jobs.keep_picked(more.then_some(Picked { only: self.only, volume, shard }));
     }
 
     /// Steps every tour in hand, each on a thread of its own where there are several.
@@ -159,7 +174,7 @@ impl Work for Scrub {
             let scrubbed = match inner.tier.scrub_copy(volume, shard, pace) {
                 Err(error @ (MediaError::Stopped | MediaError::Abandoned { .. })) => return Err(error.into()),
                 Err(error) => {
-                    self.picked.pop_front();
+                    self.passed(inner, volume, shard);
                     let message = format!("shard {} of segment {}: {error}", shard.shard, shard.segment);
                     return Ok(Some(Gain::default().found([Finding {
                         severity: Severity::Degraded,
@@ -169,7 +184,7 @@ impl Work for Scrub {
                 }
                 Ok(scrubbed) => scrubbed,
             };
-            self.picked.pop_front();
+            self.passed(inner, volume, shard);
             self.behind += scrubbed.read_bytes;
             return Ok(Some(gain_of(&scrubbed)));
         }
@@ -189,7 +204,7 @@ impl Work for Scrub {
     }
 
     fn cursor(&self, inner: &Inner) -> Vec<u8> {
-        inner.jobs.tours_in_hand()
+        inner.jobs.scrubs_in_hand()
     }
 
     fn plan(&self, inner: &Inner) -> Vec<String> {
