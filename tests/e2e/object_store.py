@@ -25,7 +25,7 @@ needs_azurite = pytest.mark.skipif(not AZURITE, reason="no Azurite: SHOSOIN_AZUR
 
 
 class Server:
-    """One server on a loopback port. What it holds is gone when it ends."""
+    """One server on a loopback port."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -64,7 +64,7 @@ class Server:
 
 
 class AzureStore(Server):
-    """Azurite with an account of its own and the container `archive`."""
+    """Azurite with an account of its own and the container `archive`. What it holds is there again after a restart."""
 
     account = "archive"
 
@@ -82,12 +82,14 @@ class AzureStore(Server):
         arguments = [AZURITE, "--silent", "--skipApiVersionCheck", "--location", str(self.folder / "azurite"), "--disableTelemetry"]
         arguments += ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
         self.run(arguments, "", AZURITE_ACCOUNTS=f"{self.account}:{self.key}")
-        BlobServiceClient(self.endpoint, credential=self.key).create_container("archive")
+        container = BlobServiceClient(self.endpoint, credential=self.key).get_container_client("archive")
+        if not container.exists():
+            container.create_container()
         return self
 
 
 class ObjectStore(Server):
-    """moto with the bucket `archive`."""
+    """moto with the bucket `archive`. What it holds is gone when it ends."""
 
     def __init__(self, folder):
         super().__init__(folder)
