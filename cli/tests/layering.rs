@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Every crate of ours and all of ours that it depends on.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("shosoin-protocol", &[]),
+    ("shosoin-reader", &[]),
     ("shosoin-keyring", &["shosoin-protocol"]),
     ("shosoin-tiers", &["shosoin-protocol"]),
     ("shosoin-archive", &["shosoin-protocol", "shosoin-tiers"]),
