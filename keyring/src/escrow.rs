@@ -18,7 +18,7 @@
 //! Refuses: shares of two splits, of two hospitals, the same share twice, too few, and altered ones, which it names where
 //! enough others are there to tell.
 //!
-//! Source: Shamir, "How to Share a Secret", 1979. Why this is our own code: decision 0021.
+//! Source: Shamir, "How to Share a Secret", 1979. Why this is our own code: decision 0022.
 
 pub mod drill;
 pub mod sheet;
