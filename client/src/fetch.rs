@@ -14,6 +14,7 @@ use futures::Stream;
 use futures::stream::{self, StreamExt as _};
 use shosoin_protocol::VersionId;
 use shosoin_protocol::manifest::{ChunkRef, ObjectFacts};
+use shosoin_protocol::policy::DepositPolicy;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,6 +37,11 @@ impl OpenObject {
     /// Which version it is.
     pub fn version(&self) -> VersionId {
         self.opened.version()
+    }
+
+    /// What kind of record it is, as its entry states.
+    pub fn policy(&self) -> DepositPolicy {
+        self.opened.deposit.policy
     }
 
     /// What it is, with the tags it had when it was stored.

@@ -15,6 +15,7 @@ use s3s::{S3Result, s3_error};
 use shosoin_client::{NewObject, OpenObject, now_ms};
 use shosoin_protocol::limits::PART_BYTES_MAX;
 use shosoin_protocol::manifest::{Checksum as KeptChecksum, ChecksumAlgorithm as Algorithm};
+use shosoin_protocol::policy::Label;
 use std::ops::Range;
 
 /// The version a copy reads.
@@ -55,9 +56,9 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
         ));
     }
     let mut new = described(&mut input, &source)?;
-    let policy = policy::of_upload(bucket.policy, &new.metadata)?;
-    new.policy = Some(policy);
     let opened = source.open(gateway).await?;
+    let policy = policy::of_copy(bucket.policy, opened.policy(), &new.metadata)?;
+    new.policy = Some(policy);
     let asked = input.checksum_algorithm.as_ref().map(|asked| checksum::algorithm(asked.as_str())).transpose()?;
     new.checksum = checksum_of_copy(&opened, asked).await?;
     let parts = opened.copy_parts(&bucket, policy.label).await.map_err(reply::s3)?;
@@ -163,6 +164,7 @@ pub(crate) async fn part(gateway: &Gateway, mut input: UploadPartCopyInput) -> S
     let source = Source::find(gateway, input.copy_source.clone(), &source_conditions!(input))?;
     let range = source_range(input.copy_source_range.as_deref(), source.found.facts.size_bytes)?;
     let opened = source.open(gateway).await?;
+    refuse_lower_label(upload.policy.label, opened.policy().label)?;
     let checksum = match upload.checksum {
         Some((algorithm, _)) => Some(read_checksum(&opened, range.clone(), algorithm).await?),
         None => None,
@@ -183,6 +185,20 @@ pub(crate) async fn part(gateway: &Gateway, mut input: UploadPartCopyInput) -> S
         copy_source_version_id: source.found.version_text(),
         ..Default::default()
     })
+}
+
+/// What an upload is labelled is decided when it begins, so a source above that cannot become a part of it.
+fn refuse_lower_label(upload: Label, source: Label) -> S3Result<()> {
+    match source > upload {
+        false => Ok(()),
+        true => Err(s3_error!(
+            InvalidRequest,
+            "The copy source is labelled {}, the upload {}: begin the upload with x-amz-meta-shosoin-label {}.",
+            source.name(),
+            upload.name(),
+            source.name()
+        )),
+    }
 }
 
 /// `x-amz-copy-source-range`: `bytes=first-last`, both given, both inside the source.
@@ -229,6 +245,13 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn a_part_is_not_copied_into_an_upload_with_a_lower_label_than_its_source() {
+        assert!(refuse_lower_label(Label::Sensitive, Label::Ordinary).is_ok());
+        assert!(refuse_lower_label(Label::Sensitive, Label::Sensitive).is_ok());
+        assert!(refuse_lower_label(Label::Sensitive, Label::Restricted).is_err());
     }
 
     #[test]
