@@ -1,5 +1,6 @@
 //! `shosoin-bench`: workloads, ceilings and rivals, never part of the product. Figures live in `bench/RESULTS.md`.
 
+mod assets;
 mod chunks;
 mod fifty_years;
 mod growth;
@@ -37,6 +38,8 @@ enum Workload {
     S3(s3::Options),
     /// the databases that can hold the index, at millions of rows
     Index(index::Options),
+    /// pages of the asset ledger, at a million entries
+    Assets(assets::Options),
     /// memory of a vault as it takes small chunks by the million
     Chunks(chunks::Options),
     /// memory, listing and disk as the number of objects grows
@@ -53,6 +56,7 @@ enum Workload {
 async fn main() -> Result<(), Failure> {
     match Arguments::parse().workload {
         Workload::Index(options) => index::run(&options),
+        Workload::Assets(options) => assets::run(&options),
         Workload::Path(options) => path::run(&options),
         Workload::Scrub(options) => scrub::run(&options),
         Workload::Repair(options) => repair::run(&options),

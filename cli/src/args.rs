@@ -1,7 +1,8 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    audit, bucket, escrow, forecast, gateway, get, hospital, jobs, keyring, ls, put, stat, up, vault, verify, volume,
+    applicability, assets, audit, bucket, escrow, forecast, gateway, get, hospital, jobs, keyring, ls, put, reconcile,
+    stat, up, vault, verify, volume,
 };
 use crate::passphrase::PassphraseArgs;
 use clap::{Args, Parser, Subcommand};
@@ -35,6 +36,14 @@ pub enum Command {
     /// Operator: what was done to the vault, by whom and why
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Operator: the ledger of everything held: find, show, export
+    #[command(subcommand)]
+    Assets(assets::AssetsCommand),
+    /// Both sides: received = held + given out + disposed
+    #[command(subcommand)]
+    Reconcile(reconcile::ReconcileCommand),
+    /// Operator: every control of the guideline with its state, its evidence and the moment it was measured
+    Applicability(applicability::ApplicabilityArgs),
     /// Operator: the hospitals a vault knows
     #[command(subcommand)]
     Hospital(hospital::HospitalCommand),

@@ -1,5 +1,7 @@
 //! The commands, one file for each verb.
 
+pub mod applicability;
+pub mod assets;
 pub mod audit;
 pub mod bucket;
 pub mod escrow;
@@ -11,6 +13,7 @@ pub mod jobs;
 pub mod keyring;
 pub mod ls;
 pub mod put;
+pub mod reconcile;
 pub mod stat;
 pub mod up;
 pub mod vault;
@@ -47,5 +50,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Volume(command) => volume::run(command, output).await,
         Command::Forecast(args) => forecast::run(args, output).await,
         Command::Audit(command) => audit::run(command, output).await,
+        Command::Assets(command) => assets::run(command, output).await,
+        Command::Reconcile(command) => reconcile::run(command, output).await,
+        Command::Applicability(args) => applicability::run(args, output).await,
     }
 }

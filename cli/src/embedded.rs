@@ -75,4 +75,8 @@ impl Transport for Embedded {
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Digest>> {
         told(self.vault.consistency(self.hospital, from, to).await)
     }
+
+    async fn reconciliation(&self) -> Result<Bytes> {
+        told(self.vault.reconciliation(self.hospital).await)
+    }
 }

@@ -10,6 +10,8 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use shosoin_protocol::api::Problem;
+use shosoin_store::applicability::{Statement, StatementRequest};
+use shosoin_store::assets::AssetCommand;
 use shosoin_store::http::admin::socket_path;
 use shosoin_store::volumes::MediaCommand;
 use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault, actor};
@@ -67,6 +69,67 @@ pub async fn media(dir: &Path, command: &MediaCommand) -> Result<Value> {
     let vault = open(dir).await?;
     let answer = vault.media_command(command.clone(), actor::this_process()).await;
     finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// A vault for several commands of its operator in a row: the process that serves it, or this one, which then opens it
+/// once.
+pub struct Operator {
+    dir: PathBuf,
+    opened: tokio::sync::OnceCell<Vault>,
+}
+
+impl Operator {
+    /// The vault at `dir`, or the half of a site that is one.
+    pub fn at(dir: &Path) -> Self {
+        Operator { dir: vault_dir(dir), opened: tokio::sync::OnceCell::new() }
+    }
+
+    /// Does something with what is held.
+    pub async fn ask(&self, task: &'static str, command: &AssetCommand) -> Result<Value> {
+        if !self.opened.initialized() {
+            let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+            if let Some(answer) = ask(&self.dir, task, Method::POST, "/v1/assets", body.into()).await? {
+                return Ok(answer);
+            }
+        }
+        let vault = self.opened.get_or_try_init(|| open(&self.dir)).await?;
+        vault.asset_command(command.clone(), actor::this_process()).await.map_err(Error::vault(task))
+    }
+
+    /// Closes the vault where this process opened it; the commands' own failure comes first.
+    pub async fn finish<T>(self, outcome: Result<T>) -> Result<T> {
+        match self.opened.into_inner() {
+            Some(vault) => finish(&vault, outcome).await,
+            None => outcome,
+        }
+    }
+}
+
+/// One command about what is held.
+pub async fn one(dir: &Path, task: &'static str, command: &AssetCommand) -> Result<Value> {
+    let operator = Operator::at(dir);
+    let answer = operator.ask(task, command).await;
+    operator.finish(answer).await
+}
+
+/// Id of the vault in a folder, as its configuration says.
+pub fn vault_id(dir: &Path) -> Result<String> {
+    let config =
+        shosoin_store::Config::load(&vault_dir(dir)).map_err(Error::vault("read the vault's configuration"))?;
+    Ok(config.vault)
+}
+
+/// The statement of applicability, measured by the process that serves the vault or by this one.
+pub async fn applicability(dir: &Path, request: StatementRequest) -> Result<Statement> {
+    let (dir, task) = (vault_dir(dir), "measure the statement of applicability");
+    let told = |error: serde_json::Error| Error::invalid("answer of the vault", error.to_string());
+    let body = serde_json::to_vec(&request).map_err(|error| Error::invalid("request", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/applicability", body.into()).await? {
+        return serde_json::from_value(answer).map_err(told);
+    }
+    let vault = open(&dir).await?;
+    let statement = vault.applicability(request, actor::this_process()).await.map_err(Error::vault(task));
+    finish(&vault, statement).await
 }
 
 fn media_task(command: &MediaCommand) -> &'static str {

@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 43] = [
+const COMMANDS: [&[&str]; 49] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -24,6 +24,12 @@ const COMMANDS: [&[&str]; 43] = [
     &["audit", "verify"],
     &["audit", "show"],
     &["audit", "confirm-clock"],
+    &["assets", "list"],
+    &["assets", "show"],
+    &["assets", "export"],
+    &["reconcile", "sign"],
+    &["reconcile", "verify"],
+    &["applicability"],
     &["hospital", "enrol"],
     &["keyring", "init"],
     &["keyring", "show"],

@@ -299,4 +299,8 @@ impl Transport for HttpTransport {
         let proof = receipt::read_proof(&mut reader).and_then(|proof| reader.finish().map(|()| proof));
         parsed("consistency", proof)
     }
+
+    async fn reconciliation(&self) -> Result<Bytes> {
+        self.call(Call::get("reconciliation", "/v1/reconciliation")).await
+    }
 }

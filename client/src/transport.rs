@@ -50,6 +50,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Proof that the ledger of `from` leaves is a prefix of the ledger of `to` leaves.
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Digest>>;
+
+    /// The vault's newest signed account of what it received and holds; the caller verifies it.
+    async fn reconciliation(&self) -> Result<Bytes>;
 }
 
 impl Error {

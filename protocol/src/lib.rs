@@ -22,6 +22,7 @@ pub mod merkle;
 pub mod plan;
 pub mod policy;
 pub mod receipt;
+pub mod reconciliation;
 pub mod record;
 pub mod sign;
 pub mod suite;

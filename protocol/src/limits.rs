@@ -81,6 +81,8 @@ pub const DATA_SHARDS_MAX: u8 = 10;
 pub const SHARDS_MAX: u8 = 14;
 /// How far a device's clock may be ahead of the vault's, in milliseconds, before its entry is refused.
 pub const CLOCK_AHEAD_MS_MAX: u64 = 15 * 60 * 1000;
+/// Missing deposits that a reconciliation names.
+pub const RECONCILED_MISSING_MAX: usize = 4096;
 
 const _: () = {
     assert!(CHUNK_PLAIN_BYTES_MIN <= CHUNK_PLAIN_BYTES_DEFAULT && CHUNK_PLAIN_BYTES_DEFAULT <= CHUNK_PLAIN_BYTES_MAX);

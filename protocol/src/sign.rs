@@ -27,6 +27,8 @@ pub enum Domain {
     Device,
     /// An enrolment request, by the hospital.
     Enrolment,
+    /// An account of what was received and what is held, by the vault.
+    Reconciliation,
     /// A note whose text carries its own domain: a checkpoint.
     Note,
 }
@@ -38,6 +40,7 @@ impl Domain {
             Domain::Receipt => b"shosoin receipt v1\0",
             Domain::Device => b"shosoin device v1\0",
             Domain::Enrolment => b"shosoin enrolment v1\0",
+            Domain::Reconciliation => b"shosoin reconciliation v1\0",
             Domain::Note => b"",
         }
     }
@@ -48,6 +51,7 @@ impl Domain {
             Domain::Receipt => "receipt",
             Domain::Device => "device certificate",
             Domain::Enrolment => "enrolment",
+            Domain::Reconciliation => "reconciliation",
             Domain::Note => "checkpoint",
         }
     }

@@ -6,6 +6,7 @@
 //!   leaf index and device sequence, never by which came last.
 //! - Only [`grow`] depends on order: the tree grows over leaves that are there without a gap.
 
+use crate::assets;
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::index::Pending;
@@ -43,6 +44,7 @@ pub fn place(rows: &mut Pending<'_>, hospital: HospitalId, index: u64, row: Leaf
 /// What an entry changes, wherever it will be: versions, names, devices and their chains.
 pub fn effects(rows: &mut Pending<'_>, placed: &PlacedEntry) -> Result<()> {
     let statement = placed.entry.statement();
+    assets::note(rows, placed)?;
     name_change(rows, placed)?;
     chain(rows, statement, placed.entry.leaf_hash())?;
     match &statement.body {

@@ -1,5 +1,6 @@
 //! `vault.toml`: what the operator decides about a vault, typed, unknown fields refused.
 
+use crate::assets::AssetsConfig;
 use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
 use crate::migrate::MigrateRule;
@@ -37,6 +38,9 @@ pub struct Config {
     /// when background work runs, and how fast
     #[serde(default, skip_serializing_if = "JobsConfig::is_default")]
     pub jobs: JobsConfig,
+    /// who answers for the asset ledger, and who may read it
+    #[serde(default, skip_serializing_if = "AssetsConfig::is_default")]
+    pub assets: AssetsConfig,
     /// where figures are shown
     #[serde(default, skip_serializing_if = "MetricsConfig::is_default")]
     pub metrics: MetricsConfig,
@@ -181,6 +185,7 @@ impl Config {
 
     /// What the types alone do not refuse.
     fn check(&self) -> Result<(), String> {
+        self.assets.check()?;
         self.volumes.iter().try_for_each(|spec| spec.address().map(drop))?;
         self.migrate.iter().try_for_each(|rule| rule.parse().map(drop))
     }
@@ -223,6 +228,7 @@ mod tests {
             demo: true,
             index: IndexKind::Sled,
             jobs: JobsConfig::default(),
+            assets: AssetsConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
             migrate: Vec::new(),

@@ -249,6 +249,14 @@ pub enum Error {
         /// what runs
         job: &'static str,
     },
+    /// Somebody asked for what is not theirs to do.
+    #[error("{actor} may not {what}")]
+    NotAllowed {
+        /// who asked
+        actor: String,
+        /// for what
+        what: &'static str,
+    },
     /// The vault is closing.
     #[error("the vault is closing")]
     Closing,
@@ -271,6 +279,7 @@ impl Error {
             Error::Audit { .. } => ErrorKind::Unavailable,
             Error::OutOfSequence { .. } | Error::NotAfterPrevious => ErrorKind::Invalid,
             Error::MissingAddresses { .. } => ErrorKind::Invalid,
+            Error::NotAllowed { .. } => ErrorKind::Refused,
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
@@ -318,6 +327,7 @@ impl Error {
             Error::Listen { .. } => "listen",
             Error::Tls { .. } => "tls-identity",
             Error::Certificate { .. } => "certificate",
+            Error::NotAllowed { .. } => "not-allowed",
             Error::Closing => "closing",
             Error::JobRunning { .. } => "job-running",
             Error::Bug(_) => "bug",

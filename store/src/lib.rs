@@ -16,7 +16,9 @@
 //! Not here: bytes on media (`tiers`), sealing (`keyring`), names (`client`).
 
 pub mod actor;
+pub mod applicability;
 mod apply;
+pub mod assets;
 pub mod audit;
 pub mod check;
 pub mod clients;
@@ -24,6 +26,7 @@ mod committer;
 mod compaction;
 pub mod config;
 mod desk;
+pub mod disposal;
 pub mod error;
 mod group;
 pub mod hospitals;
@@ -43,6 +46,7 @@ pub mod migrate;
 mod open;
 mod plan;
 pub mod rebuild;
+pub mod reconcile;
 mod records;
 mod rows;
 mod sequence;

@@ -13,6 +13,7 @@
 //! | 8 | segment | offset where the next walk begins |
 //! | 9 | segment | data units it needs, and the volume of each shard: where it is when it is on a shelf |
 //! | 10 | hospital, address | since when it is known that no entry names the record, and where it was then |
+//! | 11 | hospital, block `u64` | what the asset ledger filters and sorts by, of 64 leaves ([`crate::assets`]) |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
@@ -42,6 +43,7 @@ const HEAD: u8 = 7;
 const WATERMARK: u8 = 8;
 const SHELF: u8 = 9;
 const UNNAMED: u8 = 10;
+const ASSETS: u8 = 11;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -152,6 +154,21 @@ pub fn watermark_key(segment: SegmentId) -> Vec<u8> {
 /// Key of a segment's [`ShelfRow`].
 pub fn shelf_key(segment: SegmentId) -> Vec<u8> {
     key(SHELF, &[&segment.0])
+}
+
+/// Key of a block of the asset ledger.
+pub fn assets_key(hospital: HospitalId, block: u64) -> Vec<u8> {
+    key(ASSETS, &[&hospital.0, &block.to_be_bytes()])
+}
+
+/// Begins the keys of every block of the asset ledger of a hospital.
+pub fn assets_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(ASSETS, &[&hospital.0])
+}
+
+/// The number in the key of a block of the asset ledger.
+pub fn assets_block(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1 + HospitalId::LEN..)?.try_into().ok()?))
 }
 
 /// Begins the keys of every [`ShelfRow`].

@@ -24,7 +24,7 @@ use crate::status::{self, Counters, Status, Work};
 use crate::volumes::Volumes;
 use crate::{Code, Config, Finding, init};
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::limits::{ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, RECORD_BYTES_MAX};
 use shosoin_protocol::plan::ShelfReply;
@@ -107,6 +107,8 @@ pub(crate) struct Inner {
     pub(crate) clients: Arc<Clients>,
     pub(crate) in_flight: InFlight,
     pub(crate) jobs: Jobs,
+    /// when canaries were tried last, once that was looked up
+    pub(crate) canaries_ms: Mutex<Option<u64>>,
     /// last, so that the lock on the folder goes when nothing uses it any more
     pub(crate) folder: FileMedia,
 }
@@ -362,6 +364,7 @@ impl Inner {
             clients: Arc::default(),
             in_flight: InFlight::default(),
             jobs,
+            canaries_ms: Mutex::default(),
             folder,
         };
         for (info, ledger, standing) in hospitals {

@@ -257,6 +257,10 @@ impl Transport for Wire {
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Digest>> {
         told(self.vault.consistency(self.hospital, from, to).await)
     }
+
+    async fn reconciliation(&self) -> Result<Bytes> {
+        told(self.vault.reconciliation(self.hospital).await)
+    }
 }
 
 /// A hospital and the folder of its vault.

@@ -108,6 +108,7 @@ fn every_limit_has_the_value_on_the_page() {
         DATA_SHARDS_MAX,
         SHARDS_MAX,
         CLOCK_AHEAD_MS_MAX,
+        RECONCILED_MISSING_MAX,
     ]
     .into();
     let page = page();

@@ -14,8 +14,11 @@ use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
 use shosoin_protocol::manifest::*;
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
+use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
 use shosoin_protocol::sign::{Domain, SigningKey};
-use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VersionId};
+use shosoin_protocol::{
+    Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VaultId, VersionId,
+};
 
 type Fields = Vec<(&'static str, Vec<u8>)>;
 
@@ -36,6 +39,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all.extend(entries());
     all.extend(receipts());
     all.extend(messages());
+    all.push(reconciliation());
     all
 }
 
@@ -423,6 +427,44 @@ fn receipts() -> Vec<(&'static str, Structure)> {
         ("Receipt", whole(receipt.encode(), fields)),
         ("Enrolment", whole(enrolment, enrolment_fields)),
     ]
+}
+
+fn reconciliation() -> (&'static str, Structure) {
+    let amount = |count| Amount { count, bytes: count + 0x100 };
+    let account = Account {
+        vault: VaultId([0xd1; 16]),
+        hospital: HOSPITAL,
+        log_size: 0xd2,
+        log_root: Digest([0xd3; 32]),
+        time_ms: TIME,
+        received: amount(0x16),
+        held: amount(0x11),
+        given_out: amount(0x12),
+        disposed: amount(0x13),
+        missing: amount(1),
+        missing_leaves: vec![0x77],
+    };
+    let signed = Reconciliation::sign(account, &key(3));
+    let pair = |count| [u64(count), u64(count + 0x100)].concat();
+    let fields = vec![
+        ("magic", b"shrc".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("reserved", vec![0; 2]),
+        ("vault", vec![0xd1; 16]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("log size", u64(0xd2)),
+        ("log root", vec![0xd3; 32]),
+        ("time", u64(TIME)),
+        ("received", pair(0x16)),
+        ("held", pair(0x11)),
+        ("given out", pair(0x12)),
+        ("disposed", pair(0x13)),
+        ("missing", pair(1)),
+        ("missing leaves", counted(1, &[&u64(0x77)])),
+        ("signature", signed.signature.0.to_vec()),
+    ];
+    ("Reconciliation", whole(signed.encode(), fields))
 }
 
 fn messages() -> Vec<(&'static str, Structure)> {

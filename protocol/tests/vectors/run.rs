@@ -12,6 +12,7 @@ use shosoin_protocol::envelope::{Envelope, EnvelopeType, write_aad};
 use shosoin_protocol::manifest::{AddressList, ManifestRoot, Summary, decode_page, encode_page};
 use shosoin_protocol::merkle::{verify_consistency, verify_inclusion};
 use shosoin_protocol::receipt::{Receipt, read_proof, write_proof};
+use shosoin_protocol::reconciliation::Reconciliation;
 use shosoin_protocol::sign::{Domain, PublicKey, Signature};
 use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
@@ -47,6 +48,7 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "placed-entry" => PlacedEntry::decode(body).map(|placed| placed.encode()),
         "checkpoint" => checkpoint(vector),
         "receipt" => receipt(vector),
+        "reconciliation" => reconciliation(vector),
         "enrolment" => Enrolment::verify(body).map(|_| body.to_vec()),
         "public-key" => public_key(body),
         "signature" => signature(vector),
@@ -125,6 +127,12 @@ fn receipt(vector: &Vector) -> Result<Vec<u8>> {
     }
     verified?;
     Ok(receipt.encode())
+}
+
+fn reconciliation(vector: &Vector) -> Result<Vec<u8>> {
+    let signed = Reconciliation::decode(&vector.body)?;
+    signed.verify(&needed(vector, "key"))?;
+    Ok(signed.encode())
 }
 
 fn public_key(body: &[u8]) -> Result<Vec<u8>> {

@@ -118,6 +118,14 @@ vocabulary! {
         VolumeStale = 49 "volume-stale",
         /// the ledger of media was compared with what is there
         Stocktake = 50 "stocktake",
+        /// the asset ledger was read: a page of it, an entry, or all of it
+        AssetsRead = 60 "assets-read",
+        /// what was received was compared with what is held, given out and disposed of
+        Reconciled = 61 "reconciled",
+        /// somebody or something tried to end a record's life, and the guard refused
+        DisposalRefused = 62 "disposal-refused",
+        /// a statement of applicability was measured
+        Applicability = 63 "applicability",
     }
 }
 

@@ -7,6 +7,8 @@
 //! | `POST /v1/check?every_unit=` | | [`CheckReport`](crate::CheckReport) as JSON |
 //! | `POST /v1/hospitals` | enrolment | `{"hospital": id}` |
 //! | `POST /v1/media` | [`MediaCommand`] as JSON | what it says |
+//! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
+//! | `POST /v1/applicability` | [`StatementRequest`] as JSON | [`Statement`](crate::applicability::Statement) as JSON |
 //!
 //! Who asks is the user at the other end of the socket, as the system tells it, and goes to the audit log.
 //!
@@ -14,6 +16,8 @@
 
 use super::reply::{self, Reply};
 use super::routes::parse_query;
+use crate::applicability::StatementRequest;
+use crate::assets::AssetCommand;
 use crate::volumes::MediaCommand;
 use crate::{CheckOptions, Error, Result, Vault, actor};
 use axum::Router;
@@ -58,6 +62,8 @@ impl Admin {
             .route("/v1/check", post(check))
             .route("/v1/hospitals", post(enrol))
             .route("/v1/media", post(media))
+            .route("/v1/assets", post(assets))
+            .route("/v1/applicability", post(applicability))
             .merge(super::admin_jobs::routes())
             .with_state(vault.clone());
         Ok(Admin { listener, path, router })
@@ -91,6 +97,18 @@ async fn media(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>,
     let command: MediaCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.media_command(command, peer.actor).await?))
+}
+
+async fn assets(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: AssetCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.asset_command(command, peer.actor).await?))
+}
+
+async fn applicability(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let request: StatementRequest =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "request", why: error.to_string() })?;
+    Ok(reply::json(&vault.applicability(request, peer.actor).await?))
 }
 
 async fn status(State(vault): State<Vault>) -> Reply {

@@ -43,6 +43,7 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
         .route("/v1/log/checkpoint", get(checkpoint))
         .route("/v1/log/entries", get(log_entries))
         .route("/v1/log/consistency", get(consistency))
+        .route("/v1/reconciliation", get(reconciliation))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .with_state(Api { vault, budget })
@@ -137,6 +138,10 @@ async fn consistency(State(api): State<Api>, Extension(hospital): Caller, uri: U
     let mut out = Writer::new();
     receipt::write_proof(&mut out, &proof);
     Ok(reply::bytes(out.finish()))
+}
+
+async fn reconciliation(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
+    Ok(reply::bytes(api.vault.reconciliation(hospital).await?))
 }
 
 /// The query of a request, or why it is not one.

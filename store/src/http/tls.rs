@@ -8,6 +8,10 @@
 //!
 //! Source: RFC 8446 (TLS 1.3); RFC 7469, section 2.4, for what a pin covers.
 
+mod probe;
+
+pub use probe::{Probe, probe};
+
 use crate::{Error, Result, Vault};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
@@ -20,8 +24,13 @@ use std::sync::Arc;
 
 /// Server side of TLS for a vault: its identity, and only peers that it knows.
 pub(super) fn server_config(vault: &Vault) -> Result<Arc<ServerConfig>> {
+    config_with(vault, true)
+}
+
+/// As [`server_config`]; without `loud`, who is refused is not logged.
+fn config_with(vault: &Vault, loud: bool) -> Result<Arc<ServerConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(EnrolledHospitals { vault: vault.clone(), provider: provider.clone() });
+    let verifier = Arc::new(EnrolledHospitals { vault: vault.clone(), provider: provider.clone(), loud });
     let identity = vault.tls();
     let certificate = CertificateDer::from(identity.certificate_der.clone());
     let key = PrivatePkcs8KeyDer::from(identity.key_der.to_vec());
@@ -51,6 +60,7 @@ pub(super) fn pin_of(certificate: &CertificateDer<'_>) -> Result<[u8; 32], rustl
 struct EnrolledHospitals {
     vault: Vault,
     provider: Arc<CryptoProvider>,
+    loud: bool,
 }
 
 impl std::fmt::Debug for EnrolledHospitals {
@@ -74,7 +84,9 @@ impl ClientCertVerifier for EnrolledHospitals {
         match self.vault.hospital_by_pin(&pin) {
             Some(_) => Ok(ClientCertVerified::assertion()),
             None => {
-                tracing::warn!(pin = %hex::encode(pin), "refused a connection: no enrolment names this key");
+                if self.loud {
+                    tracing::warn!(pin = %hex::encode(pin), "refused a connection: no enrolment names this key");
+                }
                 Err(CertificateError::ApplicationVerificationFailure.into())
             }
         }

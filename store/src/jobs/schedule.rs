@@ -400,6 +400,7 @@ impl Inner {
                 let Some(inner) = inner.upgrade() else { return };
                 if looked.elapsed() >= LOOK {
                     inner.volumes.look();
+                    inner.watch_canaries();
                     looked = Instant::now();
                 }
                 inner.tick();

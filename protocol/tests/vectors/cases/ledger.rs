@@ -5,6 +5,7 @@ use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, PlacedEntry, Seen};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt, write_proof};
+use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
 use shosoin_protocol::{Digest, LogId, VaultId, merkle};
 
 const DURABLE: Durable = Durable { level: 1, sites: 1, k: 4, m: 2 };
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Made> {
         checkpoints(&one, &two),
         wrong_checkpoints(&one),
         receipts(&one, &two),
+        reconciliations(&one, &two),
         proofs(),
     ]
     .concat()
@@ -395,6 +397,41 @@ fn ct_tree(size: usize) -> (merkle::Frontier, impl Fn(merkle::Node) -> Result<Di
         });
     }
     (frontier, move |node| nodes.get(&node).copied().ok_or(()))
+}
+
+fn reconciliations(world: &World, foreign: &World) -> Vec<Made> {
+    let account = |world: &World| {
+        let amount = |count| Amount { count, bytes: count * 4096 };
+        Account {
+            vault: world.vault,
+            hospital: world.hospital,
+            log_size: 40,
+            log_root: Digest([0x61; 32]),
+            time_ms: 1_767_225_602_000,
+            received: amount(30),
+            held: amount(25),
+            given_out: amount(2),
+            disposed: amount(1),
+            missing: amount(2),
+            missing_leaves: vec![7, 39],
+        }
+    };
+    let made = |world: &World, name: &str, note: &str| {
+        let bytes = Reconciliation::sign(account(world), &world.vault_key).encode();
+        let name = format!("reconciliation/{name}-suite-{}", world.suite.code());
+        Made::new(name, "reconciliation", note, bytes).with("key", world.vault_key.public())
+    };
+    let good = made(world, "valid-missing", "Two of thirty deposits cannot be shown, and are named.");
+    vec![
+        made(foreign, "valid-missing", "The same with the other suite."),
+        good.wrong("magic", "Begins like a receipt.", ("Magic", "reconciliation"), put(0, b"shsr")),
+        good.wrong("newer-version", "Says version 2.", ("Version", "reconciliation"), put(4, &[2])),
+        good.wrong("reserved", "A reserved byte is set.", ("Invalid", "reserved"), flip(6)),
+        good.wrong("held", "One more is said to be held than was signed.", ("Signature", "reconciliation"), flip(104)),
+        good.wrong("order", "The missing leaves do not ascend.", ("Invalid", "missing leaves"), put(172, &[40])),
+        good.wrong("cut", "The signature lacks its last byte.", ("Truncated", "signature"), cut(1)),
+        good,
+    ]
 }
 
 fn proofs() -> Vec<Made> {

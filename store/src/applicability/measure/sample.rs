@@ -1,0 +1,211 @@
+//! The newest deposits of each hospital, read on media: are they what was signed, proved, sealed?
+
+use super::Measure;
+use crate::applicability::Measures;
+use crate::assets::{AssetQuery, Order, select};
+use crate::desk::Desk;
+use crate::error::{Error, Result};
+use crate::rows::{self, DeviceRow, Rows};
+use crate::vault::Inner;
+use shosoin_protocol::Address;
+use shosoin_protocol::entry::{Body, Deposit};
+use shosoin_protocol::envelope::Envelope;
+use shosoin_protocol::manifest::AddressList;
+use shosoin_protocol::sign::Signature;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Deposits of each hospital that are looked at.
+const DEPOSITS_MAX: usize = 64;
+/// Records below this length say nothing about their entropy.
+const ENTROPY_BYTES_MIN: usize = 4096;
+/// Bits of entropy in a byte that sealed bytes of that length exceed, and text and images do not.
+const ENTROPY_BITS_MIN: f64 = 7.9;
+
+/// What the look gave.
+#[derive(Default)]
+pub struct Sample {
+    deposits: u64,
+    signatures: u64,
+    /// entries that ids, digests, codes and numbers alone give again, byte by byte
+    closed: u64,
+    proofs: u64,
+    records: u64,
+    bytes: u64,
+    envelopes: u64,
+    /// least entropy among records long enough, in bits of a byte
+    entropy: Option<f64>,
+    slowest: Duration,
+    problems: Vec<String>,
+}
+
+/// Looks at the newest deposits of each hospital.
+pub fn take(inner: &Inner, desks: &[Arc<Desk>]) -> Sample {
+    let mut sample = Sample::default();
+    for desk in desks {
+        if let Err(error) = sample.look_at(inner, desk) {
+            sample.problems.push(error.problem().message);
+        }
+    }
+    sample
+}
+
+impl Sample {
+    fn look_at(&mut self, inner: &Inner, desk: &Desk) -> Result<()> {
+        let head = desk.head()?;
+        let query =
+            AssetQuery { order: Order::Number, descending: true, limit: Some(DEPOSITS_MAX), ..AssetQuery::default() };
+        let selected = select(inner.index.as_ref(), desk.info().hospital, head.size, &query)?;
+        for slot in selected.slots {
+            let placed = desk.ledger().entry(slot.number)?;
+            let Body::Deposit(deposit) = placed.entry.body() else { continue };
+            self.deposits += 1;
+            let statement = placed.entry.statement().encode();
+            self.closed += u64::from(
+                placed.entry.bytes().starts_with(&statement)
+                    && placed.entry.bytes().len() == statement.len() + Signature::LEN,
+            );
+            let device = placed.entry.statement().device;
+            let row = inner.index.row::<DeviceRow>(&rows::device_key(desk.info().hospital, device))?;
+            match row.and_then(|row| row.key).is_some_and(|key| placed.entry.verify(&key).is_ok()) {
+                true => self.signatures += 1,
+                false => self.problems.push(format!("signature of entry {}", slot.number)),
+            }
+            match desk.ledger().inclusion(&placed.entry.leaf_hash(), slot.number, &head) {
+                Ok(_) => self.proofs += 1,
+                Err(error) => self.problems.push(error.problem().message),
+            }
+            self.records_of(desk, deposit);
+        }
+        Ok(())
+    }
+
+    fn records_of(&mut self, desk: &Desk, deposit: &Deposit) {
+        let first = desk.record(&deposit.address_list).and_then(|bytes| {
+            let list = AddressList::decode(&bytes);
+            let list = list.map_err(|source| Error::Malformed { what: "address list", source })?;
+            Ok(list.addresses().first().copied())
+        });
+        match first {
+            Ok(first) => {
+                let sealed = [deposit.manifest, deposit.wrap, deposit.summary];
+                sealed.iter().chain(first.iter()).for_each(|address| self.record(desk, address));
+            }
+            Err(error) => self.problems.push(error.problem().message),
+        }
+    }
+
+    fn record(&mut self, desk: &Desk, address: &Address) {
+        let began = Instant::now();
+        let bytes = match desk.record(address) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.problems.push(error.problem().message),
+        };
+        self.slowest = self.slowest.max(began.elapsed());
+        self.records += 1;
+        self.bytes += bytes.len() as u64;
+        match Envelope::parse(&bytes) {
+            Ok(envelope) if envelope.header.hospital == desk.info().hospital => {
+                self.envelopes += 1;
+                if envelope.sealed.len() >= ENTROPY_BYTES_MIN {
+                    let bits = entropy(envelope.sealed);
+                    self.entropy = Some(self.entropy.map_or(bits, |least| least.min(bits)));
+                }
+            }
+            _ => self.problems.push(format!("record {address} is no sealed envelope of its hospital")),
+        }
+    }
+
+    /// The measures of the look.
+    pub fn measures(&self) -> Measures {
+        let mut out = Measures::new();
+        let Sample { deposits, signatures, proofs, records, bytes, envelopes, .. } = self;
+        let trouble = self.problems.first().map_or_else(String::new, |first| format!("; first problem: {first}"));
+        let mut put = |name, holds: bool, en: String, ja: String| {
+            let none = || Measure::nothing("no deposit to look at", "対象となる預託物がない");
+            let judged = || Measure::judged(holds, en + &trouble, ja + &trouble);
+            out.insert(name, if *deposits == 0 && self.problems.is_empty() { none() } else { judged() });
+        };
+        let sound = self.problems.is_empty();
+        put(
+            "signature-sample",
+            sound && signatures == deposits,
+            format!(
+                "{signatures} of the {deposits} newest entries, read on media, bear the signature of an enrolled device"
+            ),
+            format!("媒体から読んだ新しい {deposits} 件の登録のうち {signatures} 件で、登録済み機器の署名を検証"),
+        );
+        put(
+            "closed-entries",
+            sound && self.closed == *deposits,
+            format!(
+                "{} of {deposits} entries made again from their ids, digests, codes and numbers alone are the same bytes: there \
+                 is no room for a name or a text",
+                self.closed
+            ),
+            format!(
+                "登録 {deposits} 件中 {} 件が、番号・要約値・符号・数値のみから同一に再現でき、氏名や文を容れる余地がない",
+                self.closed
+            ),
+        );
+        put(
+            "receipt-sample",
+            sound && proofs == deposits,
+            format!("{proofs} of {deposits} entries proved in the signed head of the log, as their receipts say"),
+            format!("{deposits} 件中 {proofs} 件が、受領証どおり署名済みの台帳先頭に含まれることを証明"),
+        );
+        let milliseconds = self.slowest.as_millis();
+        put(
+            "read-sample",
+            sound && *records > 0,
+            format!(
+                "{records} records, {bytes} bytes, read and verified against their addresses; slowest {milliseconds} ms"
+            ),
+            format!("記録 {records} 件（{bytes} バイト）を読み、番地と照合。最長 {milliseconds} ミリ秒"),
+        );
+        let random = self.entropy.is_none_or(|bits| bits >= ENTROPY_BITS_MIN);
+        let bits = self.entropy.map_or_else(|| "-".to_owned(), |bits| format!("{bits:.3}"));
+        put(
+            "sealed-sample",
+            sound && random && envelopes == records && *records > 0,
+            format!(
+                "{envelopes} of {records} records are envelopes sealed at the hospital; least entropy {bits} bits a byte; \
+                 the vault has no key that opens one"
+            ),
+            format!(
+                "記録 {records} 件中 {envelopes} 件が病院側で封緘された形式。最小エントロピー {bits} ビット／バイト。\
+                 保管側に開封の鍵はない"
+            ),
+        );
+        out
+    }
+}
+
+/// Bits of information in a byte, by the frequency of each value.
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts = [0u32; 256];
+    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let total = bytes.len() as f64;
+    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / total);
+    shares.map(|share| -share * share.log2()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Shown;
+    use super::*;
+
+    #[test]
+    fn entropy_tells_noise_from_text() {
+        let noise: Vec<u8> = (0..=u8::MAX).collect::<Vec<u8>>().repeat(256);
+        assert!((entropy(&noise) - 8.0).abs() < 1e-9);
+        assert!(entropy(b"patient patient patient patient".repeat(200).as_slice()) < ENTROPY_BITS_MIN);
+    }
+
+    #[test]
+    fn an_empty_vault_shows_nothing_and_a_problem_is_not_met() {
+        assert!(Sample::default().measures().values().all(|measure| measure.shown == Shown::Nothing));
+        let broken = Sample { problems: vec!["gone".into()], ..Sample::default() };
+        assert!(broken.measures().values().all(|measure| measure.shown == Shown::NotMet));
+    }
+}
