@@ -30,7 +30,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 2;
+pub const FORM: u8 = 3;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
