@@ -12,6 +12,7 @@ mod repair;
 mod s3;
 mod scrub;
 mod site;
+mod tier;
 mod yielding;
 
 use clap::{Parser, Subcommand};

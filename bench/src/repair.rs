@@ -9,23 +9,15 @@
 use crate::Failure;
 use crate::measure::{pin_to, time};
 use crate::site::fresh_dir;
-use bytes::Bytes;
+use crate::tier::{filled, volume};
 use serde::Serialize;
-use shosoin_protocol::{HospitalId, RecordKind, Suite, VolumeId};
+use shosoin_protocol::{Suite, VolumeId};
 use shosoin_tiers::layout::shard_path;
 use shosoin_tiers::media::{FileMedia, FileOptions, WriteUnit};
-use shosoin_tiers::volume::{MediaClass, TierKind};
-use shosoin_tiers::{
-    AlignedBuf, Code, Media, MediaFile, Record, SegmentInfo, SystemClock, SystemRandom, Tier, TierOptions, Unpaced,
-    Volume, VolumeLabel,
-};
+use shosoin_tiers::{AlignedBuf, Code, Media, MediaFile, SegmentInfo, Tier, Unpaced};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of one record: what a full chunk takes.
-const RECORD_BYTES: usize = shosoin_protocol::limits::CHUNK_PLAIN_BYTES_DEFAULT as usize;
-/// Records of one append: stripes of 8 MiB.
-const GROUP_RECORDS: usize = 4;
 /// Bytes of each shard that the ceiling reads and writes in one go: a unit of a stripe of 8 MiB, in 4+2.
 const PIECE_BYTES: usize = 2 << 20;
 
@@ -76,7 +68,7 @@ struct Report {
 pub fn run(options: &Options) -> Result<(), Failure> {
     options.core.map_or(Ok(()), pin_to)?;
     let dir = fresh_dir(options.dir.as_deref(), "repair")?;
-    let tier = filled(&dir, Suite::try_from(options.suite)?, options)?;
+    let tier = filled(&dir, Suite::try_from(options.suite)?, options.code, options.mib)?;
     let lost = VolumeId([1; 16]);
     let of_lost: Vec<(SegmentInfo, u8)> = tier.segments().into_iter().filter_map(|info| on(info, lost)).collect();
     tier.detach(lost)?;
@@ -187,33 +179,4 @@ fn copy_one(files: &[Arc<dyn MediaFile>], out: &dyn MediaFile) -> Result<u64, Fa
 fn read_all(file: &dyn MediaFile) -> Result<(), Failure> {
     let mut buffer = AlignedBuf::with_capacity(PIECE_BYTES);
     (0..file.len()?).step_by(PIECE_BYTES).try_for_each(|at| Ok(file.read_past_cache(at, PIECE_BYTES, &mut buffer)?))
-}
-
-/// A tier with closed segments on as many volumes as the code needs.
-fn filled(dir: &Path, suite: Suite, options: &Options) -> Result<Tier, Failure> {
-    let volumes = (0..options.code.shards()).map(|no| volume(dir, no)).collect::<Result<Vec<_>, Failure>>()?;
-    let tier_options = TierOptions { demo: true, ..TierOptions::new(options.code) };
-    let (tier, _) = Tier::open(volumes, tier_options, Arc::new(SystemClock), Arc::new(SystemRandom))?;
-    let mut hasher = blake3::Hasher::new();
-    for group in 0..(options.mib << 20).div_ceil(GROUP_RECORDS * RECORD_BYTES) {
-        let mut bytes = vec![0; GROUP_RECORDS * RECORD_BYTES];
-        hasher.update(&u64::try_from(group)?.to_le_bytes()).finalize_xof().fill(&mut bytes);
-        let bytes = Bytes::from(bytes);
-        let record = |no: usize| {
-            let bytes = bytes.slice(no * RECORD_BYTES..(no + 1) * RECORD_BYTES);
-            Record { kind: RecordKind::Chunk, address: suite.address(&bytes), bytes }
-        };
-        tier.append(HospitalId([1; 16]), suite, &(0..GROUP_RECORDS).map(record).collect::<Vec<_>>())?;
-    }
-    tier.close()?;
-    Ok(tier)
-}
-
-fn volume(dir: &Path, no: usize) -> Result<Volume, Failure> {
-    let root = dir.join(format!("v{no}"));
-    std::fs::create_dir(&root)?;
-    let media = FileMedia::open(&root, FileOptions::default())?;
-    let id = VolumeId([u8::try_from(no)? + 1; 16]);
-    let label = VolumeLabel { demo: true, ..VolumeLabel::new(id, TierKind::Hot, MediaClass::Ssd, 0) };
-    Ok(Volume::create(Arc::new(media), label)?)
 }

@@ -7,23 +7,15 @@
 use crate::Failure;
 use crate::measure::{pin_to, shortest, time};
 use crate::site::fresh_dir;
-use bytes::Bytes;
+use crate::tier::{RECORD_BYTES, filled};
 use serde::Serialize;
+use shosoin_protocol::Suite;
 use shosoin_protocol::suite::Hasher;
-use shosoin_protocol::{HospitalId, RecordKind, Suite, VolumeId};
 use shosoin_tiers::media::{FileMedia, FileOptions};
-use shosoin_tiers::volume::{MediaClass, TierKind};
-use shosoin_tiers::{
-    AlignedBuf, Code, Media, Record, SystemClock, SystemRandom, Tier, TierOptions, Tour, Unpaced, Volume, VolumeLabel,
-};
+use shosoin_tiers::{AlignedBuf, Code, Media, Tier, Tour, Unpaced};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-/// Bytes of one record: what a full chunk takes.
-const RECORD_BYTES: usize = shosoin_protocol::limits::CHUNK_PLAIN_BYTES_DEFAULT as usize;
-/// Records of one stripe.
-const STRIPE_RECORDS: usize = 4;
 /// Memory that is digested: more than fits any cache.
 const COLD_BYTES: usize = 256 << 20;
 /// Pieces that are read directly; the best of them is what the medium gives.
@@ -68,7 +60,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     pin_to(options.core)?;
     let suite = Suite::try_from(options.suite)?;
     let dir = fresh_dir(options.dir.as_deref(), "scrub")?;
-    let tier = filled(&dir, suite, options)?;
+    let tier = filled(&dir, suite, options.code, options.mib)?;
     let cold = vec![0x5a; COLD_BYTES];
     let mut best = Report::default();
     for round in 0..options.rounds {
@@ -89,35 +81,6 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         println!("{}", serde_json::to_string(&best)?);
     }
     Ok(())
-}
-
-/// A tier with closed segments on as many volumes as the code needs.
-fn filled(dir: &Path, suite: Suite, options: &Options) -> Result<Tier, Failure> {
-    let volumes = (0..options.code.shards()).map(|no| volume(dir, no)).collect::<Result<Vec<_>, Failure>>()?;
-    let tier_options = TierOptions { demo: true, ..TierOptions::new(options.code) };
-    let (tier, _) = Tier::open(volumes, tier_options, Arc::new(SystemClock), Arc::new(SystemRandom))?;
-    let mut hasher = blake3::Hasher::new();
-    for stripe in 0..(options.mib << 20).div_ceil(STRIPE_RECORDS * RECORD_BYTES) {
-        let mut bytes = vec![0; STRIPE_RECORDS * RECORD_BYTES];
-        hasher.update(&(stripe as u64).to_le_bytes()).finalize_xof().fill(&mut bytes);
-        let bytes = Bytes::from(bytes);
-        let record = |no: usize| {
-            let bytes = bytes.slice(no * RECORD_BYTES..(no + 1) * RECORD_BYTES);
-            Record { kind: RecordKind::Chunk, address: suite.address(&bytes), bytes }
-        };
-        tier.append(HospitalId([1; 16]), suite, &(0..STRIPE_RECORDS).map(record).collect::<Vec<_>>())?;
-    }
-    tier.close()?;
-    Ok(tier)
-}
-
-fn volume(dir: &Path, no: usize) -> Result<Volume, Failure> {
-    let root = dir.join(format!("v{no}"));
-    std::fs::create_dir(&root)?;
-    let media = FileMedia::open(&root, FileOptions::default())?;
-    let id = VolumeId([u8::try_from(no)? + 1; 16]);
-    let label = VolumeLabel { demo: true, ..VolumeLabel::new(id, TierKind::Hot, MediaClass::Ssd, 0) };
-    Ok(Volume::create(Arc::new(media), label)?)
 }
 
 /// GB in a second of reading every shard file of the tier directly, in order, in pieces of the best size.
