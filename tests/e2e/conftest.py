@@ -51,10 +51,11 @@ class Site:
         self.folder = pathlib.Path(folder)
         self.process = None
         self.info = None
+        self.before = []  # what every command of the site is run under, as `faketime`
 
     def start(self):
         log = open(self.folder.with_suffix(".log"), "ab")
-        command = [BINARY, "up", "--dir", str(self.folder), "--s3", "127.0.0.1:0", "--json"]
+        command = [*self.before, BINARY, "up", "--dir", str(self.folder), "--s3", "127.0.0.1:0", "--json"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         line = read_line(self.process, START_SECONDS)
         if not line:
@@ -81,7 +82,7 @@ class Site:
 
     def run(self, *arguments):
         """A `shosoin` command, with its answer as JSON where it gives one."""
-        done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=300)
+        done = subprocess.run([*self.before, BINARY, *arguments], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
         return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
 
