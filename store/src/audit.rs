@@ -22,6 +22,7 @@ mod copies;
 mod event;
 mod file;
 mod head;
+mod heal;
 mod survey;
 mod vocabulary;
 
@@ -121,14 +122,35 @@ struct State {
     not_copied: u64,
 }
 
-impl AuditLog {
-    /// Opens the log of the vault in `dir`, or makes one. `visit` gets every good record, oldest first.
-    pub fn open(dir: &Path, now_ms: u64, visit: &mut dyn FnMut(AuditRecord)) -> Result<(AuditLog, Vec<Finding>)> {
+/// A log that was read and is not open yet.
+#[derive(Debug)]
+pub struct Looked {
+    folder: PathBuf,
+    head_file: HeadFile,
+    remembered: Option<Head>,
+    survey: survey::Survey,
+}
+
+impl Looked {
+    /// Reads the log of the vault in `dir` and changes nothing but to make its folder. `visit` gets every good record.
+    pub fn at(dir: &Path, visit: &mut dyn FnMut(AuditRecord)) -> Result<Self> {
         let folder = dir.join(DIR);
         let vault = FileMedia::open(dir, FileOptions { exclusive: false, ..FileOptions::default() })?;
         vault.make_dir(DIR)?;
-        let (mut head_file, remembered) = HeadFile::open(&folder)?;
-        let mut survey = survey::walk(&folder, remembered.as_ref(), None, visit)?;
+        let (head_file, remembered) = HeadFile::open(&folder)?;
+        let survey = survey::walk(&folder, remembered.as_ref(), None, visit)?;
+        Ok(Looked { folder, head_file, remembered, survey })
+    }
+
+    /// Whether something is wrong or gone.
+    pub fn is_damaged(&self) -> bool {
+        let damaged = |finding: &Finding| finding.severity == Severity::Damaged;
+        self.survey.findings.iter().any(damaged) || (self.remembered.is_some() && !self.survey.head_met)
+    }
+
+    /// Opens it; what is wrong with it stays as it is, and is said.
+    pub fn open(self, now_ms: u64) -> Result<(AuditLog, Vec<Finding>)> {
+        let Looked { folder, mut head_file, remembered, mut survey } = self;
         let mut findings = std::mem::take(&mut survey.findings);
         let (head, next) = judge_end(&survey, remembered, now_ms, &mut findings);
         let head = match next {
@@ -141,6 +163,13 @@ impl AuditLog {
         let file = Some(open_to_append(&folder, head.file)?);
         let state = Mutex::new(State { file, head_file, head, not_copied: 0 });
         Ok((AuditLog { dir: folder, state }, findings))
+    }
+}
+
+impl AuditLog {
+    /// Opens the log of the vault in `dir`, or makes one. `visit` gets every good record, oldest first.
+    pub fn open(dir: &Path, now_ms: u64, visit: &mut dyn FnMut(AuditRecord)) -> Result<(AuditLog, Vec<Finding>)> {
+        Looked::at(dir, visit)?.open(now_ms)
     }
 
     /// Writes an event behind the newest one; it is durable when its number is returned. After a failure nothing more is
@@ -256,6 +285,8 @@ impl AuditLog {
         copies::copy(&self.dir, &head, media)
     }
 }
+
+pub use heal::heal;
 
 /// Takes the newest copies on these media where the folder of the vault in `dir` has no log. Says what it did.
 pub fn restore_lost(dir: &Path, media: &[Arc<dyn Media>]) -> Result<Option<Finding>> {

@@ -5,7 +5,7 @@
 //! - A volume that was declared lost and is there is suspect too. One that is retired or destroyed is not used.
 //! - A volume that the ledger expects and the configuration does not name is absent, and not forgotten.
 
-use crate::audit::{self, Action, AuditEvent, AuditLog, Detail, MediaState, Outcome};
+use crate::audit::{self, Action, AuditEvent, Detail, Looked, MediaState, Outcome};
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::media_facts::is_expected;
@@ -45,8 +45,19 @@ impl Journal {
         let media: Vec<Arc<dyn Media>> = volumes.iter().map(|volume| volume.media().clone()).collect();
         let restored = audit::restore_lost(dir, &media)?;
         let mut projection = Projection::default();
-        let (log, mut findings) = AuditLog::open(dir, now_ms, &mut |record| projection.apply(&record))?;
+        let mut log = Looked::at(dir, &mut |record| projection.apply(&record))?;
+        let healed = if log.is_damaged() { audit::heal(dir, &media)? } else { Vec::new() };
+        if !healed.is_empty() {
+            projection = Projection::default();
+            log = Looked::at(dir, &mut |record| projection.apply(&record))?;
+        }
+        let (log, mut findings) = log.open(now_ms)?;
         let ledger = MediaLedger::new(Arc::new(log), projection);
+        for finding in healed {
+            let why: String = finding.message.chars().take(audit::REASON_BYTES_MAX).collect();
+            ledger.record(AuditEvent::new(now_ms, VAULT, Action::LogRestored).ended(Outcome::Findings).because(why))?;
+            findings.insert(0, finding);
+        }
         if let Some(finding) = restored {
             findings.retain(|finding| finding.code != "audit-head");
             ledger.record(AuditEvent::new(now_ms, VAULT, Action::LogRestored))?;

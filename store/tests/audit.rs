@@ -3,7 +3,7 @@
 
 use shosoin_protocol::VolumeId;
 use shosoin_store::audit::{
-    Action, AuditEvent, AuditLog, AuditQuery, AuditRecord, Detail, FILE_BYTES_MAX, Outcome, restore_lost,
+    Action, AuditEvent, AuditLog, AuditQuery, AuditRecord, Detail, FILE_BYTES_MAX, Outcome, heal, restore_lost,
 };
 use shosoin_store::{Finding, Severity};
 use shosoin_tiers::media::{Media, MemoryMedia};
@@ -275,4 +275,60 @@ fn a_copy_that_says_something_else_is_evidence_and_is_not_replaced() {
     let findings = log.log.copy_to(&media);
     assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["audit-copy-differs"]);
     assert!(damaged(&log.log.verify(&media).unwrap().findings));
+}
+
+#[test]
+fn any_damage_to_the_log_alone_is_mended_from_a_copy_and_what_was_damaged_is_kept() {
+    for every_copied in [true, false] {
+        let log = Log::with(6);
+        let volume: Arc<dyn Media> = Arc::new(MemoryMedia::new("volume"));
+        assert_eq!(log.log.copy_to(std::slice::from_ref(&volume)), []);
+        if !every_copied {
+            log.log.append(&event(7)).unwrap();
+        }
+        let (dir, file, good) = (log.dir.path().to_owned(), log.file(), log.bytes());
+        let copied = places(&good)[5].end;
+        drop(log.log);
+        for at in (0..copied).step_by(13) {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&file, &bytes).unwrap();
+            let findings = heal(&dir, std::slice::from_ref(&volume)).unwrap();
+            assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["audit-healed"], "byte {at}");
+            assert_eq!(std::fs::read(&file).unwrap(), good, "byte {at}");
+            let kept = file.with_extension("log.damaged");
+            assert_eq!(std::fs::read(&kept).unwrap(), bytes, "byte {at}: evidence");
+            std::fs::remove_file(kept).unwrap();
+            assert_eq!(heal(&dir, std::slice::from_ref(&volume)).unwrap(), [], "it is good now");
+        }
+        std::fs::write(&file, &good[..copied - 10]).unwrap();
+        assert_eq!(heal(&dir, std::slice::from_ref(&volume)).unwrap().len(), usize::from(every_copied), "cut");
+        std::fs::write(&file, &good).unwrap();
+        let (_, records, findings) = open(&dir);
+        assert_eq!((records.len(), findings), (if every_copied { 6 } else { 7 }, vec![]));
+    }
+}
+
+#[test]
+fn a_missing_file_between_others_comes_back_and_nothing_is_taken_from_a_copy_that_leads_elsewhere() {
+    let log = Log::with(1);
+    let long = event(2).because("r".repeat(200));
+    while !log.dir.path().join("audit/000003.log").exists() {
+        log.log.append(&long).unwrap();
+    }
+    let volume = Arc::new(MemoryMedia::new("volume"));
+    let media: [Arc<dyn Media>; 1] = [volume.clone()];
+    assert_eq!(log.log.copy_to(&media), []);
+    let (dir, file) = (log.dir.path().to_owned(), log.dir.path().join("audit/000002.log"));
+    drop(log.log);
+    let good = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    volume.tamper("audit/000002.log", |bytes| bytes[HEADER + 20] ^= 1).unwrap();
+    assert_eq!(heal(&dir, &media).unwrap(), [], "a copy that is damaged too helps nobody");
+    assert!(!file.exists());
+    volume.tamper("audit/000002.log", |bytes| bytes[HEADER + 20] ^= 1).unwrap();
+    assert_eq!(heal(&dir, &media).unwrap().len(), 1);
+    assert_eq!(std::fs::read(&file).unwrap(), good);
+    let (_, _, findings) = open(&dir);
+    assert_eq!(findings, []);
 }

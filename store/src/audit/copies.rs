@@ -117,7 +117,7 @@ fn chain_end(bytes: &[u8], number: u32, before: Tip) -> Option<Tip> {
 }
 
 /// Every file of the log that a medium has.
-fn copies_on(media: &dyn Media) -> Result<Vec<(u32, Vec<u8>)>> {
+pub fn copies_on(media: &dyn Media) -> Result<Vec<(u32, Vec<u8>)>> {
     let listed = match media.list(DIR) {
         Ok(listed) => listed,
         Err(MediaError::NotFound { .. }) => return Ok(Vec::new()),

@@ -191,3 +191,42 @@ proptest! {
         prop_assert!(file.len() >= HEADER_LEN);
     }
 }
+
+/// A measurement: `cargo test --release -p shosoin-store --lib a_log_of_a_million -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn a_log_of_a_million_records_opens_in_seconds() {
+    use super::head::HeadFile;
+    use std::io::Write as _;
+    const RECORDS: u64 = 1_000_000;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join(DIR);
+    std::fs::create_dir(&folder).unwrap();
+    let (mut header, event) =
+        (Header { number: 1, before: Tip::START, kept_bytes: 0, total_bytes: 0, begun_ms: TIME }, event());
+    let (mut bytes, mut tip) = (header.encode(), header.tip());
+    for _ in 0..RECORDS {
+        let (record, after) = encode_record(tip, &event).unwrap();
+        if bytes.len() + record.len() > FILE_BYTES_MAX {
+            std::fs::write(folder.join(file_name(header.number)), &bytes).unwrap();
+            let len = bytes.len() as u64;
+            header =
+                Header { number: header.number + 1, before: tip, kept_bytes: len, total_bytes: len, begun_ms: TIME };
+            (bytes, tip) = (header.encode(), header.tip());
+            let (record, after) = encode_record(tip, &event).unwrap();
+            bytes.extend_from_slice(&record);
+            tip = after;
+            continue;
+        }
+        bytes.extend_from_slice(&record);
+        tip = after;
+    }
+    std::fs::write(folder.join(file_name(header.number)), &bytes).unwrap();
+    HeadFile::open(&folder).unwrap().0.write(&Head { file: header.number, len: bytes.len() as u64, tip }).unwrap();
+    let begun = std::time::Instant::now();
+    let mut count = 0;
+    let (_, findings) = AuditLog::open(dir.path(), TIME, &mut |_| count += 1).unwrap();
+    assert_eq!((count, findings), (RECORDS, vec![]));
+    let (files, all) = (header.number, begun.elapsed());
+    writeln!(std::io::stdout(), "{RECORDS} records in {files} files: opened in {all:?}").unwrap();
+}

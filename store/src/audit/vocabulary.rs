@@ -1,9 +1,9 @@
 //! The closed vocabularies of the audit log: each word has a number on disk and a name for people, and neither is ever
 //! used again for something else.
 
-/// An enum whose variants have a code on disk and a kebab-case name.
+/// Enums whose variants have a code on disk and a kebab-case name.
 macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident: $repr:ty, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $code:literal $text:literal,)+ }) => {
+    ($($(#[$doc:meta])* $name:ident: $repr:ty, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $code:literal $text:literal,)+ })+) => { $(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr($repr)]
@@ -58,7 +58,7 @@ macro_rules! vocabulary {
                 Self::parse(&name).ok_or_else(unknown)
             }
         }
-    };
+    )+ };
 }
 
 vocabulary! {
@@ -127,9 +127,7 @@ vocabulary! {
         /// a statement of applicability was measured
         Applicability = 63 "applicability",
     }
-}
 
-vocabulary! {
     /// How it ended.
     Outcome: u8, "audit outcome" {
         /// it was begun; another record says how it ended
@@ -145,9 +143,7 @@ vocabulary! {
         /// it was done, and damage was seen
         Findings = 6 "findings",
     }
-}
 
-vocabulary! {
     /// Where in its life a medium is.
     MediaState: u8, "media state" {
         /// labelled, and nothing stored on it yet
@@ -169,9 +165,7 @@ vocabulary! {
         /// nobody knows where it is, and nobody waits for it
         Lost = 9 "lost",
     }
-}
 
-vocabulary! {
     /// What was tested.
     TestKind: u8, "test" {
         /// errors of an optical disc at the inner decoder, the highest count in one second or block group
