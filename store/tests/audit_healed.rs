@@ -1,5 +1,4 @@
 //! A vault whose audit log is damaged on its own disk, and whose volumes hold a copy.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod common;
 
