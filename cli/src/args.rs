@@ -1,8 +1,8 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    applicability, assets, audit, bucket, escrow, forecast, gateway, get, hospital, jobs, keyring, ls, put, reconcile,
-    stat, up, vault, verify, volume,
+    applicability, assets, audit, bucket, device, escrow, forecast, gateway, get, hospital, jobs, keyring, ls, put,
+    reconcile, stat, up, vault, verify, volume,
 };
 use crate::passphrase::PassphraseArgs;
 use clap::{Args, Parser, Subcommand};
@@ -50,6 +50,9 @@ pub enum Command {
     /// Hospital: the root of all keys
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
+    /// Hospital: its machines, and shutting a lost one out
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// Hospital: the root on paper, in the hands of several people
     #[command(subcommand)]
     Escrow(escrow::EscrowCommand),

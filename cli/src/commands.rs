@@ -4,6 +4,7 @@ pub mod applicability;
 pub mod assets;
 pub mod audit;
 pub mod bucket;
+pub mod device;
 pub mod escrow;
 pub mod forecast;
 pub mod gateway;
@@ -32,6 +33,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Vault(command) => vault::run(command, output).await,
         Command::Hospital(command) => hospital::run(command, output).await,
         Command::Keyring(command) => keyring::run(command, output),
+        Command::Device(command) => device::run(command, output).await,
         Command::Escrow(command) => escrow::run(command, output),
         Command::Gateway(command) => gateway::run(command, output).await,
         Command::Bucket(command) => bucket::run(command, output).await,

@@ -83,7 +83,7 @@ fn three_sheets_and_the_vault_bring_every_record_and_name_back_on_a_new_machine(
     let sheets = fixture.split("h", "sheets", &["--holder", "Director", "--holder", "Notary"]);
     assert_eq!(sheets.len(), 5);
 
-    std::fs::remove_dir_all(fixture.path("h")).unwrap();
+    std::fs::rename(fixture.path("h"), fixture.path("thief")).unwrap();
     std::fs::write(fixture.path("typed"), typed(&std::fs::read_to_string(&sheets[4]).unwrap())).unwrap();
     let typed = arg(&fixture.path("typed")).to_owned();
     let restored = [&["escrow", "restore"], &[sheets[1].as_str(), &typed, &sheets[0]] as &[&str], &reach].concat();
@@ -100,12 +100,33 @@ fn three_sheets_and_the_vault_bring_every_record_and_name_back_on_a_new_machine(
     }
     let tour = fixture.with_passphrase("new", &["verify", "--all", "--content"]).ok().json();
     assert_eq!((&tour["verified"], &tour["failed"]), (&3.into(), &0.into()));
+    shut_the_thief_out(&fixture, &reach);
     serving.stop();
     let again = Serving::start(&["vault", "serve", "--dir", arg(&vault), "--listen", "127.0.0.1:0"]);
     let reach = ["--vault-url", &again.field("url"), "--vault-pin", &pin].map(str::to_owned);
     let reach: Vec<&str> = reach.iter().map(String::as_str).collect();
     fixture.with_passphrase("new", &[&["ls"], reach.as_slice()].concat()).ok();
+    fixture.with_passphrase("thief", &[&["ls"], reach.as_slice()].concat()).fails(4, &["unknown-hospital"]);
     again.stop();
+}
+
+/// The machine that was lost is still let in, until its device is revoked from the new one.
+fn shut_the_thief_out(fixture: &Fixture, reach: &[&str]) {
+    let thief = |command: &[&str]| fixture.with_passphrase("thief", &[command, reach].concat());
+    let new = |command: &[&str]| fixture.with_passphrase("new", command);
+    thief(&["ls", "records"]).ok();
+    let listed = new(&["device", "list"]).ok().stdout;
+    let devices: Vec<serde_json::Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |this: bool| devices.iter().find(|device| device["this"] == this).unwrap()["device"].as_str().unwrap();
+    assert_eq!(devices.len(), 2, "{listed}");
+    new(&["device", "revoke", of(false)]).fails(4, &["give --yes"]);
+    new(&["device", "revoke", of(true), "--yes"]).fails(2, &["this machine"]);
+    new(&["device", "revoke", &"ab".repeat(16), "--yes"]).fails(2, &["knows no such device"]);
+    thief(&["ls", "records"]).ok();
+    new(&["device", "revoke", of(false), "--yes"]).ok();
+    new(&["device", "revoke", of(false), "--yes"]).fails(2, &["revoked already"]);
+    thief(&["ls", "records"]).fails(4, &["unknown-hospital"]);
+    new(&["ls", "records"]).ok();
 }
 
 #[test]

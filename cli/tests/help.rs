@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 49] = [
+const COMMANDS: [&[&str]; 51] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -33,6 +33,8 @@ const COMMANDS: [&[&str]; 49] = [
     &["hospital", "enrol"],
     &["keyring", "init"],
     &["keyring", "show"],
+    &["device", "list"],
+    &["device", "revoke"],
     &["escrow", "split"],
     &["escrow", "verify"],
     &["escrow", "drill"],

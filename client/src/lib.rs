@@ -30,6 +30,7 @@ mod chunker;
 mod client;
 mod clock;
 mod copy;
+mod device;
 pub mod durable;
 mod error;
 mod evidence;
@@ -56,6 +57,7 @@ mod view;
 
 pub use client::Client;
 pub use clock::now_ms;
+pub use device::Device;
 pub use error::Error;
 pub use fetch::OpenObject;
 pub use http::{HttpOptions, HttpTransport};

@@ -118,6 +118,13 @@ impl View {
         self.reading().decode(&key::device(device), DeviceRow::decode)
     }
 
+    /// Every device that the ledger knows, by id.
+    pub fn devices(&self) -> Result<Vec<DeviceRow>> {
+        let rows = self.rows.prefix(key::devices());
+        let decode = |value: fjall::Slice| DeviceRow::decode(&value).map_err(Error::ViewDamaged);
+        rows.map(|row| row.value().map_err(Error::View).and_then(decode)).collect()
+    }
+
     /// Where the chain of a device stands.
     pub fn chain(&self, device: DeviceId) -> Result<Chain> {
         Ok(self.device(device)?.map_or(Chain::START, |row| row.chain))

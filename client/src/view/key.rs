@@ -22,6 +22,11 @@ pub fn bucket(bucket: &str) -> Vec<u8> {
     [b"b", bucket.as_bytes()].concat()
 }
 
+/// What the rows of all devices begin with.
+pub fn devices() -> Vec<u8> {
+    b"d".to_vec()
+}
+
 /// Row of a device.
 pub fn device(device: DeviceId) -> Vec<u8> {
     [b"d", device.0.as_slice()].concat()
