@@ -214,6 +214,7 @@ impl Error {
     pub fn is_problem(&self, code: &str) -> bool {
         match self {
             Error::Client { source, .. } => source.is_problem(code),
+            Error::Vault { source, .. } => source.code() == code,
             Error::Served { problem, .. } => problem.code == code,
             _ => false,
         }
@@ -250,6 +251,9 @@ impl Error {
                 "nothing was changed",
                 "stop that process first (SIGTERM lets it finish), or use another folder with --state",
             ),
+            error if error.is_problem("unknown-volume") => {
+                ("nothing was changed", "check the spelling; `shosoin volume list` shows every medium there ever was")
+            }
             Error::Vault { source, .. } if matches!(**source, shosoin_store::Error::InUse { .. }) => {
                 ("nothing was changed", "stop the process that serves this vault first (SIGTERM lets it finish)")
             }

@@ -186,3 +186,34 @@ fn a_get_waits_for_media_that_are_put_on_a_shelf_by_command_and_mounted_meanwhil
     assert!(std::fs::read(&target).unwrap() == bytes(2, CHUNK));
     vault.stop();
 }
+
+#[test]
+fn a_vault_whose_index_was_made_anew_while_its_media_are_away_plans_their_mount_and_reads_their_label_back() {
+    let site = Site::new();
+    for no in 0..6 {
+        site.volume("set-state", &[&format!("T{no}"), "on-shelf", "--reason", "carried to the vault room"]).ok();
+        site.carry_away([no]);
+    }
+    let shown = site.volume("show", &["T0"]).ok().json();
+    assert!(shown["volume"]["used_bytes"].as_u64().unwrap() > (CHUNK / 4) as u64, "what is on it is known: {shown}");
+    shosoin(&["vault", "rebuild", "--dir", arg(&site.vault())]).ok();
+    let plan = site.get(&["b", "c", "--plan"]).ok().json()["plan"].clone();
+    assert_eq!((serials(&plan).len(), plan["waiting"].as_u64(), plan["unknown"].as_u64()), (4, Some(2), Some(0)));
+    let first = number(&serials(&plan)[0]);
+    let shards = walk(&site.path(&format!("shelf/t{first}/segments")));
+    assert!(!shards.is_empty());
+    std::fs::remove_file(&shards[0]).unwrap();
+    (0..6).for_each(|no| site.carry_back(no));
+    let status = shosoin(&["vault", "status", "--dir", arg(&site.vault()), "--json"]).ok().json();
+    let findings = status["findings"].as_array().unwrap();
+    let missing = findings.iter().find(|finding| finding["code"] == "shelf-shards-missing").unwrap();
+    assert!(missing["message"].as_str().unwrap().contains("without 1 of"), "{missing}");
+    site.get(&["b", "--out", arg(&site.path("b"))]).ok();
+    assert!(std::fs::read(site.path("b")).unwrap() == bytes(2, CHUNK));
+}
+
+/// Every shard file below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}

@@ -123,7 +123,7 @@ fn repairs_killed_in_their_middle_lose_nothing_and_finish() {
 fn add_volume(site: &Site, name: &str, facts: &[&str]) -> PathBuf {
     let place = site.path(name);
     std::fs::create_dir(&place).unwrap();
-    site.vault(&[&["volume", "add", arg(&place)], facts].concat()).ok();
+    site.vault(&[&["volume", "add", arg(&place), "--security-label", "C3"], facts].concat()).ok();
     place
 }
 

@@ -54,12 +54,12 @@ fn is_configured(site: &Site, place: &Path) -> bool {
 }
 
 /// Adds a medium, killed in the middle of it, and once more wholly if it is not there by then.
-fn add(site: &Site, place: &PathBuf, dice: &mut Dice) {
+fn add(site: &Site, place: &Path, dice: &mut Dice) {
     let vault = site.path("vault");
-    let command = ["volume", "add", arg(place), "--dir", arg(&vault), "--json"];
+    let command = ["volume", "add", arg(place), "--dir", arg(&vault), "--security-label", "C3", "--json"];
     run_and_kill(&command, FirstSign::Entry(place), Duration::from_micros(dice.below(WRITING_US)));
     if !is_configured(site, place) {
-        site.vault(&["volume", "add", arg(place)]).ok();
+        site.vault(&["volume", "add", arg(place), "--security-label", "C3"]).ok();
     }
     let status = site.vault(&["vault", "status"]).ok().json();
     assert_eq!(status["volumes_absent"], Value::Array(Vec::new()), "{status}");

@@ -131,7 +131,10 @@ fn a_volume_with_the_only_copies_is_not_retired_and_the_try_is_recorded() {
 fn an_empty_volume_goes_its_way_from_draining_to_destroyed_and_its_history_stays() {
     let site = Site::new();
     let medium = site.medium("seventh");
-    let id = site.volume(&["add", arg(&medium)]).ok().json()["label"]["id"].as_str().unwrap().to_owned();
+    let id = site.volume(&["add", arg(&medium), "--security-label", "C3"]).ok().json()["label"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let serving = site.serve();
     let dry = site.volume(&["set-state", &id, "draining", "--reason", "test", "--dry-run"]).ok().json();
     assert_eq!((dry["dry_run"].as_bool(), site.state(&id).as_str()), (Some(true), "active"));
@@ -155,7 +158,10 @@ fn an_empty_volume_goes_its_way_from_draining_to_destroyed_and_its_history_stays
 fn a_shelved_volume_is_not_missed_and_comes_back_when_asked_for() {
     let site = Site::new();
     let medium = site.medium("tape");
-    let added = site.volume(&["add", arg(&medium), "--tier", "archive", "--class", "tape"]).ok().json();
+    let added = site
+        .volume(&["add", arg(&medium), "--tier", "archive", "--class", "tape", "--security-label", "C3"])
+        .ok()
+        .json();
     let id = added["label"]["id"].as_str().unwrap().to_owned();
     let serving = site.serve();
     site.set(&id, "on-shelf").ok();
@@ -296,14 +302,58 @@ fn what_smartctl_says_is_recorded_and_another_devices_report_is_refused() {
 fn unknown_volumes_bad_words_and_long_labels_are_refused_with_the_rule() {
     let site = Site::new();
     let id = site.ids()[0].clone();
-    site.volume(&["show", "feedfeed"]).fails(3, &["volume feedfeed is not in the ledger"]);
+    site.volume(&["show", "feedfeed"]).fails(3, &["volume feedfeed is not in the ledger", "`shosoin volume list`"]);
     site.set("feedfeed", "draining").fails(3, &["feedfeed"]);
     site.set(&id, "broken").fails(2, &["it is one of new, active"]);
     site.volume(&["label", &id, "--vendor", &"x".repeat(241)]).fails(2, &["241 bytes", "240"]);
     site.volume(&["label", &id, "--vendor", "a\u{1b}[2J"]).fails(2, &["control characters"]);
     site.volume(&["label", &id, "--rated-life", "long"]).fails(2, &["5y"]);
-    site.volume(&["add", arg(&site.path("nowhere"))]).fails(6, &["absent"]);
+    site.volume(&["add", arg(&site.path("nowhere")), "--security-label", "C3"]).fails(6, &["absent"]);
     site.volume(&["set-state", &id, "draining", "--reason", &"x".repeat(241)]).fails(2, &["reason", "240"]);
+}
+
+#[test]
+fn a_medium_without_a_security_label_is_refused_and_those_of_a_new_vault_say_that_nobody_chose_one() {
+    let site = Site::new();
+    let medium = site.medium("new");
+    site.volume(&["add", arg(&medium)]).fails(2, &["security label", "7.6.7-M8", "--security-label"]);
+    site.volume(&["add", arg(&medium), "--security-label", " "]).fails(2, &["7.6.7-M8"]);
+    assert_eq!(std::fs::read_dir(&medium).unwrap().count(), 0, "nothing was written to it");
+    let list = site.list();
+    assert!(list.iter().all(|volume| volume["label"]["security_label"] == "sealed medical records (default of init)"));
+    let id = site.ids()[0].clone();
+    site.volume(&["label", &id, "--security-label", ""]).fails(2, &["7.6.7-M8"]);
+    site.volume(&["label", &id, "--security-label", "C3"]).ok();
+    let text = shosoin(&["volume", "show", "--dir", arg(&site.vault()), &id]).ok().stdout;
+    assert!(text.contains("security label C3"), "{text}");
+    site.volume(&["stocktake"]).ok();
+}
+
+#[test]
+fn with_windows_of_ten_hours_a_week_a_volume_begins_to_move_no_later_than_its_last_windows_allow() {
+    let site = Site::new();
+    let id = site.list().iter().find(|volume| volume["shards"].as_u64() > Some(0)).unwrap()["label"]["id"].clone();
+    let id = id.as_str().unwrap();
+    let start = || site.volume(&["show", id]).ok().json()["volume"]["latest_start_ms"].as_u64().unwrap();
+    let around_the_clock = start();
+    let toml = site.toml() + "\n[jobs]\nwindows = [\"Sat-Sat 20:00-06:00\"]\nutc_offset = \"+09:00\"\n";
+    let toml = if site.toml().contains("[jobs]") {
+        site.toml().replace("[jobs]", "[jobs]\nwindows = [\"Sat-Sat 20:00-06:00\"]\nutc_offset = \"+09:00\"")
+    } else {
+        toml
+    };
+    std::fs::write(site.vault().join("vault.toml"), toml).unwrap();
+    let in_windows = start();
+    let hour = 3_600_000;
+    assert!(in_windows <= around_the_clock && around_the_clock - in_windows < 7 * 24 * hour, "{in_windows}");
+    // Saturday 11:00 UTC to 21:00 UTC, in hours from the first moment of 1970, a Thursday
+    let of_week = in_windows / hour % (7 * 24);
+    assert!((2 * 24 + 11..2 * 24 + 21).contains(&of_week), "it begins in a window: hour {of_week}");
+    let report = shosoin(&["forecast", "--dir", arg(&site.vault()), "--months", "90", "--json"]).ok().json();
+    assert_eq!(report["hours_per_week"], 10);
+    let expiring = report["expiring"].as_array().unwrap().iter().find(|expiring| expiring["volume"] == id).unwrap();
+    assert_eq!(expiring["latest_start_ms"], in_windows);
+    assert!(report["growth_basis"].as_str().unwrap().starts_with("guessed"));
 }
 
 #[test]

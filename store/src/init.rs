@@ -49,6 +49,9 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
     Identity::create(&folder, vault, &SystemRandom)
 }
 
+/// Security label of volumes that are made with a vault: it says that nobody has chosen one yet (7.6.7-M8).
+pub const SECURITY_LABEL_DEFAULT: &str = "sealed medical records (default of init)";
+
 /// Labels a volume. One that is labelled already is taken if nothing was ever stored on it.
 fn label(media: Arc<dyn Media>, spec: &VolumeSpec, demo: bool) -> Result<()> {
     let (tier, class) = match spec.url {
@@ -57,6 +60,7 @@ fn label(media: Arc<dyn Media>, spec: &VolumeSpec, demo: bool) -> Result<()> {
     };
     let mut label = VolumeLabel::new(VolumeId(draw()?), tier, class, SystemClock.now_ms());
     label.demo = demo;
+    label.security_label = SECURITY_LABEL_DEFAULT.to_owned();
     label.domains = spec.domains.clone().into();
     match Volume::create(media.clone(), label) {
         Err(MediaError::VolumeExists { .. }) if media.list(SEGMENTS)?.is_empty() => Ok(()),

@@ -8,12 +8,13 @@
 use crate::audit::{self, Action, AuditEvent, Detail, Looked, MediaState, Outcome};
 use crate::check::{Finding, Severity};
 use crate::error::Result;
-use crate::media_facts::is_expected;
+use crate::media_facts::{difference, is_expected};
 use crate::media_ledger::{MediaLedger, Medium, Projection};
+use crate::shelf;
 use shosoin_protocol::VolumeId;
 use shosoin_tiers::media::Media;
 use shosoin_tiers::{Tier, Volume, VolumeLabel};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Actor of what the vault does by itself.
@@ -27,6 +28,7 @@ pub struct Journal {
     pub media: Arc<MediaLedger>,
     /// what opening it met
     pub findings: Vec<Finding>,
+    dir: PathBuf,
     now_ms: u64,
 }
 
@@ -70,12 +72,12 @@ impl Journal {
                     .to_owned();
             findings.push(Finding { severity: Severity::Degraded, code: "clock-jumped", message });
         }
-        Ok(Journal { media: Arc::new(ledger), findings, now_ms })
+        Ok(Journal { media: Arc::new(ledger), findings, dir: dir.to_owned(), now_ms })
     }
 
     /// Looks a volume up that came back to a running vault, and says how it may be used; nothing where it may not.
-    pub fn judge_returned(media: &Arc<MediaLedger>, volume: Volume, now_ms: u64) -> Result<Option<Volume>> {
-        let mut journal = Journal { media: media.clone(), findings: Vec::new(), now_ms };
+    pub fn judge_returned(dir: &Path, media: &Arc<MediaLedger>, volume: Volume, now_ms: u64) -> Result<Option<Volume>> {
+        let mut journal = Journal { media: media.clone(), findings: Vec::new(), dir: dir.to_owned(), now_ms };
         let judged = journal.judge_one(volume)?;
         journal.findings.iter().for_each(|finding| tracing::warn!("{}", finding.message));
         Ok(judged)
@@ -144,7 +146,7 @@ impl Journal {
                 self.finding(Severity::Degraded, "volume-returned", format!("volume {id} at {place}: {why}"));
                 volume.mark_suspect();
             }
-            MediaState::OnShelf => self.change_state(&medium, MediaState::Active, "it is mounted")?,
+            MediaState::OnShelf => self.read_back(&volume, &medium)?,
             MediaState::Suspect if medium.stale => volume.mark_suspect(),
             MediaState::Suspect => {
                 let message = format!(
@@ -163,6 +165,27 @@ impl Journal {
             self.stale(&volume, &medium)?;
         }
         Ok(Some(volume))
+    }
+
+    /// A medium is back from its shelf: its label and what its list names are held against what was known when it went there.
+    fn read_back(&mut self, volume: &Volume, medium: &Medium) -> Result<()> {
+        let (id, place) = (volume.id(), volume.media().place());
+        let differs = difference(&medium.label, &volume.label());
+        if !differs.is_empty() {
+            let message = format!("volume {id} at {place} is back from its shelf with another label: {differs}");
+            self.finding(Severity::Degraded, "label-differs", message);
+        }
+        let why = match shelf::missing_from(&self.dir, volume) {
+            None => "it is mounted; there is no list of what was on it".to_owned(),
+            Some((0, listed)) => format!("it is mounted, and the {listed} shards of its list are on it"),
+            Some((missing, listed)) => {
+                let message =
+                    format!("volume {id} at {place} is back from its shelf without {missing} of {listed} shards");
+                self.finding(Severity::Degraded, "shelf-shards-missing", message);
+                format!("it is mounted; {missing} of the {listed} shards of its list are not on it")
+            }
+        };
+        self.change_state(medium, MediaState::Active, &why)
     }
 
     /// An old image of a volume was brought back: what was written to it since is not on it.

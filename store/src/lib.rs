@@ -45,6 +45,7 @@ pub mod metrics;
 pub mod migrate;
 mod open;
 mod plan;
+mod reads;
 pub mod rebuild;
 pub mod reconcile;
 mod records;

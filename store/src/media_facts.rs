@@ -72,6 +72,24 @@ impl From<&VolumeLabel> for LabelFacts {
     }
 }
 
+/// What of a label differs from the ledger; empty where nothing does.
+pub fn difference(known: &VolumeLabel, read: &VolumeLabel) -> String {
+    if known == read {
+        return String::new();
+    }
+    let (known, read) = (fields(known), fields(read));
+    let differing = known.iter().zip(&read).filter(|(known, read)| known.1 != read.1);
+    let told = differing.map(|((name, known), (_, read))| format!("{name} is {read}, the ledger says {known}"));
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn fields(label: &VolumeLabel) -> Vec<(String, String)> {
+    match serde_json::to_value(LabelFacts::from(label)) {
+        Ok(serde_json::Value::Object(map)) => map.into_iter().map(|(name, value)| (name, value.to_string())).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Name of a tier.
 pub fn tier_name(tier: TierKind) -> &'static str {
     match tier {

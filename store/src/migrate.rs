@@ -13,7 +13,7 @@ use crate::audit::{Action, AuditEvent, Outcome};
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
 use crate::media_ledger::MediaLedger;
-use crate::records::Reads;
+use crate::reads::Reads;
 use crate::rows::LeafRow;
 use crate::shelf;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ use shosoin_tiers::{
     Clock, Location, Migration, MigrationPhase, MigrationStep, Pace, SegmentInfo, SegmentState, Tier, Unpaced,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 
 /// One `[[migrate]]` of `vault.toml`.
@@ -32,7 +33,7 @@ use std::sync::Arc;
 pub struct MigrateRule {
     /// how long a segment has been closed at least, as in `90days`
     pub older_than: String,
-    /// how long nothing of it was read at least, as far as this process knows
+    /// how long nothing of it was read at least, by whole days
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_for: Option<String>,
     /// of which hospital; all of them if it is not said
@@ -255,6 +256,8 @@ pub struct MigrateRun {
 
 /// What a run works on.
 pub struct Parts<'a> {
+    /// folder of the vault
+    pub dir: &'a Path,
     /// the media
     pub tier: &'a Tier,
     /// where things are
@@ -303,17 +306,18 @@ impl MigrateRun {
                 Ok(done) => done,
             };
             let Some(done) = done else {
-                shelf::remember(parts.index, parts.tier, segment)?;
+                shelf::remember(parts.dir, parts.index, parts.tier, segment)?;
+                shelf::keep_lists(parts.dir, parts.tier, parts.clock.now_ms())?;
                 self.moves.pop_front();
                 continue;
             };
             let moved = recorded(parts, &done, event)?;
             if before != MigrationPhase::Release && migration.phase == MigrationPhase::Release {
+                shelf::remember(parts.dir, parts.index, parts.tier, segment)?;
                 let begun = event(Action::Release).ended(Outcome::Begun);
                 parts
                     .media
                     .record(begun.because("its hot copies go, each when its copy in the archive was verified"))?;
-                shelf::remember(parts.index, parts.tier, segment)?;
             }
             self.current = Some(migration);
             return Ok(Some(moved));

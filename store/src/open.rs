@@ -18,6 +18,7 @@ use crate::journal::{Journal, Judged};
 use crate::ledger::{Ledger, LedgerKeys};
 use crate::media_ledger::MediaLedger;
 use crate::rebuild::{self, Progress, RebuildReport};
+use crate::rows::{self, Meta, Rows};
 use crate::shelf;
 use crate::stores::Stores;
 use crate::vault::OpenOptions;
@@ -81,7 +82,11 @@ pub fn open(dir: &Path, options: &OpenOptions) -> Result<Opened> {
         let marked = std::fs::write(&path, "it was made while media were out of sight");
         marked.map_err(|source| Error::Io { action: "write", path, source })?;
     }
-    let Mounted { folder, config, identity, tier, absent, journal, .. } = mounted;
+    let Mounted { folder, config, identity, tier, absent, mut journal, .. } = mounted;
+    if let Err(error) = shelf::keep_all(dir, &tier, options.clock.now_ms()) {
+        let message = format!("what is on archive volumes could not be written down: {}", error.problem().message);
+        journal.findings.push(Finding { severity: Severity::Degraded, code: "shelf-list", message });
+    }
     journal.opened(Action::VaultStarted)?;
     let Journal { media, mut findings, .. } = journal;
     findings.extend(report.findings);
@@ -191,7 +196,7 @@ fn catch_up(dir: &Path, mounted: &Mounted, options: &OpenOptions) -> Result<Inde
         }
         let index = open_index(dir, mounted)?;
         rebuild::usable(index.as_ref(), &mounted.identity, &mounted.tier)?;
-        let indexed = fill(index, mounted, options, &|_| {})?;
+        let indexed = fill(dir, index, mounted, options, &|_| {})?;
         match indexed.ledgers.iter().find_map(|(_, ledger)| ledger.broken()) {
             None => Ok(indexed),
             Some(why) => Err(Error::Index { action: "open", why: why.to_owned() }),
@@ -210,13 +215,14 @@ fn make_anew(
     tracing::warn!(why, "the index is made anew from media");
     wipe(&index_dir(dir, mounted))?;
     wipe(&mark(dir, mounted))?;
-    let mut indexed = fill(open_index(dir, mounted)?, mounted, options, progress)?;
+    let mut indexed = fill(dir, open_index(dir, mounted)?, mounted, options, progress)?;
     let message = format!("index was made anew from media: {why}");
     indexed.report.findings.push(Finding { severity: Severity::Notice, code: "index-rebuilt", message });
     Ok(indexed)
 }
 
 fn fill(
+    dir: &Path,
     index: Arc<dyn Index>,
     mounted: &Mounted,
     options: &OpenOptions,
@@ -224,10 +230,14 @@ fn fill(
 ) -> Result<Indexed> {
     let Mounted { identity, known, tier, .. } = mounted;
     let hospitals = known.iter().map(|info| info.hospital);
+    let is_new = index.row::<Meta>(&rows::meta_key())?.is_none();
     let report = rebuild::catch_up(index.as_ref(), tier, identity, hospitals, progress)?;
     let open = |info: &HospitalInfo| Ok((info.clone(), open_ledger(identity, info, &index, tier, &*options.clock)?));
     let ledgers = known.iter().map(open).collect::<Result<Vec<_>>>()?;
     shelf::remember_all(&*index, tier)?;
+    if is_new {
+        shelf::take_in(dir, &*index, tier)?;
+    }
     Ok(Indexed { index, ledgers, report })
 }
 

@@ -7,15 +7,17 @@
 
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::reads::Reads;
 use crate::rows::{self, RecordRow, Rows, UnnamedRow};
 use crate::shelf;
 use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
-use shosoin_protocol::{Address, HospitalId, SegmentId, Suite};
+use shosoin_protocol::{Address, HospitalId, Suite};
 use shosoin_tiers::{Clock, Error as MediaError, Tier};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Records this process remembers to be on media without looking again: what one large upload in flight needs.
@@ -45,38 +47,14 @@ impl Drop for Going<'_> {
     }
 }
 
-/// When something of each segment was read last, since this process began. Not kept over a restart: a segment counts as read
-/// when the vault is opened, so that nothing moves early.
-pub struct Reads {
-    clock: Arc<dyn Clock>,
-    opened_ms: u64,
-    last_ms: Mutex<BTreeMap<SegmentId, u64>>,
-}
-
-impl Reads {
-    /// Nothing was read yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Reads { opened_ms: clock.now_ms(), clock, last_ms: Mutex::default() }
-    }
-
-    /// When something of a segment was read last.
-    pub fn last_ms(&self, segment: SegmentId) -> u64 {
-        self.last_ms.lock().get(&segment).copied().unwrap_or(self.opened_ms)
-    }
-
-    fn note(&self, segment: SegmentId) {
-        self.last_ms.lock().insert(segment, self.clock.now_ms());
-    }
-}
-
 impl Records {
     /// Records on `tier`, as `index` remembers them.
-    pub fn new(index: Arc<dyn Index>, tier: Arc<Tier>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(dir: &Path, index: Arc<dyn Index>, tier: Arc<Tier>, clock: Arc<dyn Clock>) -> Self {
         Records {
             index,
             tier,
             recent: Mutex::new(LruCache::new(RECENT_MAX)),
-            reads: Reads::new(clock),
+            reads: Reads::open(dir, clock),
             going: RwLock::default(),
         }
     }

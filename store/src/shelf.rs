@@ -1,23 +1,29 @@
-//! Which volumes hold the shards of segments that have left the hot ones: hints in the index, so that a record on a shelf is
-//! told from one that is lost, and the operator is told what to mount.
+//! Which volumes hold the shards of segments that have left the hot ones, or of volumes that were put on a shelf: so that a
+//! record on a shelf is told from one that is lost, and the operator is told what to mount.
 //!
-//! Rows are written when a vault is opened and when a segment moves. An index that is made anew while media are on their
-//! shelf knows them again when they were mounted once.
+//! Invariants
+//! - What is needed to answer is in the index, and in files beside the ledger of media: an index that is made anew while
+//!   media are on their shelf has it from there.
+//! - A list is written before a medium is taken out of use, and the table of a segment before its first hot copy is removed.
+//! - None of it is believed: records are verified when their medium is there.
+
+pub mod file;
 
 use crate::error::{Error, Result};
-use crate::index::{Batch, Index};
-use crate::rows::{self, Row, Rows, ShelfRow};
-use shosoin_protocol::{SegmentId, VolumeId};
+use crate::index::{Batch, Index, Pending};
+use crate::rows::{self, RecordRow, Row, Rows, ShelfRow};
+use file::{ListedShard, ShelfList, ShelfTable};
+use shosoin_protocol::{RecordKind, SegmentId, VolumeId};
+use shosoin_tiers::volume::TierKind;
 use shosoin_tiers::{Error as MediaError, SegmentInfo, SegmentState, Tier};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Remembers where every closed segment is that no hot volume has.
 pub fn remember_all(index: &dyn Index, tier: &Tier) -> Result<()> {
     let mut batch = Batch::default();
-    for segment in tier.segments() {
-        if segment.state == SegmentState::Closed && !tier.is_hot(segment.id).unwrap_or(true) {
-            put(index, &mut batch, &segment)?;
-        }
+    for segment in gone_cold(tier) {
+        put(index, &mut batch, &segment)?;
     }
     match batch.is_empty() {
         true => Ok(()),
@@ -25,13 +31,129 @@ pub fn remember_all(index: &dyn Index, tier: &Tier) -> Result<()> {
     }
 }
 
-/// Remembers where one segment is.
-pub fn remember(index: &dyn Index, tier: &Tier, segment: SegmentId) -> Result<()> {
+/// Closed segments that no hot volume has.
+fn gone_cold(tier: &Tier) -> impl Iterator<Item = SegmentInfo> {
+    let cold = |info: &SegmentInfo| info.state == SegmentState::Closed && !tier.is_hot(info.id).unwrap_or(true);
+    tier.segments().into_iter().filter(cold).collect::<Vec<_>>().into_iter()
+}
+
+/// Remembers where one segment is, and where its chunks are in it.
+pub fn remember(dir: &Path, index: &dyn Index, tier: &Tier, segment: SegmentId) -> Result<()> {
     let mut batch = Batch::default();
-    if let Some(info) = tier.segments().iter().find(|info| info.id == segment) {
-        put(index, &mut batch, info)?;
+    if let Some(info) = tier.segment_info(segment) {
+        put(index, &mut batch, &info)?;
+        keep_table(dir, tier, &info)?;
     }
     index.write(batch)
+}
+
+/// Writes the files of the vault in `dir` about everything that may be away when it is opened next: archive volumes, and
+/// segments that are on these alone. What has not changed is not written; the table of a segment never changes.
+pub fn keep_all(dir: &Path, tier: &Tier, now_ms: u64) -> Result<()> {
+    keep_lists(dir, tier, now_ms)?;
+    for info in gone_cold(tier) {
+        if !file::exists::<ShelfTable>(dir, &info.id.to_string()) {
+            keep_table(dir, tier, &info)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the lists of archive volumes that have changed.
+pub fn keep_lists(dir: &Path, tier: &Tier, now_ms: u64) -> Result<()> {
+    let archived = tier.kinds().into_iter().filter(|(_, kind)| *kind == TierKind::Archive);
+    archived.map(|(volume, _)| volume).try_for_each(|volume| keep_list(dir, tier, volume, now_ms))
+}
+
+/// Remembers everything that is on a volume which is about to be taken to a shelf.
+pub fn keep_volume(dir: &Path, index: &dyn Index, tier: &Tier, volume: VolumeId, now_ms: u64) -> Result<()> {
+    let mut batch = Batch::default();
+    for shard in tier.shards_on(volume) {
+        if let Some(info) = tier.segment_info(shard.shard.segment) {
+            put(index, &mut batch, &info)?;
+        }
+    }
+    index.write(batch)?;
+    keep_list(dir, tier, volume, now_ms)
+}
+
+fn keep_list(dir: &Path, tier: &Tier, volume: VolumeId, now_ms: u64) -> Result<()> {
+    let Some(mounted) = tier.mounted().into_iter().find(|mounted| mounted.label.id == volume) else { return Ok(()) };
+    let listed = |on: shosoin_tiers::ShardOnVolume| {
+        let info = tier.segment_info(on.shard.segment)?;
+        let of_code = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        Some(ListedShard {
+            hospital: on.shard.hospital,
+            segment: on.shard.segment,
+            shard: on.shard.shard,
+            k: of_code(info.code.k()),
+            m: of_code(info.code.m()),
+            len_bytes: on.len_bytes,
+        })
+    };
+    let mut shards: Vec<ListedShard> = tier.shards_on(volume).into_iter().filter_map(listed).collect();
+    shards.sort_unstable();
+    let generation = mounted.label.generation;
+    match file::load::<ShelfList>(dir, &volume.to_string()) {
+        Some(known) if known.generation == generation && known.shards == shards => Ok(()),
+        _ => file::save(dir, &ShelfList { volume, generation, written_ms: now_ms, shards }),
+    }
+}
+
+fn keep_table(dir: &Path, tier: &Tier, info: &SegmentInfo) -> Result<()> {
+    let mut chunks = Vec::new();
+    tier.walk(info.id, 0, &mut |walked| {
+        if walked.kind == RecordKind::Chunk {
+            chunks.push((walked.address, walked.location));
+        }
+        Ok(())
+    })?;
+    file::save(dir, &ShelfTable { hospital: info.hospital, segment: info.id, chunks })
+}
+
+/// Takes what the files of the vault in `dir` say into an index that was made anew. What media say counts more, and what is
+/// said of removed segments counts for nothing.
+pub fn take_in(dir: &Path, index: &dyn Index, tier: &Tier) -> Result<()> {
+    let mut rows = Pending::new(index);
+    file::for_each(dir, &mut |list: ShelfList| {
+        for listed in list.shards.into_iter().filter(|listed| !tier.is_removed(listed.segment)) {
+            let key = rows::shelf_key(listed.segment);
+            let count = usize::from(listed.k) + usize::from(listed.m);
+            let known: Option<ShelfRow> = rows.row(&key)?;
+            let mut row = known.unwrap_or(ShelfRow { needed: listed.k, shards: vec![None; count] });
+            if let Some(slot @ None) = row.shards.get_mut(usize::from(listed.shard)) {
+                *slot = Some(list.volume);
+                rows.put(key, row.encode());
+                rows.write_if_many()?;
+            }
+        }
+        Ok(())
+    })?;
+    file::for_each(dir, &mut |table: ShelfTable| {
+        if tier.is_removed(table.segment) {
+            file::forget(dir, table.segment);
+            return Ok(());
+        }
+        for (address, at) in table.chunks {
+            let key = rows::record_key(table.hospital, &address);
+            if rows.get(&key)?.is_none() {
+                rows.put(key, RecordRow { kind: RecordKind::Chunk, at }.encode());
+                rows.write_if_many()?;
+            }
+        }
+        Ok(())
+    })?;
+    rows.write()
+}
+
+/// Shards that the list of a medium names and that are not on it; nothing where there is no list.
+pub fn missing_from(dir: &Path, volume: &shosoin_tiers::Volume) -> Option<(usize, usize)> {
+    let list = file::load::<ShelfList>(dir, &volume.id().to_string())?;
+    let is_missing = |listed: &&ListedShard| {
+        let path = shosoin_tiers::layout::shard_path(listed.hospital, listed.segment, listed.shard);
+        volume.media().open(&path).and_then(|file| file.len()).map_or(true, |len| len < listed.len_bytes)
+    };
+    Some((list.shards.iter().filter(is_missing).count(), list.shards.len()))
 }
 
 /// A row with what is seen now; what is out of sight now stays as it was remembered.

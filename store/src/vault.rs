@@ -20,6 +20,7 @@ use crate::open::{self, Opened, Standing};
 use crate::plan::Plan;
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
+use crate::shelf;
 use crate::status::{self, Counters, Status, Work};
 use crate::volumes::Volumes;
 use crate::{Code, Config, Finding, init};
@@ -341,16 +342,17 @@ impl Inner {
         let Opened { folder, config, identity, tier, index, hospitals, media, absent, findings } =
             open::open(&dir, options)?;
         let clock = options.clock.clone();
-        let volumes = Volumes::new(&dir, config.clone(), tier.clone(), media.clone(), clock);
+        let volumes = Volumes::new(&dir, config.clone(), tier.clone(), index.clone(), media.clone(), clock);
         if let Err(error) = volumes.finish_departures() {
             tracing::warn!(error = &error as &dyn std::error::Error, "vault.toml still names retired volumes");
         }
         let jobs = Jobs::open(&folder, &config.jobs)?;
+        let records = Arc::new(Records::new(&dir, index.clone(), tier.clone(), options.clock.clone()));
         let inner = Inner {
             dir,
             config,
             identity,
-            records: Arc::new(Records::new(index.clone(), tier.clone(), options.clock.clone())),
+            records,
             tier,
             index,
             clock: options.clock.clone(),
@@ -412,7 +414,7 @@ impl Inner {
     /// What a migration works on.
     pub(crate) fn migrate_parts(&self) -> migrate::Parts<'_> {
         let (tier, index, media, clock) = (&*self.tier, &*self.index, &self.media, &*self.clock);
-        migrate::Parts { tier, index, media, clock }
+        migrate::Parts { dir: &self.dir, tier, index, media, clock }
     }
 
     /// Places of volumes that were expected when the vault was opened and have not come back.
@@ -476,12 +478,31 @@ impl Inner {
         Ok(())
     }
 
+    /// Writes down what is on archive volumes and when segments were read last.
+    fn keep_shelf(&self) {
+        if let Err(error) = shelf::keep_all(&self.dir, &self.tier, self.clock.now_ms()) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what is on archive volumes could not be written down"
+            );
+        }
+        self.keep_reads();
+    }
+
+    /// Writes down when segments were read last, if that has changed. To lose it delays what moves.
+    pub(crate) fn keep_reads(&self) {
+        if let Err(error) = self.records.reads().keep() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "last reads could not be written down");
+        }
+    }
+
     fn close(&self) -> Result<()> {
         self.jobs.control.close();
         self.keep_repairs()?;
         self.room.close();
         self.desks().iter().for_each(|desk| desk.committer().stop());
         let closed = self.tier.close();
+        self.keep_shelf();
         self.journal_closed()?;
         Ok(closed?)
     }

@@ -26,12 +26,14 @@ pub use view::{VolumeDetail, VolumeView};
 use crate::audit::{Action, AuditEvent, AuditRecord, AuditReport, MediaState, Outcome};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::index::Index;
 use crate::journal::{VAULT, log_media};
 use crate::media_ledger::{MediaLedger, Medium};
+use crate::shelf::{self, file::ShelfList};
 use crate::stores::Stores;
 use parking_lot::Mutex;
 use shosoin_protocol::VolumeId;
-use shosoin_tiers::life::{DAY_MS, Pace, latest_safe_start_ms};
+use shosoin_tiers::life::{DAY_MS, Week, latest_safe_start_in};
 use shosoin_tiers::media::{FileMedia, FileOptions};
 use shosoin_tiers::{Clock, Mounted, Tier, VolumeState};
 use std::collections::BTreeSet;
@@ -45,7 +47,10 @@ pub const MARGIN_MS: u64 = 90 * DAY_MS;
 pub struct Volumes {
     dir: PathBuf,
     config: Mutex<Config>,
+    /// when copies may run
+    week: Week,
     tier: Arc<Tier>,
+    index: Arc<dyn Index>,
     ledger: Arc<MediaLedger>,
     clock: Arc<dyn Clock>,
     /// media that were put on a shelf and have not left their place since
@@ -69,11 +74,20 @@ pub struct Due {
 
 impl Volumes {
     /// The media of the vault in `dir`.
-    pub fn new(dir: &Path, config: Config, tier: Arc<Tier>, ledger: Arc<MediaLedger>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        dir: &Path,
+        config: Config,
+        tier: Arc<Tier>,
+        index: Arc<dyn Index>,
+        ledger: Arc<MediaLedger>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Volumes {
             dir: dir.to_owned(),
+            week: config.jobs.week(),
             config: Mutex::new(config),
             tier,
+            index,
             ledger,
             clock,
             still_there: Mutex::default(),
@@ -93,9 +107,24 @@ impl Volumes {
         self.tier.mounted().into_iter().find(|mounted| mounted.label.id == volume)
     }
 
-    /// Bytes of shards on a volume.
+    /// Shards on a volume and their bytes: as they are, or as the list has them that was made when it went to its shelf.
+    fn holds(&self, volume: VolumeId) -> (u32, u64) {
+        let (count, bytes) = match self.mounted(volume) {
+            Some(_) => {
+                let shards = self.tier.shards_on(volume);
+                (shards.len(), shards.iter().map(|shard| shard.len_bytes).sum())
+            }
+            None => {
+                let list: Option<ShelfList> = shelf::file::load(&self.dir, &volume.to_string());
+                let shards = list.map(|list| list.shards).unwrap_or_default();
+                (shards.len(), shards.iter().map(|shard| shard.len_bytes).sum())
+            }
+        };
+        (u32::try_from(count).unwrap_or(u32::MAX), bytes)
+    }
+
     fn used_bytes(&self, volume: VolumeId) -> u64 {
-        self.tier.shards_on(volume).iter().map(|shard| shard.len_bytes).sum()
+        self.holds(volume).1
     }
 
     /// Records that something was refused, and why, and gives the refusal.
@@ -124,13 +153,10 @@ impl Volumes {
         Ok(())
     }
 
-    fn pace(&self) -> Pace {
-        Pace { bytes_per_second: self.ledger.measured_rate(), hours_per_week: 168 }
-    }
-
-    /// When the shards of a medium must begin to move, at the rate measured so far.
+    /// When the shards of a medium must begin to move, at the rate measured so far and in the windows of the schedule.
     fn latest_start_ms(&self, medium: &Medium) -> Option<u64> {
-        latest_safe_start_ms(medium.ends_ms(), self.used_bytes(medium.label.id), &self.pace(), MARGIN_MS)
+        let (bytes, rate) = (self.used_bytes(medium.label.id), self.ledger.measured_rate());
+        latest_safe_start_in(medium.ends_ms(), bytes, rate, &self.week, MARGIN_MS)
     }
 
     /// Every volume that is there, with when it must begin to move and to be tested.
@@ -205,6 +231,6 @@ impl Volumes {
     fn view(&self, medium: &Medium) -> VolumeView {
         let id = medium.label.id;
         let status = self.tier.volumes().into_iter().find(|status| status.id == id);
-        VolumeView::new(medium, status.as_ref(), self.used_bytes(id), self.latest_start_ms(medium))
+        VolumeView::new(medium, status.as_ref(), self.holds(id), self.latest_start_ms(medium))
     }
 }

@@ -157,6 +157,83 @@ async fn a_ledger_is_rebuilt_from_hot_volumes_alone_after_its_segments_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_made_anew_while_the_archive_is_on_its_shelf_still_names_the_volumes_and_where_each_record_is() {
+    // an index in memory is made anew at every start
+    let shelf = Shelf::new(Suite::Default, IndexKind::Memory, &rule("keep = \"archive\"")).await;
+    let vault = shelf.open(|_| true).await;
+    assert!(!vault.migrate(false).await.unwrap().moves.is_empty());
+    vault.close().await.unwrap();
+    drop(vault);
+    let vault = shelf.open(|no| no < 6 || no == 8).await;
+    let addresses: Vec<_> = shelf.parcels.iter().map(|parcel| address(Suite::Default, &parcel.chunks[0])).collect();
+    let mut on_shelf = 0;
+    for (parcel, address) in shelf.parcels.iter().zip(&addresses) {
+        match vault.record(shelf.hospital.id, *address).await {
+            Ok(bytes) => assert_eq!(bytes, parcel.chunks[0]),
+            Err(Error::OnShelf { needed: 3, volumes, .. }) => {
+                assert!(volumes.len() == 5 && volumes.iter().all(|id| id.0[0] > 6 && id.0[0] != 9), "{volumes:?}");
+                on_shelf += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(on_shelf > 5, "{on_shelf}");
+    let plan = vault.plan(shelf.hospital.id, &addresses).await.unwrap();
+    assert_eq!((plan.unknown, plan.media.len()), (0, 5));
+    assert!(plan.segments.iter().all(|segment| segment.needed == 3), "{plan:?}");
+    vault.close().await.unwrap();
+    drop(vault);
+    // any four of the six will do
+    let vault = shelf.open(|no| no < 6 || [7, 8, 10, 11].contains(&no)).await;
+    assert_holds(&vault, &shelf.hospital, &shelf.parcels).await;
+    vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shelf_files_that_are_lost_or_damaged_are_made_again_when_the_media_are_mounted_once() {
+    let shelf = Shelf::new(Suite::Default, IndexKind::Memory, &rule("keep = \"archive\"")).await;
+    let vault = shelf.open(|_| true).await;
+    vault.migrate(false).await.unwrap();
+    vault.close().await.unwrap();
+    drop(vault);
+    let folder = shelf.site.path().join("shelf");
+    let files = || std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+    assert!(files().len() > 6, "a list for each medium, a table for each segment");
+    files().iter().for_each(|path| std::fs::write(path, b"torn").unwrap());
+    let vault = shelf.open(|no| no < 6).await;
+    let unknown = address(Suite::Default, &shelf.parcels[0].chunks[0]);
+    let error = vault.record(shelf.hospital.id, unknown).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    vault.close().await.unwrap();
+    drop(vault);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let vault = shelf.open(|_| true).await;
+    vault.close().await.unwrap();
+    drop(vault);
+    let vault = shelf.open(|no| no < 6).await;
+    let error = vault.record(shelf.hospital.id, unknown).await.unwrap_err();
+    assert_eq!(error.code(), "on-shelf", "{error}");
+    vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_before_a_restart_stays_hot_as_long_as_its_rule_says() {
+    let rules = rule("unread_for = \"20days\"\nkeep = \"archive\"");
+    let shelf = Shelf::new(Suite::Default, IndexKind::Memory, &rules).await;
+    let vault = shelf.open(|_| true).await;
+    let all = vault.migrate(true).await.unwrap().moves.len();
+    vault.record(shelf.hospital.id, address(Suite::Default, &shelf.parcels[0].chunks[0])).await.unwrap();
+    vault.close().await.unwrap();
+    drop(vault);
+    for (days, stays) in [(10, 1), (12, 0)] {
+        shelf.site.clock.advance(days * DAY_MS);
+        let vault = shelf.open(|_| true).await;
+        assert_eq!(vault.migrate(true).await.unwrap().moves.len(), all - stays, "after {days} days more");
+        vault.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn segments_kept_on_both_survive_the_loss_of_every_hot_volume() {
     let shelf = Shelf::new(Suite::Default, IndexKind::Memory, &rule("keep = \"both\"")).await;
     let vault = shelf.open(|_| true).await;
@@ -183,7 +260,8 @@ async fn a_rule_moves_only_what_it_speaks_of() {
     let other = "00".repeat(16);
     let cases = [
         ("[[migrate]]\nolder_than = \"101days\"\nkeep = \"archive\"".to_owned(), false),
-        (rule("unread_for = \"1day\"\nkeep = \"archive\""), false),
+        (rule("unread_for = \"99days\"\nkeep = \"archive\""), true),
+        (rule("unread_for = \"101days\"\nkeep = \"archive\""), false),
         (rule("record_types = [\"T4-01\"]\nkeep = \"archive\""), false),
         (rule("record_types = [\"T4-01\", \"O-00\"]\nkeep = \"archive\""), true),
         (rule("labels = [\"sensitive\"]\nkeep = \"archive\""), false),

@@ -6,7 +6,7 @@
 //! - What does not fit in a month is carried to the next one and said, never dropped.
 
 use crate::VolumeLabel;
-use crate::life::{DAY_MS, Pace, YEAR_MS, latest_safe_start_ms};
+use crate::life::{DAY_MS, Pace, Week, YEAR_MS, latest_safe_start_in, latest_safe_start_ms};
 use crate::volume::TierKind;
 use shosoin_protocol::VolumeId;
 
@@ -43,6 +43,8 @@ pub struct Question<'a> {
     pub media: &'a [Medium],
     /// how fast and how often copies run
     pub pace: Pace,
+    /// the days and hours in which they may run; spread over the week where nobody says
+    pub week: Option<&'a Week>,
     /// drives that copy at the same time
     pub drives: u32,
     /// bytes of shards that come in newly each month
@@ -117,7 +119,11 @@ pub fn forecast(question: &Question<'_>) -> Forecast {
 
 fn expiry(question: &Question<'_>, medium: &Medium) -> Option<Expiry> {
     let ends_ms = medium.ends_ms?;
-    let start = latest_safe_start_ms(Some(ends_ms), medium.used_bytes, &question.pace, question.margin_ms)?;
+    let (ends, bytes, margin_ms) = (Some(ends_ms), medium.used_bytes, question.margin_ms);
+    let start = match question.week {
+        Some(week) => latest_safe_start_in(ends, bytes, question.pace.bytes_per_second, week, margin_ms)?,
+        None => latest_safe_start_ms(ends, bytes, &question.pace, margin_ms)?,
+    };
     Some(Expiry { volume: medium.label.id, ends_ms, latest_start_ms: start, bytes: medium.used_bytes })
 }
 

@@ -123,6 +123,71 @@ pub fn latest_safe_start_ms(ends_ms: Option<u64>, bytes: u64, pace: &Pace, margi
     Some(ends_ms?.saturating_sub(margin_ms).saturating_sub(pace.duration_ms(bytes)))
 }
 
+/// Minutes of a week.
+pub const WEEK_MINUTES: u64 = HOURS_OF_WEEK * 60;
+const MINUTE_MS: u64 = 60 * 1000;
+
+/// The minutes of each week in which copies may run. Weeks begin with the first moment of 1970, a Thursday.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Week {
+    open: Vec<bool>,
+    open_minutes: u64,
+}
+
+impl Week {
+    /// Those for which `is_open` says so, given the time since the beginning of a week in milliseconds.
+    pub fn new(is_open: impl Fn(u64) -> bool) -> Self {
+        let open: Vec<bool> = (0..WEEK_MINUTES).map(|minute| is_open(minute * MINUTE_MS)).collect();
+        let open_minutes = open.iter().filter(|open| **open).count() as u64;
+        Week { open, open_minutes }
+    }
+
+    /// Every minute.
+    pub fn always() -> Self {
+        Week::new(|_| true)
+    }
+
+    /// Hours of each week in which copies may run, rounded down.
+    pub fn hours(&self) -> u32 {
+        u32::try_from(self.open_minutes / 60).unwrap_or(0)
+    }
+
+    /// The last whole minute from which `minutes` open ones are left until `end_ms`; 0 where there never were as many.
+    fn begin_before(&self, end_ms: u64, minutes: u64) -> u64 {
+        let end = end_ms / MINUTE_MS;
+        if minutes == 0 {
+            return end_ms;
+        }
+        let Some(weeks) = (minutes - 1).checked_div(self.open_minutes) else { return 0 };
+        let (mut left, mut at) = (minutes - weeks * self.open_minutes, end);
+        while left > 0 && at > 0 {
+            at -= 1;
+            let minute = usize::try_from(at % WEEK_MINUTES).unwrap_or(0);
+            left -= u64::from(self.open[minute]);
+        }
+        match left {
+            0 => at.saturating_sub(weeks.saturating_mul(WEEK_MINUTES)).saturating_mul(MINUTE_MS),
+            _ => 0,
+        }
+    }
+}
+
+/// [`latest_safe_start_ms`] to the minute, with the days and hours in which copies may run.
+pub fn latest_safe_start_in(
+    ends_ms: Option<u64>,
+    bytes: u64,
+    bytes_per_second: u64,
+    week: &Week,
+    margin_ms: u64,
+) -> Option<u64> {
+    let end_ms = ends_ms?.saturating_sub(margin_ms);
+    Some(match (bytes, bytes_per_second) {
+        (0, _) => end_ms,
+        (_, 0) => 0,
+        (bytes, rate) => week.begin_before(end_ms, bytes.div_ceil(rate).div_ceil(60)),
+    })
+}
+
 /// What a clock says beside the last thing that is known to have happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockState {

@@ -88,6 +88,7 @@ fn text(report: &Value) -> String {
         (bytes(number(&report["bytes_per_second"])), &report["hours_per_week"], &report["drives"]);
     let growth = bytes(number(&report["growth_bytes_per_month"]));
     let _ = writeln!(out, "reckoned with {rate}/s, {hours} hours a week, {drives} drives, {growth} more each month");
+    let _ = writeln!(out, "growth is {}", report["growth_basis"].as_str().unwrap_or("-"));
     let most = months(report).map(|month| number(&month["hours_needed"])).max().unwrap_or(0).max(1);
     out.push_str("month    begin  bytes       hours needed / there\n");
     for month in months(report) {

@@ -27,7 +27,7 @@ pub enum VolumeCommand {
     #[command(after_help = "Examples:\n  \
         shosoin volume add --dir ./vault /mnt/g --class hdd --vendor Acme --serial ZL2X --lot 2026-04 --rack 4 \\\n    \
         --security-label C3 --reason 'order 118'\n  \
-        shosoin volume add --dir ./vault s3://archive/v07 --dry-run")]
+        shosoin volume add --dir ./vault s3://archive/v07 --security-label C3 --dry-run")]
     Add(Box<AddArgs>),
     /// List every medium there ever was
     #[command(after_help = "Example:\n  shosoin volume list --dir ./vault --state on-shelf")]
@@ -85,6 +85,13 @@ pub struct AddArgs {
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
     #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// What a label is to say, and why.
+#[derive(Debug, Args)]
+pub struct WriteArgs {
+    #[command(flatten)]
     label: LabelArgs,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -119,13 +126,7 @@ pub struct RelabelArgs {
     #[command(flatten)]
     one: OneArgs,
     #[command(flatten)]
-    label: LabelArgs,
-    /// Why, for the audit log
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    reason: String,
-    /// Say what would be written and write nothing
-    #[arg(long)]
-    dry_run: bool,
+    write: WriteArgs,
 }
 
 /// Arguments of `volume set-state`.
@@ -191,7 +192,7 @@ pub async fn run(command: VolumeCommand, output: Output) -> Result<()> {
             output.answer(&detail, || text::detail(&detail))
         }
         VolumeCommand::Label(args) => {
-            let RelabelArgs { one, label, reason, dry_run } = *args;
+            let RelabelArgs { one, write: WriteArgs { label, reason, dry_run } } = *args;
             let command =
                 MediaCommand::Label { volume: one.volume, change: Box::new(label.change()?), reason, dry_run };
             let written = operator::media(&one.dir.dir, &command).await?;
@@ -218,7 +219,7 @@ pub async fn run(command: VolumeCommand, output: Output) -> Result<()> {
 }
 
 async fn add(args: AddArgs, output: Output) -> Result<()> {
-    let AddArgs { dir, place, endpoint, region, credentials, label, reason, dry_run } = args;
+    let AddArgs { dir, place, endpoint, region, credentials, write: WriteArgs { label, reason, dry_run } } = args;
     let spec = VolumeSpec { endpoint, region, credentials, ..place };
     spec.address().map_err(|why| Error::invalid("volume", why))?;
     let command = MediaCommand::Add(Box::new(AddVolume { spec, label: label.change()?, reason, dry_run }));

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use table::{Structure, byte_tables, cells, compare, page};
 
 /// Structures whose encoders are in `keyring`, `tiers` and `store`: their tests hold them to the same tables or to vectors.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 21] = [
     "Body of an escrow drill",
     "Commitment and sealed bytes",
     "Payload of a chunk",
@@ -25,6 +25,9 @@ const ELSEWHERE: [&str; 18] = [
     "Stripe row",
     "Locator",
     "Mark of a kept file",
+    "Shelf list",
+    "Shelf table",
+    "Last reads",
     "Tour",
     "Drain",
     "List of removed segments",

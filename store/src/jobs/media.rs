@@ -71,9 +71,7 @@ impl Inner {
     /// Works the forecast out anew, with the windows of this vault, and says what does not fit.
     pub(crate) fn refresh_forecast(&self) -> Result<Gain> {
         self.volumes.reconcile()?;
-        let hours = self.config.jobs.hours_per_week().max(1);
-        let request = ForecastRequest { hours_per_week: Some(hours), ..ForecastRequest::default() };
-        let forecast = self.volumes.forecast(&request)?;
+        let forecast = self.volumes.forecast(&ForecastRequest::default())?;
         let expiring = forecast.expiring.len();
         let sentence = match forecast.first_misfit {
             None => format!("{expiring} media end their lives within the forecast, and what must move fits"),

@@ -401,6 +401,7 @@ impl Inner {
                 if looked.elapsed() >= LOOK {
                     inner.volumes.look();
                     inner.watch_canaries();
+                    inner.keep_reads();
                     looked = Instant::now();
                 }
                 inner.tick();

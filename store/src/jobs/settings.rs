@@ -5,6 +5,7 @@ use super::JobKind;
 use super::window::{self, UtcOffset, Window};
 use crate::compaction::{Amplification, UPLOAD_DAYS};
 use serde::{Deserialize, Serialize};
+use shosoin_tiers::life::Week;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -110,6 +111,11 @@ impl JobsConfig {
             true => window::next_open(&self.windows, self.utc_offset, at_ms),
             false => at_ms,
         }
+    }
+
+    /// The minutes of each week in which long work may run.
+    pub fn week(&self) -> Week {
+        Week::new(|at_ms| window::is_open(&self.windows, self.utc_offset, at_ms))
     }
 
     /// Hours of each week in which long work may run.

@@ -118,6 +118,17 @@ impl LabelChange {
     }
 }
 
+/// Refuses a medium without a security label: control 7.6.7-M8 of the guideline wants one on each.
+fn must_be_classified(label: &VolumeLabel, change: &LabelChange) -> Result<()> {
+    let text = change.security_label.as_ref().unwrap_or(&label.security_label);
+    let why =
+        "a medium for records carries one (7.6.7-M8); give the class of your own rules, as in --security-label C3";
+    match text.trim().is_empty() {
+        true => Err(Error::Argument { what: "security label", why: why.to_owned() }),
+        false => Ok(()),
+    }
+}
+
 impl Volumes {
     /// Labels a new medium, names it in `vault.toml` and takes it into use. A medium that carries a label is taken only if
     /// the ledger does not know it, or only as new, and nothing was ever stored on it: an earlier try ended half-way.
@@ -132,6 +143,7 @@ impl Volumes {
         }
         let media = stores.media(&request.spec)?;
         let found = self.found_label(&media, &place)?;
+        must_be_classified(found.as_ref().unwrap_or(&label), &request.label)?;
         if request.dry_run {
             return Ok(Added { dry_run: true, place, label: LabelFacts::from(&found.unwrap_or(label)) });
         }
@@ -204,6 +216,9 @@ impl Volumes {
         })?;
         let mut label = VolumeLabel::clone(&mounted.label);
         change.apply(&mut label)?;
+        if change.security_label.is_some() {
+            must_be_classified(&label, change)?;
+        }
         check_text("reason", reason, crate::audit::REASON_BYTES_MAX)?;
         if dry_run {
             return Ok(Added { dry_run, place: mounted.place, label: LabelFacts::from(&label) });

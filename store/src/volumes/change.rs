@@ -4,7 +4,9 @@ use super::{SmartReport, Volumes};
 use crate::audit::{Action, Detail, MediaState, Outcome, REASON_BYTES_MAX, TestKind, check_text};
 use crate::compaction;
 use crate::error::{Error, Result};
+use crate::media_facts::difference;
 use crate::media_ledger::{Medium, allowed_after};
+use crate::shelf;
 use crate::stores::Stores;
 use serde::{Deserialize, Serialize};
 use shosoin_protocol::VolumeId;
@@ -69,9 +71,15 @@ impl Volumes {
         if let Err(error) = self.judge_change(&medium, to) {
             return Err(if dry_run { error } else { self.refused(event, error) });
         }
-        let effects = self.effects(&medium, to);
+        let mut effects = self.effects(&medium, to);
         if !dry_run {
             let opened = self.open_again(&medium, to)?;
+            effects.extend(opened.as_ref().map(|volume| self.read_back(&medium, volume)).unwrap_or_default());
+            if to == MediaState::OnShelf && self.mounted(id).is_some() {
+                self.tier.set_draining(id, true)?; // nothing is written to it after the list was made
+                shelf::keep_volume(&self.dir, &*self.index, &self.tier, id, self.now_ms())
+                    .inspect_err(|_| drop(self.tier.set_draining(id, false)))?;
+            }
             self.ledger.record(event.because(reason))?;
             self.follow(&medium, to, opened)?;
             self.copy_log();
@@ -142,6 +150,20 @@ impl Volumes {
             _ => {}
         }
         effects
+    }
+
+    /// What a medium that is taken into use again differs in from what was known when it was taken out.
+    fn read_back(&self, medium: &Medium, volume: &Volume) -> Vec<String> {
+        let mut told = Vec::new();
+        let differs = difference(&medium.label, &volume.label());
+        if !differs.is_empty() {
+            told.push(format!("its label is another than the ledger has: {differs}"));
+        }
+        if let Some((missing @ 1.., listed)) = shelf::missing_from(&self.dir, volume) {
+            told.push(format!("{missing} of the {listed} shards of its list are not on it; repair rebuilds them"));
+        }
+        told.iter().for_each(|told| tracing::warn!(volume = %medium.label.id, "{told}"));
+        told
     }
 
     /// The volume at its last place, where the change takes it into use again.

@@ -59,6 +59,12 @@ impl From<&Hit> for SegmentHit {
     }
 }
 
+/// Growth that somebody gave.
+const GROWTH_GIVEN: &str = "given";
+/// Growth that nobody gave.
+const GROWTH_GUESSED: &str =
+    "guessed: the bytes on media now, over the months since the oldest of them was first used; --growth says it better";
+
 /// What to forecast; what is not given is measured or taken from the ledger.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -67,7 +73,7 @@ pub struct ForecastRequest {
     pub months: Option<u32>,
     /// bytes in a second while a copy runs
     pub bytes_per_second: Option<u64>,
-    /// hours of a week in which copies may run
+    /// hours of a week in which copies may run, wherever they lie; the windows of the schedule if it is not given
     pub hours_per_week: Option<u32>,
     /// drives that copy at the same time
     pub drives: Option<u32>,
@@ -90,6 +96,8 @@ pub struct ForecastReport {
     pub drives: u32,
     /// growth that was reckoned with, in bytes of shards each month
     pub growth_bytes_per_month: u64,
+    /// where that comes from
+    pub growth_basis: &'static str,
     /// time between the last byte moved and the end of a life, in milliseconds
     pub margin_ms: u64,
     /// by month
@@ -197,19 +205,21 @@ impl Volumes {
         if months == 0 || months > MONTHS_MAX {
             return wrong("months", format!("it is 1 to {MONTHS_MAX}"));
         }
-        let hours_per_week = request.hours_per_week.unwrap_or(168);
+        let hours_per_week = request.hours_per_week.unwrap_or_else(|| self.week.hours());
         if hours_per_week > 168 {
             return wrong("hours per week", "a week has 168".to_owned());
         }
         let now_ms = self.now_ms();
         let media = self.forecast_media();
         let bytes_per_second = request.bytes_per_second.unwrap_or_else(|| self.ledger.measured_rate());
+        let growth_basis = if request.growth_bytes_per_month.is_some() { GROWTH_GIVEN } else { GROWTH_GUESSED };
         let growth = request.growth_bytes_per_month.unwrap_or_else(|| growth(&media, now_ms));
         let question = Question {
             now_ms,
             months,
             media: &media,
             pace: Pace { bytes_per_second, hours_per_week },
+            week: request.hours_per_week.is_none().then_some(&self.week),
             drives: request.drives.unwrap_or(1),
             growth_bytes_per_month: growth,
             margin_ms: MARGIN_MS,
@@ -223,6 +233,7 @@ impl Volumes {
             hours_per_week,
             drives: question.drives,
             growth_bytes_per_month: growth,
+            growth_basis,
             margin_ms: MARGIN_MS,
             months: found.months.iter().map(ForecastMonth::from).collect(),
             expiring: found.expiring.iter().map(|expiry| self.expiring(expiry)).collect(),

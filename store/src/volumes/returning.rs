@@ -65,7 +65,9 @@ impl Volumes {
         if !self.ledger.get(volume.id()).is_some_and(|medium| wanted(medium.state)) {
             return Ok(false);
         }
-        let Some(volume) = Journal::judge_returned(&self.ledger, volume, self.now_ms())? else { return Ok(false) };
+        let Some(volume) = Journal::judge_returned(&self.dir, &self.ledger, volume, self.now_ms())? else {
+            return Ok(false);
+        };
         compaction::sweep_after(&self.tier, &self.tier.attach(volume)?);
         Ok(true)
     }

@@ -4,7 +4,7 @@
 use super::Volumes;
 use crate::audit::{Action, AuditEvent, Detail, MediaState, Outcome};
 use crate::error::Result;
-use crate::media_facts::LabelFacts;
+use crate::media_facts::difference;
 use crate::media_ledger::Medium;
 use serde::Serialize;
 use shosoin_protocol::VolumeId;
@@ -60,7 +60,12 @@ impl Volumes {
             let why = match (read, &medium) {
                 (Err(error), _) => format!("its label cannot be read: {}", crate::Error::from(error).problem().message),
                 (Ok(_), None) => String::new(),
-                (Ok(read), Some(medium)) => difference(&medium.label, &read),
+                (Ok(read), Some(medium)) => match difference(&medium.label, &read) {
+                    why if why.is_empty() && read.security_label.is_empty() => {
+                        "it has no security label (7.6.7-M8); `shosoin volume label` writes one".to_owned()
+                    }
+                    why => why,
+                },
             };
             let counted = Counted { volume: id.to_string(), place: mounted.place, state, why };
             match (medium, counted.why.is_empty()) {
@@ -120,22 +125,4 @@ impl Volumes {
 /// Where a person would look for it.
 fn kept_at(medium: &Medium) -> String {
     if medium.shelf.is_empty() { medium.place.clone() } else { medium.shelf.clone() }
-}
-
-/// What of a label differs from the ledger; empty where nothing does.
-fn difference(known: &VolumeLabel, read: &VolumeLabel) -> String {
-    if known == read {
-        return String::new();
-    }
-    let (known, read) = (fields(known), fields(read));
-    let differing = known.iter().zip(&read).filter(|(known, read)| known.1 != read.1);
-    let told = differing.map(|((name, known), (_, read))| format!("{name} is {read}, the ledger says {known}"));
-    told.collect::<Vec<_>>().join("; ")
-}
-
-fn fields(label: &VolumeLabel) -> Vec<(String, String)> {
-    match serde_json::to_value(LabelFacts::from(label)) {
-        Ok(serde_json::Value::Object(map)) => map.into_iter().map(|(name, value)| (name, value.to_string())).collect(),
-        _ => Vec::new(),
-    }
 }

@@ -28,7 +28,7 @@ pub struct VolumeView {
     pub mounted: bool,
     /// it carries an old label, and no tour has passed clean since
     pub stale: bool,
-    /// shards on it
+    /// shards on it; of a medium on its shelf as they were when it went there
     pub shards: u32,
     /// bytes of those
     pub used_bytes: u64,
@@ -55,7 +55,7 @@ impl VolumeView {
     pub fn new(
         medium: &Medium,
         status: Option<&shosoin_tiers::VolumeStatus>,
-        used_bytes: u64,
+        (shards, used_bytes): (u32, u64),
         latest_start_ms: Option<u64>,
     ) -> Self {
         VolumeView {
@@ -69,7 +69,7 @@ impl VolumeView {
             known_ms: medium.known_ms,
             mounted: status.is_some(),
             stale: medium.stale,
-            shards: status.map_or(0, |status| status.shards),
+            shards,
             used_bytes,
             free_bytes: status.and_then(|status| status.free_bytes),
             ends_ms: medium.ends_ms(),

@@ -12,7 +12,16 @@ fn medium(no: u8, ends_ms: Option<u64>, used_bytes: u64, free_bytes: u64) -> Med
 
 fn question(media: &[Medium]) -> Question<'_> {
     let pace = Pace { bytes_per_second: 100_000_000, hours_per_week: 168 };
-    Question { now_ms: NOW, months: 36, media, pace, drives: 1, growth_bytes_per_month: 0, margin_ms: 40 * DAY_MS }
+    Question {
+        now_ms: NOW,
+        months: 36,
+        media,
+        pace,
+        week: None,
+        drives: 1,
+        growth_bytes_per_month: 0,
+        margin_ms: 40 * DAY_MS,
+    }
 }
 
 #[test]

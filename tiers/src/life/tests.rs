@@ -66,7 +66,45 @@ fn a_copy_that_may_run_two_hours_a_week_takes_weeks() {
     assert_eq!(latest_safe_start_ms(Some(FIRST_USE), terabyte, &Pace { hours_per_week: 0, ..pace }, 0), Some(0));
 }
 
+/// Ten hours a week: Saturday from 20:00 to Sunday 06:00, as minutes from Thursday.
+fn ten_hours() -> Week {
+    let hour = |ms: u64| ms / HOUR_MS;
+    Week::new(|at| hour(at) >= 2 * 24 + 20 && hour(at) < 3 * 24 + 6)
+}
+
+#[test]
+fn with_windows_of_ten_hours_a_week_a_copy_of_thirty_hours_begins_with_the_third_window_before_the_end() {
+    let week = ten_hours();
+    assert_eq!(week.hours(), 10);
+    let (weeks, saturday) = (1000 * 7 * DAY_MS, (2 * 24 + 20) * HOUR_MS);
+    let start = |end_ms: u64, hours: u64| latest_safe_start_in(Some(end_ms), hours * 3600 * 50, 50, &week, 0).unwrap();
+    // the end is on a Wednesday: three whole windows lie before it
+    let end_ms = weeks + 6 * DAY_MS;
+    assert_eq!(start(end_ms, 30), weeks - 2 * 7 * DAY_MS + saturday);
+    assert_eq!(start(end_ms, 1), weeks + saturday + 9 * HOUR_MS, "one hour fits in the end of the last window");
+    assert_eq!(start(end_ms, 31), weeks - 3 * 7 * DAY_MS + saturday + 9 * HOUR_MS);
+    // the end is in the middle of a window
+    assert_eq!(start(weeks + saturday + 2 * HOUR_MS, 3), weeks - 7 * DAY_MS + saturday + 9 * HOUR_MS);
+    let around_the_clock = latest_safe_start_in(Some(end_ms), 30 * 3600 * 50, 50, &Week::always(), 0);
+    assert_eq!(around_the_clock, Some(end_ms - 30 * HOUR_MS));
+    let never = Week::new(|_| false);
+    assert_eq!(latest_safe_start_in(Some(end_ms), 1, 50, &never, 0), Some(0));
+    assert_eq!(latest_safe_start_in(Some(end_ms), 0, 50, &never, DAY_MS), Some(end_ms - DAY_MS));
+    assert_eq!(latest_safe_start_in(None, 1, 50, &week, 0), None);
+}
+
 proptest! {
+    #[test]
+    fn from_the_latest_safe_start_there_are_open_minutes_enough_and_a_minute_later_there_are_not(
+        end in 60 * WEEK_MINUTES..80 * WEEK_MINUTES, minutes in 1u64..3000, from in 0u64..168, hours in 1u64..40,
+    ) {
+        let week = Week::new(|at| (at / HOUR_MS + 168 - from) % 168 < hours);
+        let start = week.begin_before(end * MINUTE_MS, minutes) / MINUTE_MS;
+        let open = |from: u64| (from..end).filter(|at| week.open[(at % WEEK_MINUTES) as usize]).count() as u64;
+        prop_assert_eq!(open(start), minutes);
+        prop_assert!(open(start + 1) < minutes);
+    }
+
     #[test]
     fn the_latest_safe_start_never_moves_later_as_the_task_gets_harder(
         ends in 0u64..u64::MAX / 2, bytes in 0u64..1 << 50, more in 0u64..1 << 50,
