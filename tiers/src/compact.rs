@@ -204,7 +204,8 @@ impl Tier {
     pub fn sweep(&self, pace: &dyn Pace) -> Result<u64> {
         let mut swept = 0;
         for mount in self.mounts().into_iter().filter(|mount| mount.volume.takes_writes() && mount.answers()) {
-            let Ok(folders) = mount.volume.media().list(SEGMENTS) else { continue };
+            let media = mount.volume.media().clone();
+            let Ok(folders) = mount.call("a listing", move || media.list(SEGMENTS)) else { continue };
             for hospital in folders.iter().filter_map(|folder| folder.name.parse().ok()) {
                 swept += self.sweep_folder(&mount, &hospital_dir(hospital), pace)?;
             }
@@ -213,9 +214,9 @@ impl Tier {
     }
 
     fn sweep_folder(&self, mount: &Mount, dir: &str, pace: &dyn Pace) -> Result<u64> {
-        let media = mount.volume.media();
+        let (media, folder) = (mount.volume.media().clone(), dir.to_owned());
         let mut swept = 0;
-        for file in media.list(dir).unwrap_or_default() {
+        for file in mount.call("a listing", move || media.list(&folder)).unwrap_or_default() {
             let temporary = file.name.strip_suffix(TEMPORARY);
             let Some((segment, _)) = parse_shard_name(temporary.unwrap_or(&file.name)) else { continue };
             if temporary.is_none() && !self.access.removed.read().contains(&segment) {
@@ -223,8 +224,10 @@ impl Tier {
             }
             let Ok(_working) = self.access.begin_work(segment) else { continue }; // it may be one that is being written
             pace.spend(0)?;
-            let removed = media.remove(&format!("{dir}/{}", file.name)).and_then(|()| media.sync_dir(dir));
-            mount.note_write(&removed);
+            let (media, folder) = (mount.volume.media().clone(), dir.to_owned());
+            let removed = mount.change("a removal", move || {
+                media.remove(&format!("{folder}/{}", file.name)).and_then(|()| media.sync_dir(&folder))
+            });
             swept += u64::from(removed.is_ok());
         }
         Ok(swept)

@@ -253,12 +253,12 @@ fn copy_on(segment: &Segment, shard: ShardRef, volume: VolumeId) -> Result<Arc<M
 
 /// Removes one shard file, durably; one that is gone already is not an error. Gives the bytes that frees.
 pub(crate) fn remove_copy(segment: &Segment, shard: usize, mount: &Mount) -> Result<u64> {
-    let (media, path) = (mount.volume.media(), segment.identity.path(shard));
-    let freed = media.open(&path).and_then(|file| file.len()).unwrap_or(0);
-    let removed = match media.remove(&path) {
-        Ok(()) | Err(Error::NotFound { .. }) => media.sync_dir(crate::layout::parent(&path)),
-        Err(error) => Err(error),
-    };
-    mount.note_write(&removed);
-    removed.map(|()| freed)
+    let (media, path) = (mount.volume.media().clone(), segment.identity.path(shard));
+    mount.change("a removal", move || {
+        let freed = media.open(&path).and_then(|file| file.len()).unwrap_or(0);
+        match media.remove(&path) {
+            Ok(()) | Err(Error::NotFound { .. }) => media.sync_dir(crate::layout::parent(&path)).map(|()| freed),
+            Err(error) => Err(error),
+        }
+    })
 }

@@ -24,6 +24,7 @@
 
 mod access;
 mod blueprint;
+mod bounded;
 pub mod buffer;
 #[cfg(feature = "known-bugs")]
 pub mod bug;

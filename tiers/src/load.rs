@@ -77,7 +77,8 @@ impl ShardFiles {
         let (file, piece) = (self.get(shard)?, at..at + len as u64);
         match self.mounts.get(shard).and_then(Option::as_ref) {
             Some(mount) if len >= LARGE_READ_BYTES_MIN || !mount.has_threads() => Ok(mount.read(file, piece, buffer)),
-            _ => Ok(Reading::Done(wait::fill(&**file, &piece, &mut buffer), buffer)),
+            Some(mount) => Ok(mount.read_small(file, piece, buffer)),
+            None => Ok(Reading::Done(wait::fill(&**file, &piece, &mut buffer), buffer)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Mount: a volume in use by a tier, with its lane and with what happened to it since it was opened.
 
-use crate::lane::Lane;
+use crate::bounded::Bounded;
+use crate::lane::{Lane, on_all};
 use crate::tier::{Threads, VolumeState, VolumeStatus};
 use crate::volume::TierKind;
 use crate::wait::{Owed, Reader, Wait, fill};
@@ -26,8 +27,10 @@ pub struct Mount {
     draining: AtomicBool,
     /// its label could not be found where it was
     away: AtomicBool,
-    /// reads that it did not answer in time
+    /// calls that it did not answer in time
     owed: Owed,
+    /// threads for small calls
+    small: Bounded,
     threads: Threads,
     wait: Wait,
     read_errors: AtomicU64,
@@ -70,6 +73,7 @@ impl Mount {
             draining: AtomicBool::new(false),
             away: AtomicBool::new(false),
             owed: Owed::default(),
+            small: Bounded::default(),
             threads,
             wait,
             full_until_free_bytes: AtomicU64::new(0),
@@ -142,6 +146,39 @@ impl Mount {
             Ok(reader) => Reading::Waits(reader),
             Err(error) => Reading::Done(Err(error), AlignedBuf::default()),
         }
+    }
+
+    /// Reads a small piece past the cache; like [`read`](Self::read) where that is not worth a thread of its own.
+    pub fn read_small(&self, file: &Arc<dyn MediaFile>, piece: Range<u64>, mut buffer: AlignedBuf) -> Reading {
+        let file = file.clone();
+        match self.call("a read", move || Ok((fill(&*file, &piece, &mut buffer), buffer))) {
+            Ok((read, buffer)) => Reading::Done(read, buffer),
+            Err(error) => Reading::Done(Err(error), AlignedBuf::default()),
+        }
+    }
+
+    /// Makes a small call that is waited for no longer than a volume may take.
+    pub fn call<T, F>(&self, what: &'static str, call: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        let place = self.volume.media().place();
+        match self.threads {
+            Threads::None => self.wait.here(&place, what, call),
+            Threads::PerVolume => self.small.call(&place, what, &self.wait, &self.owed, call),
+        }
+    }
+
+    /// Changes something on the lane of the volume, behind the writes that wait there, and notes how it went.
+    pub fn change<T, F>(&self, what: &'static str, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        let done = on_all(what, std::iter::once((&self.lane, job))).pop().unwrap_or(Err(Error::Abandoned { what }));
+        self.note_write(&done);
+        done
     }
 
     /// A thread that reads from one file of the volume, as long as it answers in time.

@@ -8,7 +8,6 @@
 use crate::blueprint::{Blueprint, judge_slot};
 use crate::bug::{self, Bug};
 use crate::durable;
-use crate::lane::on_all;
 use crate::layout::{TEMPORARY, parent};
 use crate::media::WriteUnit;
 use crate::mount::Mount;
@@ -46,7 +45,7 @@ impl NewShard {
             media.make_dir(parent(&name))?;
             durable::begin(&*media, &name, WriteUnit::Blocks)
         };
-        let file = on_volume(&mount, "creating a shard file", create)?;
+        let file = mount.change("creating a shard file", create)?;
         Ok(NewShard { file, shard, mount, path, at: 0 })
     }
 
@@ -59,7 +58,7 @@ impl NewShard {
     pub fn write(&mut self, bytes: AlignedBuf) -> Result<AlignedBuf> {
         let (file, at) = (self.file.clone(), self.at);
         self.at += bytes.len() as u64;
-        on_volume(&self.mount, "writing a shard file", move || file.write_at(at, &bytes).map(|()| bytes))
+        self.mount.change("writing a shard file", move || file.write_at(at, &bytes).map(|()| bytes))
     }
 
     /// Ends the file, syncs it, reads all of it back past the cache, and puts it in its place, durably. Gives the bytes
@@ -145,22 +144,11 @@ impl NewShard {
         if !self.mount.volume.takes_writes() {
             return;
         }
-        let media = self.mount.volume.media();
-        if let Err(error) = media.remove(&format!("{}{TEMPORARY}", self.path)) {
+        let (media, path) = (self.mount.volume.media().clone(), format!("{}{TEMPORARY}", self.path));
+        if let Err(error) = self.mount.call("a removal", move || media.remove(&path)) {
             tracing::warn!(volume = %self.mount.id(), %error, "an unfinished shard file stays behind");
         }
     }
-}
-
-/// Does something on the lane of a volume, which is waited for no longer than a volume may take, and notes how it went.
-fn on_volume<T, F>(mount: &Mount, what: &'static str, job: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T> + Send + 'static,
-{
-    let done = on_all(what, std::iter::once((&mount.lane, job))).pop().unwrap_or(Err(Error::Abandoned { what }));
-    mount.note_write(&done);
-    done
 }
 
 /// What is read back, piece by piece.

@@ -114,9 +114,17 @@ struct Begun<'a> {
 impl<'a> Part<'a> {
     /// Reads it through the cache; false where that cannot be done.
     fn read(self, access: &Access, segment: &Segment) -> bool {
-        let Some(file) = access.file(segment, self.unit) else { return false };
-        match file.read_at(self.at, self.into) {
-            Ok(count) => count == self.into.len(),
+        let Some((file, mount)) = access.file(segment, self.unit).zip(segment.shard(self.unit)) else { return false };
+        let (at, len) = (self.at, self.into.len());
+        let read = mount.call("a read", move || {
+            let mut bytes = vec![0; len];
+            file.read_at(at, &mut bytes).map(|count| (bytes, count))
+        });
+        match read {
+            Ok((bytes, count)) => {
+                self.into.copy_from_slice(&bytes);
+                count == len
+            }
             Err(error) => {
                 access.note_read_error(segment, self.unit, &error);
                 false

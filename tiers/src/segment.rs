@@ -42,7 +42,10 @@ impl Identity {
     /// Opens the copy of a shard on one volume for reading, unless that is away.
     pub fn open_on(&self, mount: &Mount, shard: usize) -> Result<Arc<dyn MediaFile>> {
         match mount.answers() {
-            true => mount.volume.media().open(&self.path(shard)),
+            true => {
+                let (media, path) = (mount.volume.media().clone(), self.path(shard));
+                mount.call("opening a shard file", move || media.open(&path))
+            }
             false => Err(Error::VolumeAway { volume: mount.id(), place: mount.volume.media().place() }),
         }
     }

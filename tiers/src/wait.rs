@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a volume may take for one write, sync or large read: longer than a disk needs to spin up or to try a bad sector
+/// How long a volume may take for one write, sync, removal or read: longer than a disk needs to spin up or to try a bad sector
 /// again, shorter than a client waits.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -51,6 +51,16 @@ impl Wait {
 pub struct Owed(Arc<AtomicI64>);
 
 impl Owed {
+    /// One more is owed.
+    pub fn owe(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One was given.
+    pub fn pay(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Whether there are none.
     pub fn is_none(&self) -> bool {
         self.0.load(Ordering::Acquire) <= 0
@@ -92,7 +102,7 @@ impl Reader {
                 let read = fill(&*file, &piece, &mut buffer);
                 let is_left = is_left.lock();
                 if *is_left {
-                    paid.0.fetch_sub(1, Ordering::AcqRel);
+                    paid.pay();
                     return;
                 }
                 if answer.send((read, buffer)).is_err() {
@@ -132,7 +142,7 @@ impl Reader {
         let mut left = self.left.lock();
         self.answers.try_recv().map_err(|_| {
             *left = true;
-            self.owed.0.fetch_add(1, Ordering::AcqRel);
+            self.owed.owe();
             self.wait.slow(&self.place, "a read")
         })
     }

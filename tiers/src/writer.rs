@@ -186,8 +186,9 @@ pub fn write_footers(table: &Table, closing: Closing, shards: &[FooterShard]) ->
 /// Removes the empty files of a segment that could not be begun. What cannot be removed is found empty at the next start.
 fn discard(identity: Identity, mounts: &[Arc<Mount>], created: &[Result<Arc<dyn MediaFile>>]) {
     for (shard, (mount, result)) in mounts.iter().zip(created).enumerate() {
+        let (media, path) = (mount.volume.media().clone(), identity.path(shard));
         if result.is_ok()
-            && let Err(error) = mount.volume.media().remove(&identity.path(shard))
+            && let Err(error) = mount.call("a removal", move || media.remove(&path))
         {
             tracing::warn!(volume = %mount.id(), %error, "an empty shard stays behind");
         }

@@ -12,7 +12,8 @@ use shosoin_tiers::clock::{ManualClock, SeededRandom};
 use shosoin_tiers::media::{Call, Fault, Faults, FaultyMedia, FileMedia, FileOptions, Hook, Hooked, MemoryMedia, Op};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{
-    Defect, Error, Finding, Media, Record, Threads, Tier, TierOptions, Tour, Unpaced, Volume, VolumeLabel, VolumeState,
+    Defect, Error, Finding, Media, Record, ShardRef, Threads, Tier, TierOptions, Tour, Unpaced, Volume, VolumeLabel,
+    VolumeState,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -220,6 +221,47 @@ fn a_volume_that_hangs_in_a_large_read_costs_one_wait_and_is_read_again_when_it_
     }
     assert_eq!(tour.step(&tier, &Unpaced).unwrap(), Some(Vec::new()));
     assert_eq!(state(&tier, hung), VolumeState::Writable);
+}
+
+#[test]
+fn a_volume_that_hangs_in_a_small_read_or_in_opening_a_file_costs_one_wait_and_is_read_again_when_it_answers() {
+    for op in [Op::Read, Op::Open] {
+        let (rig, gate, tier) = gated("4+2", 0);
+        let stored: Vec<Stored> = (1..=3).map(|no| append_large(&tier, no, 900)).collect();
+        tier.close().unwrap();
+        drop(tier);
+        let (tier, _) = open_behind(&rig, &gate);
+        let hung = usize::from(tier.segments()[0].shards[0].unwrap().0[0]) - 1;
+        gate.hold(place(hung), &[op, Op::ReadPastCache]);
+        let begun = std::time::Instant::now();
+        assert_all_read(&tier, &stored, "while it hangs");
+        assert!(begun.elapsed() < 3 * WAIT_MAX, "{op:?}: one wait, and not one for each record");
+        assert_eq!(state(&tier, hung), VolumeState::Away, "{op:?}");
+        gate.let_go();
+        while state(&tier, hung) == VolumeState::Away {
+            std::thread::yield_now(); // its thread has been let go and ends what it does
+        }
+        assert_all_read(&tier, &stored, "when it answers again");
+    }
+}
+
+#[test]
+fn a_volume_that_hangs_in_a_removal_costs_one_wait_and_the_proof_can_be_given_again() {
+    let (_rig, gate, tier) = gated("4+2", 1);
+    let stored = append_large(&tier, 1, 4 << 20);
+    tier.close().unwrap();
+    let info = tier.segments()[0].clone();
+    let from = info.shards[0].unwrap();
+    let shard = ShardRef { hospital: HOSPITAL, segment: info.id, shard: 0 };
+    tier.copy_away(shard, from, None, &Unpaced).unwrap();
+    let proof = tier.verify_other_copy(shard, from, &Unpaced).unwrap();
+    gate.hold(place(usize::from(from.0[0]) - 1), &[Op::Remove]);
+    assert!(matches!(tier.release_copy(shard, from, proof), Err(Error::Slow { .. })));
+    assert_eq!(state(&tier, usize::from(from.0[0]) - 1), VolumeState::Suspect);
+    assert_eq!(tier.sweep(&Unpaced).unwrap(), 0, "a sweep passes it over");
+    assert_all_read(&tier, std::slice::from_ref(&stored), "while it hangs");
+    gate.let_go();
+    assert_all_read(&tier, std::slice::from_ref(&stored), "afterwards");
 }
 
 #[test]
