@@ -299,6 +299,16 @@ fn what_smartctl_says_is_recorded_and_another_devices_report_is_refused() {
 }
 
 #[test]
+fn a_device_that_smartctl_cannot_ask_is_refused_and_nothing_is_recorded() {
+    let site = Site::new();
+    let id = site.ids()[0].clone();
+    let refused = site.volume(&["test", &id, "--device", "/dev/no-such-disk"]);
+    let reasons = ["could not ask the device", "no smartctl on this machine"];
+    assert!(refused.code == 2 && reasons.iter().any(|why| refused.stderr.contains(why)), "{}", refused.stderr);
+    assert!(site.volume(&["show", &id]).ok().json()["tests"].as_array().unwrap().is_empty());
+}
+
+#[test]
 fn unknown_volumes_bad_words_and_long_labels_are_refused_with_the_rule() {
     let site = Site::new();
     let id = site.ids()[0].clone();

@@ -196,6 +196,16 @@ impl TestArgs {
 /// Its exit code says what it thinks of the device, so only its text counts.
 fn run_smartctl(device: &std::path::Path) -> Result<String> {
     let output = Command::new("smartctl").arg("--json").arg("-a").arg(device).stdin(Stdio::null()).output();
-    let output = output.map_err(Error::file("run smartctl on", device))?;
+    let output = output.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::invalid(
+            "--device",
+            "there is no smartctl on this machine; it comes with smartmontools, version 7 or later",
+        ),
+        _ => Error::file("run smartctl on", device)(error),
+    })?;
+    if output.stdout.is_empty() {
+        let said: String = String::from_utf8_lossy(&output.stderr).chars().take(300).collect();
+        return Err(Error::invalid("answer of smartctl", format!("it gave none: {}", said.trim())));
+    }
     String::from_utf8(output.stdout).map_err(|error| Error::invalid("answer of smartctl", error.to_string()))
 }
