@@ -81,7 +81,7 @@ def test_copy_forward_without_room_keeps_everything_says_so_and_completes_when_t
     assert done.returncode == 5 and "stays where it is" in done.stdout, done.stdout + done.stderr
     assert hot_shards(site) == before
     (tmp_path / "room").mkdir()
-    site.run("volume", "add", "--dir", str(vault), str(tmp_path / "room"))
+    site.run("volume", "add", "--dir", str(vault), str(tmp_path / "room"), "--security-label", "C3")
     done = shosoin("copy-forward", "--dir", vault, "--volume", volume)
     assert done.returncode == 0 and "empty and retired" in done.stdout, done.stdout + done.stderr
     assert_exact(site)
@@ -185,7 +185,8 @@ def test_nothing_is_removed_on_the_word_of_a_clock_that_jumped(tmp_path, clock):
     vault = str(site.folder / "vault")
     for place in archive:
         place.mkdir()
-        site.run("volume", "add", "--dir", vault, str(place), "--tier", "archive", "--class", "tape")
+        facts = ["--tier", "archive", "--class", "tape", "--security-label", "C3"]
+        site.run("volume", "add", "--dir", vault, str(place), *facts)
     migrates(site)
     before = hot_shards(site)
     wrong = {"before": ("faketime", "-f", clock), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

@@ -140,7 +140,7 @@ def test_the_runbook_of_a_lost_site(site, tmp_path):
     walk.next("volume set-state")
     new.run("volume", "set-state", "--dir", str(new.folder / "vault"), burnt[1], "lost", "--reason", "fire")
     walk.next("volume add")
-    new.run("volume", "add", "--dir", str(new.folder / "vault"), str(tmp_path / "another"))
+    new.run("volume", "add", "--dir", str(new.folder / "vault"), str(tmp_path / "another"), "--security-label", "C3")
     assert "0 short" in walk.next("repair")
     walk.next("scrub")
     walk.ended()
@@ -151,7 +151,7 @@ def test_the_runbook_of_an_expired_lot(site, tmp_path):
     vault = site.folder / "vault"
     volume = medium_at(vault, "v02")
     site.run("volume", "label", "--dir", str(vault), volume, "--lot", "2026-04")
-    site.run("volume", "add", "--dir", str(vault), str(tmp_path / "new medium"))
+    site.run("volume", "add", "--dir", str(vault), str(tmp_path / "new medium"), "--security-label", "C3")
     walk = Walk("Expired lot", vault=vault, VOLUME=volume)
     assert re.search(r"^lost +0 segments", walk.next("volume what-if"), re.M)
     walk.next("volume set-state")
@@ -199,7 +199,7 @@ def test_the_runbook_of_a_full_tier(small_disk, tmp_path):
         walk.next("volume add")
         for number in range(2, 7):
             (tmp_path / f"g{number}").mkdir()
-            made.run("volume", "add", "--dir", str(vault), str(tmp_path / f"g{number}"))
+            made.run("volume", "add", "--dir", str(vault), str(tmp_path / f"g{number}"), "--security-label", "C3")
         assert "no rule" in walk.next("migrate")
         walk.next("migrate")
         walk.ended()
