@@ -7,7 +7,7 @@
 mod support;
 
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use support::arg;
 use support::kill::{Dice, FirstSign, from_env, run_and_kill};

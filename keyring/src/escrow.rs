@@ -258,23 +258,29 @@ pub fn combine(shares: &[Share]) -> Result<Restored> {
         return Err(Error::TooFewShares { found: shares.len(), needed });
     }
     let all: Vec<&Share> = shares.iter().collect();
-    let quorums = || Quorums { of: all.len(), next: Some((0..needed).collect()) };
-    let chosen = |which: &[usize]| which.iter().map(|at| all[*at]).collect::<Vec<_>>();
     if let Some(restored) = interpolate(&facts, &all[..needed])
         && strangers(&all[..needed], &all).is_empty()
     {
         return Ok(restored);
     }
-    let right = quorums().map(|which| chosen(&which)).filter(|some| interpolate(&facts, some).is_some());
-    let mut accused: Vec<Vec<u8>> = right.map(|some| strangers(&some, &all)).collect();
-    accused.sort_by_key(Vec::len);
-    match accused.as_slice() {
-        [which] => Err(Error::AlteredShares { which: which.clone() }),
-        [which, next, ..] if which.len() < next.len() || which == next => {
-            Err(Error::AlteredShares { which: which.clone() })
-        }
-        _ => Err(Error::AlteredShares { which: Vec::new() }),
-    }
+    Err(Error::AlteredShares { which: accused(&facts, &all, needed) })
+}
+
+/// The numbers of the altered shares: those that the largest number of others, confirmed by the commitment, is against.
+/// Nobody, where two such groups are equally large, or where there is none.
+fn accused(facts: &SetFacts, all: &[&Share], needed: usize) -> Vec<u8> {
+    let quorums = Quorums { of: all.len(), next: Some((0..needed).collect()) };
+    let chosen = quorums.map(|which| which.into_iter().map(|at| all[at]).collect::<Vec<_>>());
+    let confirmed = chosen.filter(|some| interpolate(facts, some).is_some());
+    let mut accused: Vec<Vec<u8>> = confirmed.map(|some| strangers(&some, all)).collect();
+    accused.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+    accused.dedup();
+    let is_clear = match accused.as_slice() {
+        [] => false,
+        [_] => true,
+        [first, second, ..] => first.len() < second.len(),
+    };
+    if is_clear { accused.swap_remove(0) } else { Vec::new() }
 }
 
 /// The numbers of those of `all` that are not on the polynomials through `some`.
