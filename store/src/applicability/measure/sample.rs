@@ -99,6 +99,7 @@ impl Sample {
         let began = Instant::now();
         let bytes = match desk.record(address) {
             Ok(bytes) => bytes,
+            Err(Error::OnShelf { .. }) => return, // away is not wrong
             Err(error) => return self.problems.push(error.problem().message),
         };
         self.slowest = self.slowest.max(began.elapsed());
@@ -118,68 +119,82 @@ impl Sample {
 
     /// The measures of the look.
     pub fn measures(&self) -> Measures {
-        let mut out = Measures::new();
-        let Sample { deposits, signatures, proofs, records, bytes, envelopes, .. } = self;
+        let measures = self.of_entries().into_iter().chain(self.of_records());
         let trouble = self.problems.first().map_or_else(String::new, |first| format!("; first problem: {first}"));
-        let mut put = |name, holds: bool, en: String, ja: String| {
-            let none = || Measure::nothing("no deposit to look at", "対象となる預託物がない");
-            let judged = || Measure::judged(holds, en + &trouble, ja + &trouble);
-            out.insert(name, if *deposits == 0 && self.problems.is_empty() { none() } else { judged() });
+        let judged = |(name, holds, en, ja): (&'static str, bool, String, String)| {
+            let holds = holds && self.problems.is_empty();
+            let measure = match self.deposits == 0 && self.problems.is_empty() {
+                true => Measure::nothing("no deposit to look at", "対象となる預託物がない"),
+                false => Measure::judged(holds, en + &trouble, ja + &trouble),
+            };
+            (name, measure)
         };
-        let sound = self.problems.is_empty();
-        put(
-            "signature-sample",
-            sound && signatures == deposits,
-            format!(
-                "{signatures} of the {deposits} newest entries, read on media, bear the signature of an enrolled device"
+        measures.map(judged).collect()
+    }
+
+    fn of_entries(&self) -> [Judged; 3] {
+        let Sample { deposits, signatures, proofs, closed, .. } = self;
+        [
+            (
+                "signature-sample",
+                signatures == deposits,
+                format!(
+                    "{signatures} of the {deposits} newest entries, read on media, bear the signature of an enrolled device"
+                ),
+                format!("媒体から読んだ新しい {deposits} 件の登録のうち {signatures} 件で、登録済み機器の署名を検証"),
             ),
-            format!("媒体から読んだ新しい {deposits} 件の登録のうち {signatures} 件で、登録済み機器の署名を検証"),
-        );
-        put(
-            "closed-entries",
-            sound && self.closed == *deposits,
-            format!(
-                "{} of {deposits} entries made again from their ids, digests, codes and numbers alone are the same bytes: there \
-                 is no room for a name or a text",
-                self.closed
+            (
+                "closed-entries",
+                closed == deposits,
+                format!(
+                    "{closed} of {deposits} entries made again from their ids, digests, codes and numbers alone are the same \
+                     bytes: there is no room for a name or a text"
+                ),
+                format!(
+                    "登録 {deposits} 件中 {closed} 件が、番号・要約値・符号・数値のみから同一に再現でき、氏名や文を容れる余地がない"
+                ),
             ),
-            format!(
-                "登録 {deposits} 件中 {} 件が、番号・要約値・符号・数値のみから同一に再現でき、氏名や文を容れる余地がない",
-                self.closed
+            (
+                "receipt-sample",
+                proofs == deposits,
+                format!("{proofs} of {deposits} entries proved in the signed head of the log, as their receipts say"),
+                format!("{deposits} 件中 {proofs} 件が、受領証どおり署名済みの台帳先頭に含まれることを証明"),
             ),
-        );
-        put(
-            "receipt-sample",
-            sound && proofs == deposits,
-            format!("{proofs} of {deposits} entries proved in the signed head of the log, as their receipts say"),
-            format!("{deposits} 件中 {proofs} 件が、受領証どおり署名済みの台帳先頭に含まれることを証明"),
-        );
+        ]
+    }
+
+    fn of_records(&self) -> [Judged; 2] {
+        let Sample { records, bytes, envelopes, .. } = self;
         let milliseconds = self.slowest.as_millis();
-        put(
-            "read-sample",
-            sound && *records > 0,
-            format!(
-                "{records} records, {bytes} bytes, read and verified against their addresses; slowest {milliseconds} ms"
-            ),
-            format!("記録 {records} 件（{bytes} バイト）を読み、番地と照合。最長 {milliseconds} ミリ秒"),
-        );
         let random = self.entropy.is_none_or(|bits| bits >= ENTROPY_BITS_MIN);
         let bits = self.entropy.map_or_else(|| "-".to_owned(), |bits| format!("{bits:.3}"));
-        put(
-            "sealed-sample",
-            sound && random && envelopes == records && *records > 0,
-            format!(
-                "{envelopes} of {records} records are envelopes sealed at the hospital; least entropy {bits} bits a byte; \
-                 the vault has no key that opens one"
+        [
+            (
+                "read-sample",
+                *records > 0,
+                format!(
+                    "{records} records, {bytes} bytes, read and verified against their addresses; slowest {milliseconds} ms"
+                ),
+                format!("記録 {records} 件（{bytes} バイト）を読み、番地と照合。最長 {milliseconds} ミリ秒"),
             ),
-            format!(
-                "記録 {records} 件中 {envelopes} 件が病院側で封緘された形式。最小エントロピー {bits} ビット／バイト。\
-                 保管側に開封の鍵はない"
+            (
+                "sealed-sample",
+                random && envelopes == records && *records > 0,
+                format!(
+                    "{envelopes} of {records} records are envelopes sealed at the hospital; least entropy {bits} bits a byte; \
+                     the vault has no key that opens one"
+                ),
+                format!(
+                    "記録 {records} 件中 {envelopes} 件が病院側で封緘された形式。最小エントロピー {bits} ビット／バイト。\
+                     保管側に開封の鍵はない"
+                ),
             ),
-        );
-        out
+        ]
     }
 }
+
+/// Name, verdict, figures in both languages.
+type Judged = (&'static str, bool, String, String);
 
 /// Bits of information in a byte, by the frequency of each value.
 fn entropy(bytes: &[u8]) -> f64 {
