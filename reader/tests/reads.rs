@@ -1,5 +1,5 @@
 //! The reader against real vaults: what comes out is what went in, byte for byte, from any k shards.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, missing_docs, reason = "tests")]
 
 #[path = "../../client/tests/common/mod.rs"]
 mod common;
