@@ -107,6 +107,7 @@ pub(crate) struct Inner {
     room: Semaphore,
     pub(crate) clients: Arc<Clients>,
     pub(crate) in_flight: InFlight,
+    pub(crate) opened_ms: u64,
     pub(crate) jobs: Jobs,
     /// when canaries were tried last, once that was looked up
     pub(crate) canaries_ms: Mutex<Option<u64>>,
@@ -365,6 +366,7 @@ impl Inner {
             room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),
             clients: Arc::default(),
             in_flight: InFlight::default(),
+            opened_ms: options.clock.now_ms(),
             jobs,
             canaries_ms: Mutex::default(),
             folder,

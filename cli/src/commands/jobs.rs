@@ -226,6 +226,13 @@ fn jobs_text(report: &Value) -> String {
         let (items, left) = (&waiting["items"], &waiting["redundancy_left"]);
         let _ = writeln!(out, "repairs      {items} wait where {left} more losses are survived");
     }
+    if let Some(until_ms) = report["repair_waits_until_ms"].as_u64() {
+        let until = text::time(until_ms);
+        let _ = writeln!(
+            out,
+            "repairs      volumes are absent and waited for until {until}; `shosoin repair` does not wait"
+        );
+    }
     out
 }
 

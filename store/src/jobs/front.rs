@@ -73,6 +73,7 @@ impl Inner {
             window_open: self.config.jobs.may_run(JobKind::Scrub, now_ms),
             jobs: JobKind::ALL.into_iter().map(|kind| self.job_status(kind, now_ms)).collect(),
             scrub: self.jobs.debt(self),
+            repair_waits_until_ms: self.repair_waits_until_ms(),
             repair_queue: self.repair_queue(),
         }
     }

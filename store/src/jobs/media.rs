@@ -22,6 +22,12 @@ impl Inner {
         !self.absent().is_empty()
     }
 
+    /// Until when what absent volumes hold is not rebuilt by itself; `None` where none is absent, or they were waited for.
+    pub(crate) fn repair_waits_until_ms(&self) -> Option<u64> {
+        let until_ms = self.opened_ms.saturating_add(self.config.jobs.absence_grace_ms());
+        (self.clock.now_ms() < until_ms && self.awaits_volumes()).then_some(until_ms)
+    }
+
     /// Volumes whose records must move elsewhere, and why: their safe time has come, or a person says so.
     pub(crate) fn volumes_to_leave(&self, now_ms: u64) -> Vec<(VolumeId, String)> {
         let trusted = self.doubt().is_none();

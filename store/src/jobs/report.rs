@@ -266,6 +266,8 @@ pub struct JobsReport {
     pub jobs: Vec<JobStatus>,
     /// what was not verified within the period
     pub scrub: ScrubDebt,
+    /// until when what absent volumes hold is not rebuilt by itself
+    pub repair_waits_until_ms: Option<u64>,
     /// items that wait for repair, by how much may still be lost before data is
     pub repair_queue: Vec<RepairsWaiting>,
 }

@@ -439,9 +439,10 @@ fn repair_wanted(inner: &Inner, now_ms: u64) -> Option<u64> {
         return None;
     }
     let setbacks = inner.tier.repair_setbacks();
-    let fresh = inner.tier.repair_plan().into_iter().any(|item| !setbacks.iter().any(|setback| setback.item == item));
     let retry = setbacks.iter().map(|setback| setback.failed_ms.saturating_add(setback.wait_ms)).min();
-    if fresh { Some(now_ms) } else { retry }
+    let (ready, waiting) = work::repairs_ready(inner);
+    let until = inner.repair_waits_until_ms().filter(|_| waiting);
+    if ready.is_empty() { retry.into_iter().chain(until).min() } else { Some(now_ms) }
 }
 
 fn oldest_closed_ms(inner: &Inner) -> Option<u64> {

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
+/// Minutes that absent volumes are waited for, unless the operator decides otherwise.
+const ABSENCE_GRACE_MINUTES: u32 = 60;
 
 /// When background work runs, and how fast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct JobsConfig {
     pub check_period_days: u32,
     /// sparse segments are looked for this often
     pub compact_period_days: u32,
+    /// minutes after the start that what absent volumes hold is not rebuilt by itself: a cable is found sooner than a volume
+    /// is written anew. An operator's `repair` does not wait.
+    pub absence_grace_minutes: u32,
     /// bytes that may be rewritten for each byte that compaction gains
     pub compact_amplification_max: Amplification,
     /// days that an upload may take from its first chunk to its entry: what no entry names stays this long
@@ -56,6 +61,7 @@ impl Default for JobsConfig {
             scrub_volumes_at_once: 2,
             check_period_days: 7,
             compact_period_days: 7,
+            absence_grace_minutes: ABSENCE_GRACE_MINUTES,
             compact_amplification_max: Amplification::DEFAULT,
             upload_days: UPLOAD_DAYS,
             migrate_period_hours: 24,
@@ -88,6 +94,11 @@ impl JobsConfig {
             JobKind::Check => u64::from(self.check_period_days.max(1)) * DAY_MS,
             JobKind::Forecast => DAY_MS,
         }
+    }
+
+    /// The time that absent volumes are waited for.
+    pub fn absence_grace_ms(&self) -> u64 {
+        u64::from(self.absence_grace_minutes) * 60_000
     }
 
     /// The time that an upload may take.

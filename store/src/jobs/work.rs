@@ -19,7 +19,7 @@ use shosoin_tiers::Error as MediaError;
 use shosoin_tiers::Pace;
 
 pub(super) use copy_forward::wanted as volumes_to_drain;
-pub(super) use repair::refill;
+pub(super) use repair::{ready as repairs_ready, refill};
 
 /// A run of one kind.
 pub trait Work: Send {

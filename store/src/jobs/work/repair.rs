@@ -25,13 +25,12 @@ pub struct Repair {
 /// Puts into the queue what an earlier process knew of, and what the catalogue shows to be missing.
 pub fn refill(inner: &Inner, saved: Option<Repairs>) {
     inner.tier.queue_repairs(saved.unwrap_or_default().0);
-    if !inner.awaits_volumes() {
+    if inner.repair_waits_until_ms().is_none() {
         queue_missing(inner);
     }
 }
 
-/// Queues shards that are on no present volume. While volumes of the configuration are absent, what went missing since the
-/// start waits for them: a cable is no reason to write a whole volume anew. An operator who asks for a repair decides.
+/// Queues shards that are on no present volume.
 fn queue_missing(inner: &Inner) {
     let closed = inner.tier.segments().into_iter().filter(|segment| segment.state == SegmentState::Closed);
     for segment in closed {
@@ -46,13 +45,15 @@ fn queue_missing(inner: &Inner) {
 impl Repair {
     /// Everything that waits or, where it was asked for, of one hospital or volume alone.
     pub fn begin(inner: &Inner, options: &JobOptions, by: By) -> Self {
-        if by == By::Operator || !inner.awaits_volumes() {
+        let waits = by == By::Schedule && inner.repair_waits_until_ms().is_some();
+        if !waits {
             queue_missing(inner);
         }
         if by == By::Operator && !options.dry_run {
             inner.tier.retry_repairs();
         }
-        let picked = (options.volume.is_some() || options.hospital.is_some()).then(|| picked(inner, options));
+        let some = waits || options.volume.is_some() || options.hospital.is_some();
+        let picked = some.then(|| picked(inner, options, waits));
         Repair { picked, behind: 0, done: BTreeSet::new() }
     }
 
@@ -65,9 +66,29 @@ impl Repair {
     }
 }
 
-fn picked(inner: &Inner, options: &JobOptions) -> VecDeque<(SegmentId, Vec<u8>)> {
+/// Shards that no present volume has.
+fn missing(inner: &Inner) -> BTreeSet<(SegmentId, u8)> {
+    let segments = inner.tier.segments().into_iter();
+    let shards = segments.flat_map(|info| (0u8..).zip(info.shards).map(move |(shard, on)| (info.id, shard, on)));
+    shards.filter(|(_, _, on)| on.is_none()).map(|(segment, shard, _)| (segment, shard)).collect()
+}
+
+/// What may be tried now, as far as absent volumes are not waited for and nothing of it failed lately; and whether anything
+/// waits for them.
+pub fn ready(inner: &Inner) -> (Vec<RepairItem>, bool) {
+    let waits = inner.repair_waits_until_ms().is_some();
+    let missing = if waits { missing(inner) } else { BTreeSet::new() };
+    let setbacks = inner.tier.repair_setbacks();
+    let fresh = |item: &RepairItem| !setbacks.iter().any(|setback| setback.item == *item);
+    let (waiting, ready): (Vec<_>, Vec<_>) =
+        inner.tier.repair_plan().into_iter().partition(|item| missing.contains(&(item.segment, item.shard)));
+    (ready.into_iter().filter(fresh).collect(), !waiting.is_empty())
+}
+
+fn picked(inner: &Inner, options: &JobOptions, waits: bool) -> VecDeque<(SegmentId, Vec<u8>)> {
     let mut shards: BTreeMap<SegmentId, BTreeSet<u8>> = BTreeMap::new();
-    for item in inner.tier.repair_plan() {
+    let plan = if waits { ready(inner).0 } else { inner.tier.repair_plan() };
+    for item in plan {
         let on_it = options.volume.is_none_or(|volume| {
             let segment = inner.tier.segments().into_iter().find(|segment| segment.id == item.segment);
             let on = segment.and_then(|segment| segment.shards.get(usize::from(item.shard)).copied().flatten());
