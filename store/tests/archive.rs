@@ -7,7 +7,7 @@ use common::*;
 use shosoin_protocol::{ErrorKind, Suite, VolumeId};
 use shosoin_store::audit::{Action, AuditQuery};
 use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Vault};
-use shosoin_tiers::media::{Media, MemoryMedia};
+use shosoin_tiers::media::{Media, MemoryMedia, WriteUnit};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Volume, VolumeLabel};
 use std::io::Write;
@@ -187,6 +187,42 @@ async fn an_index_made_anew_while_the_archive_is_on_its_shelf_still_names_the_vo
     let vault = shelf.open(|no| no < 6 || [7, 8, 10, 11].contains(&no)).await;
     assert_holds(&vault, &shelf.hospital, &shelf.parcels).await;
     vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_killed_while_it_released_hot_copies_takes_deposits_with_the_archive_out_of_reach() {
+    for (index, kept) in [(IndexKind::Fjall, 1), (IndexKind::Memory, 1), (IndexKind::Memory, 2), (IndexKind::Memory, 3)]
+    {
+        let mut shelf = Shelf::new(Suite::Default, index, &rule("keep = \"archive\"")).await;
+        let hot: Vec<_> = shelf.volumes[..6].iter().map(MemoryMedia::image).collect();
+        let vault = shelf.open(|_| true).await;
+        let moved = vault.migrate(false).await.unwrap().moves;
+        vault.close().await.unwrap();
+        drop(vault);
+        // as a kill leaves it: so many of six hot copies of the first segment are not removed yet
+        let segment = moved[0].segment.to_string();
+        let mut left = 0usize;
+        for (media, image) in shelf.volumes.iter().zip(&hot) {
+            for (path, bytes) in image.iter().filter(|(path, _)| path.contains(&segment)).take(kept - left) {
+                let file = media.create(path, WriteUnit::Bytes).unwrap();
+                file.write_at(0, bytes).unwrap();
+                file.sync().unwrap();
+                left += 1;
+            }
+        }
+        assert_eq!(left, kept);
+        let vault = shelf.open(|no| no < 6).await;
+        let (parcel, request) = shelf.hospital.small("while the archive is out of reach");
+        accept(&vault, &mut shelf.hospital, [request]).await;
+        shelf.parcels.push(parcel);
+        vault.close().await.unwrap();
+        drop(vault);
+        let vault = shelf.open(|_| true).await;
+        assert_holds(&vault, &shelf.hospital, &shelf.parcels).await;
+        assert!(vault.migrate(false).await.unwrap().failed.is_empty());
+        assert_holds(&vault, &shelf.hospital, &shelf.parcels).await;
+        vault.close().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
