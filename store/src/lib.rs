@@ -68,3 +68,8 @@ pub use media_ledger::MediaLedger;
 pub use shosoin_tiers::Code;
 pub use status::{Counters, Status};
 pub use vault::{InitOptions, OpenOptions, Vault};
+
+/// The tables of `docs/format.md`, for tests that hold encoders to them.
+#[cfg(test)]
+#[path = "../../protocol/tests/format_doc/table.rs"]
+mod table;

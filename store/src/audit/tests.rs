@@ -4,14 +4,11 @@ use super::event::AuditEvent;
 use super::file::{HEADER_LEN, Header, Tip, Walk, encode_record};
 use super::head::Head;
 use super::*;
+use crate::table::{Structure, byte_tables, compare, page};
 use proptest::prelude::*;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{HospitalId, SegmentId};
-use table::{Structure, byte_tables, compare, page};
-
-#[path = "../../../protocol/tests/format_doc/table.rs"]
-mod table;
 
 const TIME: u64 = 0x0102_0304_0506_0708;
 

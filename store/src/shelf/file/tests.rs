@@ -1,10 +1,7 @@
 use super::*;
 use std::fmt::Debug;
 
-#[path = "../../../../protocol/tests/format_doc/table.rs"]
-mod table;
-
-use table::{Structure, byte_tables, compare, page};
+use crate::table::{Structure, byte_tables, compare, page};
 
 const VOLUME: VolumeId = VolumeId([0x11; 16]);
 const HOSPITAL: HospitalId = HospitalId([0x22; 16]);
