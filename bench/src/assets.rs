@@ -62,7 +62,7 @@ fn slot(number: u64) -> Slot {
     let types =
         ["T4-01", "T4-05", "T4-11", "T5-03"].map(|code| RecordType::from_code(code).unwrap_or(RecordType::OTHER));
     let labels = [Label::Ordinary, Label::Sensitive, Label::Restricted];
-    let start_ms = (mixed % 3 != 0).then_some(1_700_000_000_000 + mixed % 100_000_000);
+    let start_ms = (!mixed.is_multiple_of(3)).then_some(1_700_000_000_000 + mixed % 100_000_000);
     let retention = Retention::Term { term_days: 1827, start_ms };
     let at = |count: usize| usize::try_from(mixed).unwrap_or(0) % count;
     Slot {
