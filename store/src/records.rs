@@ -13,7 +13,7 @@ use crate::shelf;
 use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
-use shosoin_protocol::{Address, HospitalId, Suite};
+use shosoin_protocol::{Address, HospitalId, SegmentId, Suite};
 use shosoin_tiers::{Clock, Error as MediaError, Tier};
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -117,6 +117,11 @@ impl Records {
         }
     }
 
+    /// Whether enough of a segment is mounted to read it.
+    fn is_in_sight(&self, segment: SegmentId) -> bool {
+        shelf::away(&*self.index, &self.tier, segment).is_ok_and(|away| away.needed == 0)
+    }
+
     /// The bytes of a record.
     pub fn read(&self, hospital: HospitalId, suite: Suite, address: &Address) -> Result<Bytes> {
         let not_found = || Error::NotFound { what: "record", id: address.to_string() };
@@ -137,6 +142,11 @@ impl Records {
             Ok(bytes) => {
                 self.reads.note(row.at.segment);
                 Ok(bytes)
+            }
+            // a medium that came back while it was read makes it readable now
+            Err(MediaError::RecordUnreadable { .. }) if self.is_in_sight(row.at.segment) => {
+                let again = self.tier.read(suite, &row.at, address);
+                again.map_err(|error| shelf::explain(&*self.index, &self.tier, row.at.segment, error))
             }
             Err(error) => Err(shelf::explain(&*self.index, &self.tier, row.at.segment, error)),
         }
