@@ -377,10 +377,13 @@ fn the_audit_log_is_verified_and_a_changed_byte_in_it_is_found_while_the_vault_o
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&log, &bytes).unwrap();
+    for number in 1..=6 {
+        let _ = std::fs::remove_dir_all(site.vault().join(format!("volumes/v0{number}/audit"))); // nothing mends it
+    }
     let report = verify().fails(5, &["damaged audit log"]).json();
     let codes: Vec<&str> =
         report["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
-    assert!(codes.contains(&"audit-damaged") && codes.contains(&"audit-copy-differs"), "{codes:?}");
+    assert!(codes.contains(&"audit-damaged"), "{codes:?}");
 }
 
 #[test]
