@@ -121,6 +121,11 @@ pub fn leaf_key(hospital: HospitalId, index: u64) -> Vec<u8> {
     key(LEAF, &[&hospital.0, &index.to_be_bytes()])
 }
 
+/// Begins the keys of every [`LeafRow`] of a hospital.
+pub fn leaf_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(LEAF, &[&hospital.0])
+}
+
 /// Key of the [`Digest`] of a node at level 1 or above.
 pub fn node_key(hospital: HospitalId, node: Node) -> Vec<u8> {
     key(NODE, &[&hospital.0, &[node.level], &node.index.to_be_bytes()])

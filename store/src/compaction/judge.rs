@@ -52,6 +52,8 @@ pub struct Verdict {
     pub fresh: Vec<(Address, Location)>,
     /// bytes that nothing names, and whose time is not over
     pub waiting_bytes: u64,
+    /// rows of the index that lead to what was judged
+    pub rows: u64,
     /// entries in it, by address
     pub leaves: BTreeMap<Address, Leaf>,
 }
@@ -114,6 +116,7 @@ impl Judge<'_> {
         let leaf = Leaf { index: placed.index, hash: placed.entry.leaf_hash() };
         verdict.leaves.insert(record.address, leaf);
         let row = self.index.row::<LeafRow>(&rows::leaf_key(self.hospital(), leaf.index))?;
+        verdict.rows += u64::from(row.is_some_and(|row| row.at == record.location));
         let elsewhere = row.is_some_and(|row| row.at != record.location && row.leaf == leaf.hash);
         if elsewhere && self.desk.ledger().entry(leaf.index).is_ok_and(|there| there.entry.leaf_hash() == leaf.hash) {
             verdict.twice.insert(place(&record.location));
@@ -131,6 +134,7 @@ impl Judge<'_> {
             }
             return Ok(());
         }
+        verdict.rows += 1;
         if self.released.contains(&address) {
             verdict.released.insert(address, place(&at));
             return Ok(());
