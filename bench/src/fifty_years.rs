@@ -22,6 +22,9 @@ pub struct Options {
     /// tour no volume: losses are expected then
     #[arg(long)]
     no_scrub: bool,
+    /// stop the machine every few days, and let one write in twenty go astray
+    #[arg(long)]
+    storm: bool,
     /// ruin more than the code survives: exactly the lost must be named then
     #[arg(long)]
     beyond: bool,
@@ -36,10 +39,11 @@ pub fn run_all(options: &Options) -> Result<(), Failure> {
     let mut slowest = 0.0f64;
     for seed in options.first_seed..options.first_seed.saturating_add(options.seeds) {
         let started = Instant::now();
+        let kind = if options.storm { Run::storm } else { Run::new };
         let outcome = run(&Run {
             scrub: !options.no_scrub,
             beyond: options.beyond,
-            ..Run::new(seed, options.years, options.volumes)
+            ..kind(seed, options.years, options.volumes)
         });
         let seconds = started.elapsed().as_secs_f64();
         slowest = slowest.max(seconds);
@@ -80,6 +84,7 @@ fn json(options: &Options, outcome: &Outcome, seconds: f64, slowest: f64) -> ser
         "first_seed": options.first_seed,
         "volumes": options.volumes,
         "scrub": !options.no_scrub,
+        "storm": options.storm,
         "beyond_budget": options.beyond,
         "faults_by_kind": by_kind,
         "reported": outcome.reported,

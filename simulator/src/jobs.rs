@@ -1,5 +1,6 @@
 //! The vault's jobs, run as its scheduler would: tours when they are due, repair whenever something waits, drains step by
-//! step. Cursors are stored after each step and read back before the next, as a vault that is killed would.
+//! step. The repair queue and cursors are stored after each step and read back before the next, as a vault that is killed
+//! would.
 
 use crate::outcome::Rule;
 use crate::run::Run;
@@ -53,6 +54,7 @@ impl Run<'_> {
             if self.world.with(|state| state.is_dead) {
                 return false;
             }
+            self.operator.repairs = tier.repair_plan(); // before the cursor: it passes over nothing that is not queued
             self.operator.tours.insert(volume, tour.encode());
             match step {
                 Ok(Some(findings)) => self.outcome.reported += findings.len() as u64,
@@ -71,7 +73,11 @@ impl Run<'_> {
             if self.world.with(|state| state.is_dead) {
                 return;
             }
-            match tier.repair_next(&Unpaced) {
+            let next = tier.repair_next(&Unpaced);
+            if !self.world.with(|state| state.is_dead) {
+                self.operator.repairs = tier.repair_plan();
+            }
+            match next {
                 Ok(Some(repaired)) => self.outcome.repaired += repaired.rebuilt.len() as u64,
                 Ok(None) | Err(_) => return,
             }

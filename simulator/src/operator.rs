@@ -10,7 +10,7 @@ use crate::run::{Run, START_MS};
 use crate::world::{DAY_MS, State};
 use shosoin_protocol::{SegmentId, VolumeId};
 use shosoin_tiers::volume::{Domains, MediaClass, RatedLife, TierKind};
-use shosoin_tiers::{Drain, DrainPhase, Error, Tour, Unpaced, VerifiedCopy, Volume, VolumeLabel};
+use shosoin_tiers::{Drain, DrainPhase, Error, RepairItem, Tour, Unpaced, VerifiedCopy, Volume, VolumeLabel};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub(crate) struct Operator {
     pub drains: BTreeMap<VolumeId, Vec<u8>>,
     /// tours under way, with the cursor as it is stored
     pub tours: BTreeMap<VolumeId, Vec<u8>>,
+    /// the repair queue as it is stored
+    pub repairs: Vec<RepairItem>,
     /// when each volume was last toured to its end
     pub toured_ms: BTreeMap<VolumeId, u64>,
 }
@@ -57,6 +59,7 @@ impl Operator {
             generations: BTreeMap::new(),
             drains: BTreeMap::new(),
             tours: BTreeMap::new(),
+            repairs: Vec::new(),
             toured_ms: BTreeMap::new(),
         }
     }

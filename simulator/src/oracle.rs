@@ -26,7 +26,7 @@ pub struct Acknowledged {
 /// What the media hold of one stripe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// shards of which every copy is exactly as it was written, on volumes that answer
+    /// shards of which some copy is exactly as it was written, on a volume that answers and is in use
     pub sure: usize,
     /// shards of which some copy holds the unit, whatever is around it
     pub possible: usize,
@@ -57,14 +57,13 @@ fn verdict(
 ) -> (bool, bool) {
     let Some(extent) = state.budget.extent(segment, at) else { return (false, false) };
     let intended = extent.intended[usize::from(shard)];
-    let (mut copies, mut good, mut possible) = (0, 0, false);
+    let (mut sure, mut possible) = (false, false);
     for (disk, bytes) in copies_of(state, segment, shard, at, extent.len) {
-        copies += 1;
         let answers = disk.is_steady(now_ms) && in_use.contains(&disk.id());
-        good += usize::from(answers && bytes.as_ref().is_some_and(|bytes| intended.is_slot(bytes)));
+        sure |= answers && bytes.as_ref().is_some_and(|bytes| intended.is_slot(bytes));
         possible |= bytes.as_ref().is_some_and(|bytes| intended.is_unit(bytes));
     }
-    (copies > 0 && good == copies, possible)
+    (sure, possible)
 }
 
 /// Whether some present medium has a copy of the unit exactly as it was written.

@@ -82,6 +82,14 @@ impl Options {
         }
     }
 
+    /// The same in a storm: the machine stops every few days, so that recovery has much to do, and one write in twenty goes
+    /// astray, unnoticed.
+    pub fn storm(seed: u64, years: u64, volumes: usize) -> Self {
+        let mut options = Options { deposit_days: 2, stop_days: 5, ..Options::new(seed, years, volumes) };
+        options.calls.silent_write = 20;
+        options
+    }
+
     /// Whether a loss is a failure of the engine: scrub is on and the budget is kept.
     pub fn is_strict(&self) -> bool {
         self.scrub && !self.beyond
@@ -244,6 +252,7 @@ impl<'a> Run<'a> {
                 Ok((tier, findings)) => {
                     self.outcome.starts += 1;
                     self.take_report(&findings);
+                    tier.queue_repairs(self.operator.repairs.iter().copied());
                     self.tier = Some(tier);
                     if self.rng.once_in(4) {
                         self.expect_listed();

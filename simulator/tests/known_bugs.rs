@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 /// Seeds in which each of them must show.
 const SEEDS: u64 = 40;
 
-/// Two years in which the machine stops every few days, so that recovery has much to do.
+/// Two years in which the machine stops every few days, so that recovery has much to do, on media as usual.
 fn stormy(seed: u64) -> Options {
-    Options { deposit_days: 2, stop_days: 5, ..Options::new(seed, 2, 12) }
+    Options { calls: Options::new(seed, 2, 12).calls, ..Options::storm(seed, 2, 12) }
 }
 
 /// The same on media that often put a write elsewhere, or nowhere, and call it done.

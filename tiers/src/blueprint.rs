@@ -55,11 +55,20 @@ impl Blueprint {
                 return Err(unclosed(identity, "shards that are absent could still decide what it holds"));
             }
         }
-        let files = ShardFiles::open(identity, &segment.shards());
+        let files = ShardFiles::of(segment);
+        let closed_by = |table, locator| {
+            let Locator { closed_by: by, closed_ms: at_ms, footer_at, .. } = locator;
+            Blueprint::new(Arc::new(table), Closing { identity, by, at_ms, footer_at })
+        };
         for (locator, shards) in locators(&files) {
             if let Some(table) = shards.into_iter().find_map(|shard| closed::table_on(&files, shard).ok()) {
-                let Locator { closed_by: by, closed_ms: at_ms, footer_at, .. } = locator;
-                return Ok(Blueprint::new(Arc::new(table), Closing { identity, by, at_ms, footer_at }));
+                return Ok(closed_by(table, locator));
+            }
+        }
+        for (shard, spare) in files.spares() {
+            let footer = spare.get(shard).and_then(|it| closed::locator(&**it, identity.id, identity.hospital, shard));
+            if let (Ok(locator), Ok(table)) = (footer, closed::table_on(&spare, shard)) {
+                return Ok(closed_by(table, locator));
             }
         }
         let unreadable = |why: &str| Error::SegmentUnreadable { segment: identity.id, why: why.to_owned() };

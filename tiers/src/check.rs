@@ -19,8 +19,7 @@ use crate::tier::SegmentState;
 
 /// Everything that is wrong with `segment` now.
 pub fn segment(access: &Access, segment: &Segment) -> Vec<Finding> {
-    let mut check =
-        Check { access, segment, files: ShardFiles::open(segment.identity, &segment.shards()), findings: Vec::new() };
+    let mut check = Check { access, segment, files: ShardFiles::of(segment), findings: Vec::new() };
     check.run();
     check.findings
 }

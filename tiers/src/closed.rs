@@ -37,7 +37,7 @@ pub fn table(access: &Access, segment: &Segment) -> Result<Arc<Table>, Defect> {
         return Ok(table);
     }
     let Identity { id, code, .. } = segment.identity;
-    let files = ShardFiles::open(segment.identity, &segment.shards());
+    let files = ShardFiles::of(segment);
     let mut lost = Vec::new();
     for shard in 0..code.shards() {
         match table_on(&files, shard) {
@@ -47,6 +47,10 @@ pub fn table(access: &Access, segment: &Segment) -> Result<Arc<Table>, Defect> {
             }
             Err(_) => lost.push(shard),
         }
+    }
+    if let Some(table) = files.spares().find_map(|(shard, spare)| table_on(&spare, shard).ok()) {
+        access.queue_shards(id, code, &lost);
+        return Ok(Arc::new(table));
     }
     let (present, needed) = (shard_no(files.present()), shard_no(code.k()));
     let unreadable = Defect::SegmentUnreadable { present, needed };

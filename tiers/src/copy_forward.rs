@@ -131,7 +131,7 @@ impl Tier {
         let output = NewShard::begin(segment.identity, no, target.clone())?;
         let mut mounts = segment.shards();
         mounts[no] = Some(source.clone());
-        let files = ShardFiles::open(segment.identity, &mounts);
+        let files = ShardFiles::open(segment.identity, &mounts).with_spares_of(segment);
         let mut jobs = [Job::new(no, true, output)];
         let mut pass = Rewrite::new(&self.access, plan, &files, pace);
         let ran = pass.run(&mut jobs);

@@ -4,13 +4,15 @@
 //! - A header is believed only if its digests hold and it is the one that belongs here: this segment, this shard, this
 //!   offset. One such header is enough to verify every unit.
 //! - Only units that match their digest are decoded. Parity is never asked whether data is right.
+//! - A stripe is not given up while any copy of a shard is unread: where the copies in use leave too few good units, the
+//!   spare ones are asked.
 
 use crate::bug::{self, Bug};
 use crate::finding::Defect;
 use crate::layout::{BLOCK_BYTES, unit_parts};
 use crate::mount::{Mount, Reading};
 use crate::record::FRAME_LEN;
-use crate::segment::{Identity, shard_no};
+use crate::segment::{Identity, Segment, shard_no};
 use crate::stripe::{HEADER_LEN, UnitHeader, slot_len};
 use crate::{AlignedBuf, Code, Erasure, Error, Frame, MediaFile, RepairItem, Result, wait};
 use shosoin_protocol::SegmentId;
@@ -24,9 +26,38 @@ pub struct ShardFiles {
     files: Vec<Result<Arc<dyn MediaFile>, Defect>>,
     /// where they are
     mounts: Vec<Option<Arc<Mount>>>,
+    /// further copies, which are read only where those leave too little
+    spares: Vec<(usize, Arc<Mount>)>,
 }
 
 impl ShardFiles {
+    /// Opens the copies of a segment that are in use, and knows its spare ones.
+    pub fn of(segment: &Segment) -> Self {
+        ShardFiles::open(segment.identity, &segment.shards()).with_spares_of(segment)
+    }
+
+    /// Knows every other copy in `segment` as a spare one.
+    pub fn with_spares_of(self, segment: &Segment) -> Self {
+        let copies = segment.copies().map(|(shard, mount)| (usize::from(shard), mount));
+        let is_open = |shard: usize, mount: &Mount| {
+            self.mounts.get(shard).and_then(Option::as_ref).is_some_and(|open| open.id() == mount.id())
+        };
+        let spares = copies.filter(|(shard, mount)| !is_open(*shard, mount)).collect();
+        ShardFiles { spares, ..self }
+    }
+
+    /// Each spare copy, opened for reading, with its shard.
+    pub fn spares(&self) -> impl Iterator<Item = (usize, ShardFiles)> + '_ {
+        self.spares.iter().map(|(shard, mount)| (*shard, ShardFiles::alone(self.identity, *shard, mount)))
+    }
+
+    /// One copy of one shard, opened for reading.
+    pub fn alone(identity: Identity, shard: usize, mount: &Arc<Mount>) -> Self {
+        let mut mounts = vec![None; identity.code.shards()];
+        mounts[shard] = Some(mount.clone());
+        ShardFiles::open(identity, &mounts)
+    }
+
     /// Opens all that are present.
     pub fn open(identity: Identity, shards: &[Option<Arc<Mount>>]) -> Self {
         let files = (0..identity.code.shards()).map(|shard| match identity.open_shard(shards, shard) {
@@ -34,7 +65,7 @@ impl ShardFiles {
             Some(Err(error)) => Err(unreadable(&error)),
             None => Err(Defect::ShardMissing),
         });
-        ShardFiles { identity, files: files.collect(), mounts: shards.to_vec() }
+        ShardFiles { identity, files: files.collect(), mounts: shards.to_vec(), spares: Vec::new() }
     }
 
     /// One of them.
@@ -90,7 +121,31 @@ impl ShardFiles {
         if extent == Extent::All || stripe.good_count() < code.k() {
             self.load_units(&mut stripe, code.k()..code.shards(), at);
         }
+        if stripe.good_count() < code.k() && !self.spares.is_empty() {
+            self.load_spares(&mut stripe, at);
+        }
         stripe
+    }
+
+    /// Takes good units from spare copies. What is wrong with those is no reason to repair the copy in use.
+    fn load_spares(&self, stripe: &mut Stripe, at: u64) {
+        let known = stripe.defects.len();
+        if stripe.header.is_none() {
+            let found = self.spares().find_map(|(shard, files)| Some((shard, files.header(shard, at).ok()?)));
+            found.into_iter().for_each(|(shard, header)| stripe.meet(shard, Ok(header)));
+            stripe.judge();
+        }
+        for (shard, files) in self.spares() {
+            if stripe.units[shard] == Unit::Good || stripe.good_count() >= self.identity.code.k() {
+                continue;
+            }
+            let mut slot = AlignedBuf::default();
+            if files.read(shard, at, stripe.slot_len, &mut slot).is_ok() {
+                (stripe.slots[shard], stripe.units[shard]) = (slot, Unit::Read);
+                stripe.judge();
+            }
+        }
+        stripe.defects.truncate(known);
     }
 
     /// Reads units, large ones at the same time.

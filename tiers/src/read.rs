@@ -173,7 +173,7 @@ fn rebuilt(
         return Ok(kept.stripe.payload(range));
     }
     *last = None;
-    let mut stripe = ShardFiles::open(segment.identity, &segment.shards()).load(at, location.payload_len, Extent::All);
+    let mut stripe = ShardFiles::of(segment).load(at, location.payload_len, Extent::All);
     if stripe.header().is_some() {
         access.queue(stripe.repairs(id, at));
     }

@@ -11,6 +11,7 @@
 //! Not here: finding damage (`scrub`), when to repair (the scheduler), how one pass reads and writes (`rewrite`).
 
 use crate::blueprint::Blueprint;
+use crate::copy_forward::remove_copy;
 use crate::finding::{Defect, Finding, Place};
 use crate::load::ShardFiles;
 use crate::mount::Mount;
@@ -173,7 +174,7 @@ impl Repair<'_> {
             }
         }
         let mut jobs = self.jobs(&bad);
-        let files = ShardFiles::open(self.segment.identity, &self.segment.shards());
+        let files = ShardFiles::of(self.segment);
         let mut pass = Rewrite::new(&self.tier.access, self.plan, &files, self.pace);
         let ran = pass.run(&mut jobs);
         self.done.read_bytes += pass.read_bytes;
@@ -203,7 +204,8 @@ impl Repair<'_> {
         Ok(again)
     }
 
-    /// Of a shard with several copies the first good one is used, and nothing is written.
+    /// Of a shard with several copies the first good one is used, and nothing is written. Bad ones before it go: a later
+    /// start could take one of them for the copy to use.
     fn use_good_copy(&mut self, shard: usize) -> Result<bool> {
         let copies = self.segment.copies_of(shard);
         for (no, mount) in copies.iter().enumerate().filter(|_| copies.len() > 1) {
@@ -213,6 +215,7 @@ impl Repair<'_> {
                 (true, 0) => self.done.sound.push(shard_no(shard)),
                 (true, _) => {
                     self.tier.use_copy(self.segment, shard, mount)?;
+                    copies[..no].iter().for_each(|bad| self.remove_bad(shard, bad));
                     self.done.rebuilt.push((shard_no(shard), mount.id()));
                 }
                 (false, _) => continue,
@@ -220,6 +223,17 @@ impl Repair<'_> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Removes a copy that is not good, while another one is used that is; where that cannot be done it stays, spare.
+    fn remove_bad(&self, shard: usize, mount: &Mount) {
+        if !mount.volume.takes_writes() || !mount.answers() {
+            return;
+        }
+        match remove_copy(self.segment, shard, mount) {
+            Ok(_) => self.segment.forget_copy(shard, mount.id()),
+            Err(error) => tracing::warn!(volume = %mount.id(), shard, %error, "a bad copy of a shard stays behind"),
+        }
     }
 
     /// A job for every shard that has somewhere to go; the others are short.

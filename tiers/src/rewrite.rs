@@ -3,7 +3,7 @@
 //!
 //! Invariants
 //! - Every shard is read at most once, from its start to its end, past the cache. Only as many shards are read as are needed:
-//!   a copy of a good shard reads that one, a rebuild reads k.
+//!   a copy of a good shard reads that one, a rebuild reads k. Spare copies are read where those in use leave too little.
 //! - Every unit is verified by digest before it is used, and a rebuilt one before it is written. Parity never judges.
 //! - What is written is whole and right, or nothing: a stripe with too few good units ends the writing, not the reading,
 //!   so that everything that is short is named.
@@ -140,6 +140,7 @@ impl<'a> Rewrite<'a> {
             self.load(window, &next, &mut units)?;
         }
         self.note_met(window, &units, jobs);
+        self.ask_spares(window, &mut units, jobs)?;
         for index in 0..window.stripes.len() {
             self.stripe(window, index, &units, jobs)?;
         }
@@ -158,6 +159,38 @@ impl<'a> Rewrite<'a> {
                     job.output = Err(error);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes units that no copy in use has from spare ones.
+    fn ask_spares(&mut self, window: &Window, units: &mut [Option<Vec<Unit>>], jobs: &mut [Job]) -> Result<()> {
+        for (shard, files) in self.files.spares() {
+            if self.wanted(window, units, jobs) == 0 {
+                break;
+            }
+            self.pace.spend(window.len as u64)?;
+            let mut buffer = AlignedBuf::default();
+            let (read_bytes, found) = read_units(self.plan, &files, window, shard, &mut buffer);
+            self.read_bytes += read_bytes;
+            let judged: Vec<Judged> = (0..found.len()).map(|index| self.judge(window, index, units)).collect();
+            let Some(used) = &mut units[shard] else {
+                (units[shard], self.buffers[shard]) = (Some(found), buffer);
+                continue;
+            };
+            let own = jobs.iter_mut().find(|job| job.shard == shard);
+            let mut bad_units = 0;
+            for (index, unit) in found.into_iter().enumerate() {
+                let header = judged[index].header.as_ref().or(unit.header.as_ref().ok());
+                if judged[index].good[shard] || defect(&unit, shard, header).is_some() {
+                    continue;
+                }
+                let slot = slot(self.plan, window, window.stripes.start + index);
+                self.buffers[shard][slot.clone()].copy_from_slice(&buffer[slot]);
+                used[index] = unit;
+                bad_units += 1;
+            }
+            own.into_iter().for_each(|job| job.bad_units += bad_units);
         }
         Ok(())
     }
@@ -261,7 +294,7 @@ impl<'a> Rewrite<'a> {
             self.give_up(no, &judged, &lost, jobs);
             return Ok(());
         };
-        let slot = self.slot(window, no);
+        let slot = slot(self.plan, window, no);
         if !lost.is_empty() {
             let shards: Vec<usize> = lost.iter().map(|job| jobs[*job].shard).collect();
             self.rebuild(window, &judged, &slot, &shards)?;
@@ -278,13 +311,6 @@ impl<'a> Rewrite<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Where a stripe lies in the buffers.
-    fn slot(&self, window: &Window, no: usize) -> Range<usize> {
-        let range = self.plan.stripe(no);
-        let in_window = |at: u64| usize::try_from(at - window.at).unwrap_or(usize::MAX);
-        in_window(range.start)..in_window(range.end)
     }
 
     /// Decodes the units of `shards` from the good ones.
@@ -329,6 +355,13 @@ impl<'a> Rewrite<'a> {
     }
 }
 
+/// Where a stripe lies in the buffers of a window.
+fn slot(plan: &Blueprint, window: &Window, no: usize) -> Range<usize> {
+    let range = plan.stripe(no);
+    let in_window = |at: u64| usize::try_from(at - window.at).unwrap_or(usize::MAX);
+    in_window(range.start)..in_window(range.end)
+}
+
 /// What is wrong with one unit, or the header before it.
 fn defect(unit: &Unit, shard: usize, header: Option<&UnitHeader>) -> Option<Defect> {
     let own = unit.header.as_ref().err();
@@ -356,11 +389,10 @@ fn read_units(
     let mut units = Vec::with_capacity(window.stripes.len());
     let mut alone = AlignedBuf::default();
     for no in window.stripes.clone() {
-        let range = plan.stripe(no);
-        let in_window = |at: u64| usize::try_from(at - window.at).unwrap_or(usize::MAX);
-        let slot = &mut buffer[in_window(range.start)..in_window(range.end)];
+        let at = plan.stripe(no).start;
+        let slot = &mut buffer[slot(plan, window, no)];
         if whole.is_err() && window.stripes.len() > 1 {
-            let again = files.read(shard, range.start, slot.len(), &mut alone);
+            let again = files.read(shard, at, slot.len(), &mut alone);
             read_bytes += alone.len() as u64;
             if let Err(defect) = again {
                 units.push(Unit { header: Err(defect), digest: None });
@@ -395,9 +427,7 @@ pub fn is_good_on(
     mount: &Arc<Mount>,
     pace: &dyn Pace,
 ) -> Result<(bool, u64)> {
-    let mut mounts = vec![None; plan.identity.code.shards()];
-    mounts[shard] = Some(mount.clone());
-    let files = ShardFiles::open(segment.identity, &mounts);
+    let files = ShardFiles::alone(segment.identity, shard, mount);
     let (mut buffer, mut read_bytes) = (AlignedBuf::default(), 0);
     for window in plan.windows() {
         pace.spend(window.len as u64)?;

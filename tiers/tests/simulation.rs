@@ -79,6 +79,13 @@ fn two_long_histories_lose_nothing_and_move_everything_on_in_time() {
     }
 }
 
+/// A shard had a bad copy and a good one, and each start came to use the bad one. When two more shards of a stripe were
+/// ruined, three good units were left of the copies in use and the fourth lay unread on the spare one.
+#[test]
+fn storm_4_reads_from_a_spare_copy_what_the_copies_in_use_are_too_few_for() {
+    hold(&Options::storm(4, 2, 12));
+}
+
 #[test]
 fn without_scrub_the_same_histories_lose_records_so_the_simulator_can_see_loss() {
     let all = hold_short(0, 40, |options| options.scrub = false);

@@ -80,8 +80,8 @@ impl Run<'_> {
         self.report.add(gain);
         self.place.meter.stepped(self.work.extent(self.inner), self.report.figures.findings);
         if save_now || self.saved.elapsed() >= SAVE_EVERY {
+            self.inner.keep_repairs()?; // before the cursor: it passes over nothing that is not queued
             self.inner.jobs.keep_cursor(self.inner, self.report.job, self.work.cursor(self.inner))?;
-            self.inner.keep_repairs()?;
             self.saved = Instant::now();
         }
         Ok(())
@@ -116,8 +116,8 @@ impl Run<'_> {
             message: self.report.error.clone().or_else(|| self.report.done.last().cloned()).unwrap_or_default(),
         };
         let whole = self.options.volume.is_none() && self.options.hospital.is_none();
-        inner.jobs.ended(inner, kind, last, self.work.cursor(inner), whole)?;
         inner.keep_repairs()?;
+        inner.jobs.ended(inner, kind, last, self.work.cursor(inner), whole)?;
         tracing::info!(job = kind.name(), outcome = outcome.name(), by = ?self.report.by, "a job ended");
         Ok(self.report)
     }
