@@ -16,7 +16,7 @@ pub struct Options {
     /// simulated years of each run
     #[arg(long, default_value_t = 50)]
     years: u64,
-    /// volumes in use at one time
+    /// hot volumes in use at one time; archive volumes come on top
     #[arg(long, default_value_t = 40)]
     volumes: usize,
     /// tour no volume: losses are expected then
@@ -93,6 +93,9 @@ fn json(options: &Options, outcome: &Outcome, seconds: f64, slowest: f64) -> ser
         "refused_deposits": outcome.refused,
         "reads": outcome.reads,
         "copied": outcome.copied,
+        "compacted": outcome.compacted,
+        "segments_removed": outcome.removed,
+        "segments_archived": outcome.archived,
         "volumes_retired": outcome.retired,
         "starts": outcome.starts,
         "scrubbed_bytes": outcome.scrubbed_bytes,
@@ -115,6 +118,10 @@ fn print_all(options: &Options, outcome: &Outcome, seconds: f64, slowest: f64) {
     println!("records {} ({} bytes), read {} times", outcome.records, outcome.bytes, outcome.reads);
     println!("deposits refused {}", outcome.refused);
     println!("shards repaired {}, moved on {}, volumes retired {}", outcome.repaired, outcome.copied, outcome.retired);
+    println!(
+        "records compacted {}, segments removed {}, segments archived {}",
+        outcome.compacted, outcome.removed, outcome.archived
+    );
     println!("findings reported {}, starts {}", outcome.reported, outcome.starts);
     println!("scrubbed {} bytes, oldest tour {} days", outcome.scrubbed_bytes, outcome.scrub_age_days);
     println!("copy-forward late by {} days at most", outcome.copy_forward_late_days);

@@ -189,6 +189,11 @@ impl Budget {
         gone(None) <= self.m && known.extents.values().all(|extent| gone(Some(&extent.ruined_until)) <= self.m)
     }
 
+    /// A segment was removed: what was in it is elsewhere, or nobody wants it.
+    pub fn forget(&mut self, segment: SegmentId) {
+        self.segments.remove(&segment);
+    }
+
     /// Sets when whole shards are expected back.
     pub fn expect_back(&mut self, shards: &[(SegmentId, u8)], until_ms: u64) {
         for (segment, shard) in shards {

@@ -15,6 +15,8 @@ pub struct DecayRates {
     pub label: u64,
     /// slow, flapping or full for a while
     pub episode: u64,
+    /// read-only, for good
+    pub read_only: u64,
     /// dead
     pub death: u64,
     /// a whole lot dead, per million days of all volumes
@@ -45,6 +47,10 @@ impl State {
         }
         if self.rng.times(rates.episode * days) > 0 {
             self.episode(disk, now_ms);
+        }
+        if self.rng.times(rates.read_only * days) > 0 && !self.disks[disk].is_read_only {
+            self.disks[disk].is_read_only = true;
+            self.counts.add(FaultKind::ReadOnlyVolume);
         }
         if self.rng.times(rates.death * days * wear) > 0 {
             self.kill(&[disk], FaultKind::VolumeDeath, now_ms);

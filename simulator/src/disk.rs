@@ -328,6 +328,8 @@ pub struct Disk {
     pub slow_until_ms: u64,
     /// calls fail now and then until then
     pub flaps_until_ms: u64,
+    /// it takes no writes any more
+    pub is_read_only: bool,
     /// writes find no room until then
     pub full_until_ms: u64,
     /// the next listing fails
@@ -352,6 +354,7 @@ impl Disk {
             health: Health::Present,
             slow_until_ms: 0,
             flaps_until_ms: 0,
+            is_read_only: false,
             full_until_ms: 0,
             listing_fails: false,
             is_buffered: false,

@@ -31,6 +31,8 @@ pub enum FaultKind {
     LabelDamage,
     /// a volume that ran full for a while
     VolumeFull,
+    /// a volume that takes no writes any more, for good
+    ReadOnlyVolume,
     /// a volume whose calls time out for a while
     SlowVolume,
     /// a volume that comes and goes for a while
@@ -53,7 +55,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind, in the order of reports.
-    pub const ALL: [FaultKind; 23] = [
+    pub const ALL: [FaultKind; 24] = [
         FaultKind::LatentSector,
         FaultKind::BitFlip,
         FaultKind::StalePage,
@@ -68,6 +70,7 @@ impl FaultKind {
         FaultKind::ListingError,
         FaultKind::LabelDamage,
         FaultKind::VolumeFull,
+        FaultKind::ReadOnlyVolume,
         FaultKind::SlowVolume,
         FaultKind::FlappingVolume,
         FaultKind::VolumeDeath,
@@ -96,6 +99,7 @@ impl FaultKind {
             FaultKind::ListingError => "listing-error",
             FaultKind::LabelDamage => "label-damage",
             FaultKind::VolumeFull => "volume-full",
+            FaultKind::ReadOnlyVolume => "read-only-volume",
             FaultKind::SlowVolume => "slow-volume",
             FaultKind::FlappingVolume => "flapping-volume",
             FaultKind::VolumeDeath => "volume-death",

@@ -7,7 +7,8 @@
 //! named, and wrong bytes may never come out.
 //!
 //! From the bottom up: `rng` is chance, `disk` one medium, `world` all of them and what goes wrong with calls, `media` what
-//! the engine sees of it, `decay` what time does. `run` is the day, `operator` the people, `jobs` the vault's own work.
+//! the engine sees of it, `decay` what time does. `run` is the day, `operator` the people, `jobs` the vault's own work, `upkeep` what it does
+//! for room: compaction and the archive.
 //!
 //! Invariants
 //! - One seed and one commit are one run: every call on every medium, mixed into [`Outcome::trace`].
@@ -26,6 +27,7 @@ mod oracle;
 mod outcome;
 mod rng;
 mod run;
+mod upkeep;
 mod verify;
 mod world;
 

@@ -149,7 +149,7 @@ impl Media for SimMedia {
     }
 
     fn is_read_only(&self) -> Result<bool> {
-        self.world.call(&self.call(Op::IsReadOnly, ""), |_, _| Ok(false))
+        self.world.call(&self.call(Op::IsReadOnly, ""), |state, _| Ok(state.disks[self.disk].is_read_only))
     }
 
     fn write_mode(&self) -> WriteMode {

@@ -75,7 +75,7 @@ impl Operator {
     }
 
     /// A new medium of the generation of the day: every five years another class, and more room.
-    fn buy(&mut self, now_ms: u64, used_days: u64) -> Disk {
+    fn buy(&mut self, now_ms: u64, used_days: u64, tier: TierKind) -> Disk {
         const CLASSES: [(MediaClass, u64); 4] =
             [(MediaClass::Hdd, 5), (MediaClass::Ssd, 7), (MediaClass::Optical, 10), (MediaClass::Tape, 8)];
         let no = self.bought;
@@ -94,7 +94,7 @@ impl Operator {
             firmware: format!("firmware {lot}"),
             rated_life: RatedLife::Years(u32::try_from(years).unwrap_or(u32::MAX)),
             domains: Domains { host: format!("host {}", no % LOTS as u64), ..Domains::default() },
-            ..VolumeLabel::new(VolumeId(id), TierKind::Hot, class, first_use_ms)
+            ..VolumeLabel::new(VolumeId(id), tier, class, first_use_ms)
         };
         let spread = self.rng.below(365);
         let rated_until_ms = first_use_ms + (years * 365 + spread) * DAY_MS;
@@ -109,14 +109,18 @@ impl Run<'_> {
     pub fn install(&mut self) {
         for no in 0..self.options.volumes {
             let used_days = (no as u64 * 1600 / self.options.volumes as u64).min(1600);
-            self.new_volume(used_days);
+            self.new_volume(used_days, TierKind::Hot);
+        }
+        for no in 0..self.options.archive {
+            let used_days = (no as u64 * 1500 / self.options.archive as u64).min(1500);
+            self.new_volume(used_days, TierKind::Archive);
         }
     }
 
     /// Puts a new, labelled volume into the world.
-    fn new_volume(&mut self, used_days: u64) -> Option<usize> {
+    fn new_volume(&mut self, used_days: u64, tier: TierKind) -> Option<usize> {
         let now_ms = self.world.now_ms();
-        let disk = self.operator.buy(now_ms, used_days);
+        let disk = self.operator.buy(now_ms, used_days, tier);
         let (label, volume) = (disk.label.clone(), disk.id());
         let no = self.world.with(|state| {
             state.disks.push(disk);
@@ -187,7 +191,7 @@ impl Run<'_> {
                 self.operator.visits.insert(disk, now_ms + DAY_MS);
                 continue;
             }
-            let volume = self.world.with(|state| state.disks[disk].id());
+            let (volume, kind) = self.world.with(|state| (state.disks[disk].id(), state.disks[disk].label.tier));
             if let Some(tier) = &self.tier {
                 let _ = tier.detach(volume); // unknown where it was dead at the last start
             }
@@ -195,18 +199,18 @@ impl Run<'_> {
                 return;
             }
             self.operator.visits.remove(&disk);
-            self.retire(disk);
-            self.add_volume();
+            let shards = self.world.with(|state| state.shards_on(disk));
+            self.retire(disk, &shards);
+            self.add_volume(kind);
         }
     }
 
-    /// A volume is taken out of use for good; its shards must be elsewhere within the window.
-    fn retire(&mut self, disk: usize) {
+    /// A volume is taken out of use for good; `shards` of it must be elsewhere within the window.
+    fn retire(&mut self, disk: usize, shards: &[(SegmentId, u8)]) {
         let now_ms = self.world.now_ms();
         let volume = self.world.with(|state| {
-            let shards = state.shards_on(disk);
             let until_ms = now_ms + state.window_ms;
-            state.budget.expect_back(&shards, until_ms);
+            state.budget.expect_back(shards, until_ms);
             let disk = &mut state.disks[disk];
             disk.health = Health::Retired;
             disk.folders.clear();
@@ -218,8 +222,8 @@ impl Run<'_> {
     }
 
     /// Buys a volume and takes it into use.
-    fn add_volume(&mut self) {
-        if let Some(disk) = self.new_volume(0) {
+    fn add_volume(&mut self, tier: TierKind) {
+        if let Some(disk) = self.new_volume(0, tier) {
             self.attach(disk);
         }
     }
@@ -303,28 +307,30 @@ impl Run<'_> {
     fn begin_drains(&mut self) {
         let now_ms = self.world.now_ms();
         for disk in self.present() {
-            let (volume, rated_until_ms) = self.world.with(|state| {
+            let (volume, kind, due) = self.world.with(|state| {
                 let disk = &state.disks[disk];
-                (disk.id(), disk.rated_until_ms)
+                let ends = disk.rated_until_ms.saturating_sub(LEAD_DAYS * DAY_MS) <= now_ms;
+                (disk.id(), disk.label.tier, ends || disk.is_read_only)
             });
-            let due = rated_until_ms.saturating_sub(LEAD_DAYS * DAY_MS) <= now_ms;
             if due && !self.operator.drains.contains_key(&volume) && !self.is_dead() {
                 self.operator.drains.insert(volume, Drain::new(volume, now_ms).encode());
-                self.add_volume();
+                self.add_volume(kind);
             }
         }
     }
 
-    /// A volume that is empty leaves; one that is not gets another drain.
+    /// A volume that is empty leaves, and one that takes no writes when all it has is elsewhere too. One that is not gets
+    /// another drain.
     pub fn end_drain(&mut self, drain: &Drain) {
         debug_assert_eq!(drain.phase, DrainPhase::Ended);
         let now_ms = self.world.now_ms();
         let (Some(disk), Some(tier)) = (self.disk_of(drain.volume), &self.tier) else { return };
-        if !tier.shards_on(drain.volume).is_empty() {
+        let (left, is_read_only) =
+            self.world.with(|state| (state.needed_shards_on(disk), state.disks[disk].is_read_only));
+        if !tier.shards_on(drain.volume).is_empty() && !(is_read_only && left.is_empty()) {
             self.operator.drains.insert(drain.volume, Drain::new(drain.volume, now_ms).encode());
             return;
         }
-        let left = self.world.with(|state| state.needed_shards_on(disk));
         if tier.detach(drain.volume).is_err() || self.is_dead() {
             return;
         }
@@ -335,7 +341,7 @@ impl Run<'_> {
         let late_ms = self.world.with(|state| now_ms.saturating_sub(state.disks[disk].rated_until_ms));
         self.outcome.copy_forward_late_days = self.outcome.copy_forward_late_days.max(late_ms / DAY_MS);
         self.outcome.retired += 1;
-        self.retire(disk);
+        self.retire(disk, &left);
     }
 
     fn take_image(&mut self) {
@@ -401,7 +407,7 @@ impl Run<'_> {
         let Some((disk, _, image)) = self.operator.images.pop_front() else { return };
         let now_ms = self.world.now_ms();
         self.world.with(|state| {
-            if state.disks[disk].health != Health::Present {
+            if state.disks[disk].health != Health::Present || state.disks[disk].is_read_only {
                 return;
             }
             let lost = newer_than(&state.disks[disk], &image);

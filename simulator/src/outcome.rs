@@ -40,6 +40,8 @@ pub enum Rule {
     Overdue,
     /// what open, list and attach meet is reported or refused
     Unreported,
+    /// what was removed stays removed
+    Returned,
     /// nothing that was synced is overwritten
     Overwritten,
     /// the vault opens after any stop
@@ -61,6 +63,7 @@ impl Rule {
             Rule::LastCopy => "last-copy",
             Rule::Overdue => "overdue",
             Rule::Unreported => "unreported",
+            Rule::Returned => "returned",
             Rule::Overwritten => "overwritten",
             Rule::Unopened => "unopened",
             Rule::Panicked => "panicked",
@@ -85,6 +88,12 @@ pub struct Outcome {
     pub repaired: u64,
     /// shards moved to another volume
     pub copied: u64,
+    /// records moved out of sparse segments
+    pub compacted: u64,
+    /// segments removed
+    pub removed: u64,
+    /// segments that went to the archive
+    pub archived: u64,
     /// findings reported by jobs and starts
     pub reported: u64,
     /// acknowledged records that cannot be read any more
@@ -120,6 +129,9 @@ impl Outcome {
             (&mut self.reads, other.reads),
             (&mut self.repaired, other.repaired),
             (&mut self.copied, other.copied),
+            (&mut self.compacted, other.compacted),
+            (&mut self.removed, other.removed),
+            (&mut self.archived, other.archived),
             (&mut self.reported, other.reported),
             (&mut self.lost, other.lost),
             (&mut self.wrong, other.wrong),

@@ -10,6 +10,7 @@ use crate::operator::Operator;
 use crate::oracle::Acknowledged;
 use crate::outcome::{Outcome, Rule, Violation};
 use crate::rng::{EngineRandom, Rng};
+use crate::upkeep::Upkeep;
 use crate::world::{CallRates, DAY_MS, World};
 use bytes::Bytes;
 use shosoin_protocol::{HospitalId, RecordKind, Suite, VolumeId};
@@ -31,8 +32,10 @@ pub struct Options {
     pub seed: u64,
     /// how long
     pub years: u64,
-    /// volumes in use at one time
+    /// hot volumes in use at one time
     pub volumes: usize,
+    /// archive volumes beside them
+    pub archive: usize,
     /// data and parity shards
     pub code: Code,
     /// whether volumes are toured
@@ -47,6 +50,10 @@ pub struct Options {
     pub window_days: u64,
     /// average days between two deposits
     pub deposit_days: u64,
+    /// average days between two times at which most of some segment's records are disposed of
+    pub disposal_days: u64,
+    /// average days between two segments that go to the archive
+    pub migration_days: u64,
     /// average days between two stops, clean or not
     pub stop_days: u64,
     /// how media decay
@@ -63,6 +70,7 @@ impl Options {
             seed,
             years,
             volumes,
+            archive: (volumes / 4).max(8),
             code: Code::ALLOWED[0],
             scrub: true,
             beyond: false,
@@ -70,8 +78,10 @@ impl Options {
             tour_days: 30,
             window_days: 100,
             deposit_days: if short { 12 } else { 30 },
+            disposal_days: if short { 60 } else { 150 },
+            migration_days: if short { 60 } else { 120 },
             stop_days: if short { 40 } else { 90 },
-            decay: DecayRates { latent: 9_000, label: 300, episode: 250, death: 80, lot_death: 150 },
+            decay: DecayRates { latent: 9_000, label: 300, episode: 250, read_only: 40, death: 80, lot_death: 150 },
             calls: CallRates {
                 read_error: 20_000,
                 silent_write: 150,
@@ -113,6 +123,7 @@ pub(crate) struct Run<'a> {
     pub rng: Rng,
     pub tier: Option<Tier>,
     pub operator: Operator,
+    pub upkeep: Upkeep,
     pub outcome: Outcome,
     random: Arc<EngineRandom>,
     pub acknowledged: Vec<Acknowledged>,
@@ -136,6 +147,7 @@ impl<'a> Run<'a> {
             rng: Rng::fork(seed, "work"),
             tier: None,
             operator: Operator::new(seed, options.volumes),
+            upkeep: Upkeep::new(seed),
             outcome: Outcome::default(),
             random: Arc::new(EngineRandom::new(seed)),
             acknowledged: Vec::new(),
@@ -158,6 +170,7 @@ impl<'a> Run<'a> {
             self.deposit();
             self.read_some();
             self.jobs();
+            self.upkeep();
             self.stop_and_start();
             self.audit();
             self.take_broken();
@@ -254,6 +267,7 @@ impl<'a> Run<'a> {
                     self.take_report(&findings);
                     tier.queue_repairs(self.operator.repairs.iter().copied());
                     self.tier = Some(tier);
+                    self.expect_removed();
                     if self.rng.once_in(4) {
                         self.expect_listed();
                     }
@@ -276,6 +290,7 @@ impl<'a> Run<'a> {
         let options = TierOptions {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             threads: Threads::None,
+            removed: self.upkeep.removed.clone(),
             absence_is_final: volumes.len() == count && self.operator.expects_none_back(),
             ..TierOptions::new(self.options.code)
         };

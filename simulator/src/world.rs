@@ -196,6 +196,9 @@ impl State {
         if disk.slow_until_ms > now_ms && self.rng.once_in(4) {
             return Enter::Fails(ErrorKind::TimedOut);
         }
+        if disk.is_read_only && changes(call.op) {
+            return Enter::Fails(ErrorKind::ReadOnlyFilesystem);
+        }
         Enter::Pass
     }
 
@@ -374,6 +377,12 @@ impl State {
             });
         }
     }
+}
+
+/// Whether a call changes what is on the medium.
+fn changes(op: Op) -> bool {
+    use Op::{Create, MakeDir, OpenToAppend, Remove, Rename, Write};
+    matches!(op, Create | MakeDir | OpenToAppend | Remove | Rename | Write)
 }
 
 fn span(at: u64, len: usize) -> Range<u64> {

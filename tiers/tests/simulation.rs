@@ -52,6 +52,7 @@ fn assert_eventful(all: &Outcome, runs: u64) {
     let silent: Vec<&str> = all.faults.iter().filter(|(_, count)| *count == 0).map(|(kind, _)| kind.name()).collect();
     assert_eq!(silent, [""; 0], "kinds of faults that never came");
     assert!(all.faults.total() > 40 * runs && all.repaired > 20 * runs && all.retired > runs, "{all:?}");
+    assert!(all.compacted > runs && all.removed > runs && all.archived > runs, "{all:?}");
     assert!(all.records > 50 * runs && all.faults.of(FaultKind::ProcessKill) > runs / 2, "{all:?}");
 }
 
@@ -79,11 +80,13 @@ fn two_long_histories_lose_nothing_and_move_everything_on_in_time() {
     }
 }
 
-/// A shard had a bad copy and a good one, and each start came to use the bad one. When two more shards of a stripe were
-/// ruined, three good units were left of the copies in use and the fourth lay unread on the spare one.
+/// The machine stops every few days and one write in twenty goes astray: what a recovery, a repair and a compaction leave
+/// behind when they are killed meets the next one.
 #[test]
-fn storm_4_reads_from_a_spare_copy_what_the_copies_in_use_are_too_few_for() {
-    hold(&Options::storm(4, 2, 12));
+fn storms_lose_nothing_inside_the_budget() {
+    for seed in first_seed()..first_seed() + 5 {
+        hold(&Options::storm(seed, 2, 12));
+    }
 }
 
 #[test]
