@@ -290,7 +290,6 @@ impl<'a> Run<'a> {
         let options = TierOptions {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             threads: Threads::None,
-            removed: self.upkeep.removed.clone(),
             absence_is_final: volumes.len() == count && self.operator.expects_none_back(),
             ..TierOptions::new(self.options.code)
         };

@@ -18,8 +18,8 @@ const AMPLIFICATION_MAX: f64 = 2.0;
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     rng: Rng,
-    /// segments that were removed, as it is noted before the first file goes
-    pub removed: BTreeSet<SegmentId>,
+    /// segments of which the engine said that they are removed
+    removed: BTreeSet<SegmentId>,
     /// segments of which records were disposed of
     sparse: BTreeSet<SegmentId>,
     /// the segment that goes to the archive, and whether its hot copies stay
@@ -103,7 +103,7 @@ impl Run<'_> {
         }
     }
 
-    /// The index is switched, the removal noted, and then the files go.
+    /// The index is switched, and then the files go.
     fn remove(&mut self, done: Compacted) {
         let segment = done.segment();
         for moved in done.moved() {
@@ -114,12 +114,12 @@ impl Run<'_> {
                 .for_each(|record| record.location = moved.to);
             self.outcome.compacted += 1;
         }
-        self.upkeep.removed.insert(segment);
         self.upkeep.sparse.remove(&segment);
         self.world.with(|state| state.budget.forget(segment));
-        self.outcome.removed += 1;
-        if let Some(tier) = &self.tier {
-            let _ = tier.remove_segment(done); // what stays behind is swept later
+        let Some(tier) = &self.tier else { return };
+        if tier.remove_segment(done).is_ok() && !self.is_dead() {
+            self.upkeep.removed.insert(segment); // what stays behind is swept later
+            self.outcome.removed += 1;
         }
     }
 
