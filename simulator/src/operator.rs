@@ -327,7 +327,8 @@ impl Run<'_> {
         let (Some(disk), Some(tier)) = (self.disk_of(drain.volume), &self.tier) else { return };
         let (left, is_read_only) =
             self.world.with(|state| (state.needed_shards_on(disk), state.disks[disk].is_read_only));
-        if !tier.shards_on(drain.volume).is_empty() && !(is_read_only && left.is_empty()) {
+        let may_leave = is_read_only && left.is_empty();
+        if !may_leave && !tier.shards_on(drain.volume).is_empty() {
             self.operator.drains.insert(drain.volume, Drain::new(drain.volume, now_ms).encode());
             return;
         }
