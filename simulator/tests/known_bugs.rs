@@ -15,9 +15,7 @@ fn stormy(seed: u64) -> Options {
 
 /// The same on media that often put a write elsewhere, or nowhere, and call it done.
 fn misdirecting(seed: u64) -> Options {
-    let mut options = stormy(seed);
-    options.calls.silent_write = 50;
-    options
+    Options::storm(seed, 2, 12)
 }
 
 fn broken(options: &Options) -> BTreeSet<Rule> {
