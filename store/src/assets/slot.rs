@@ -150,7 +150,7 @@ fn put(rows: &mut Pending<'_>, hospital: HospitalId, slot: &Slot) -> Result<()> 
     Ok(())
 }
 
-/// Writes slots in the order of their numbers, as [`note`] would one by one: for measurements.
+/// Writes slots in the order of their numbers, as intake does one by one: for measurements.
 pub fn fill(index: &dyn Index, hospital: HospitalId, slots: impl Iterator<Item = Slot>) -> Result<()> {
     let mut rows = Pending::new(index);
     for slot in slots {
