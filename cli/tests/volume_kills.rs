@@ -15,10 +15,11 @@ use support::site::Site;
 
 /// First guess at how long a change of state runs before it changes something, in microseconds.
 const LIFE_US: u64 = 200_000;
-/// An addition that is killed lives up to this long after its first write to the medium, in microseconds.
+/// An addition that is killed lives at most this long after its first write to the medium, in microseconds; less where
+/// that was too late.
 const WRITING_US: u64 = 12_000;
 /// The loop gives up after this many media for each kill it must bring about.
-const MEDIA_PER_KILL: u64 = 10;
+const MEDIA_PER_KILL: u64 = 20;
 /// Every so many media one goes through its states under kills; the others go straight.
 const WALK_EVERY: u64 = 3;
 
@@ -53,17 +54,20 @@ fn is_configured(site: &Site, place: &Path) -> bool {
     std::fs::read_to_string(site.path("vault/vault.toml")).unwrap().contains(arg(place))
 }
 
-/// Adds a medium, killed in the middle of it, and once more wholly if it is not there by then.
-fn add(site: &Site, place: &Path, dice: &mut Dice) {
+/// Adds a medium, killed in the middle of it at most `writing_us` after its first write, and once more wholly if it is not
+/// there by then. Gives how long the next one may live.
+fn add(site: &Site, place: &Path, dice: &mut Dice, writing_us: u64) -> u64 {
     let vault = site.path("vault");
     let command = ["volume", "add", arg(place), "--dir", arg(&vault), "--security-label", "C3", "--json"];
-    run_and_kill(&command, FirstSign::Entry(place), Duration::from_micros(dice.below(WRITING_US)));
-    if !is_configured(site, place) {
+    run_and_kill(&command, FirstSign::Entry(place), Duration::from_micros(dice.below(writing_us)));
+    let done = is_configured(site, place);
+    if !done {
         site.vault(&["volume", "add", arg(place), "--security-label", "C3"]).ok();
     }
     let status = site.vault(&["vault", "status"]).ok().json();
     assert_eq!(status["volumes_absent"], Value::Array(Vec::new()), "{status}");
     assert_eq!(state_at(site, place).as_deref(), Some("active"));
+    if done { (writing_us / 2).max(1) } else { (writing_us * 2).min(WRITING_US) }
 }
 
 /// Moves a medium on, killed on the way, and once more wholly if it is not there by then.
@@ -94,12 +98,12 @@ fn media_taken_in_and_moved_on_under_kills_are_in_the_state_before_or_after() {
     let wanted = from_env("SHOSOIN_JOB_KILLS", 3);
     let mut dice = Dice::thrown_for("volume add");
     let mut moving = Aim { dice: Dice::thrown_for("volume set-state"), life_us: LIFE_US };
-    let (mut media, mut hits, mut walks) = (0, 0, 0);
+    let (mut media, mut hits, mut walks, mut writing_us) = (0, 0, 0, WRITING_US);
     while hits < wanted {
         assert!(media < wanted * MEDIA_PER_KILL, "{hits} additions of {media} media were hit");
         let place = site.path(&format!("medium{media}"));
         std::fs::create_dir(&place).unwrap();
-        add(&site, &place, &mut dice);
+        writing_us = add(&site, &place, &mut dice, writing_us);
         if media % WALK_EVERY == 0 {
             walks += 1;
             for step in [("active", "suspect"), ("suspect", "draining"), ("draining", "retired")] {
