@@ -4,6 +4,8 @@ use crate::commands::{
     applicability, assets, audit, bucket, device, escrow, forecast, gateway, get, hospital, jobs, keyring, ls, put,
     reconcile, stat, up, vault, verify, volume,
 };
+use crate::error::Result;
+use crate::hospital::{GatewayConfig, parse_pin};
 use crate::passphrase::PassphraseArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -119,6 +121,27 @@ pub struct SiteArgs {
     /// Where the passphrase comes from
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
+}
+
+/// The vault that a new hospital folder is for.
+#[derive(Debug, Args)]
+pub struct VaultToRemember {
+    /// Where the vault is, remembered in gateway.toml
+    #[arg(long, value_name = "URL", requires = "vault_pin")]
+    vault_url: Option<String>,
+    /// SHA-256 of the vault's TLS key, in hex, remembered in gateway.toml
+    #[arg(long, value_name = "HEX", requires = "vault_url")]
+    vault_pin: Option<String>,
+}
+
+impl VaultToRemember {
+    /// What `gateway.toml` is to say, if anything. Refuses a pin that cannot be one.
+    pub fn config(&self) -> Result<Option<GatewayConfig>> {
+        let vault_pin = self.vault_pin.as_deref().map(parse_pin).transpose()?.map(hex::encode);
+        let config =
+            |url: &String| GatewayConfig { vault_url: Some(url.clone()), vault_pin, ..GatewayConfig::default() };
+        Ok(self.vault_url.as_ref().map(config))
+    }
 }
 
 /// One record.

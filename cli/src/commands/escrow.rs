@@ -9,9 +9,10 @@
 mod page;
 mod sheets;
 
+use crate::args::VaultToRemember;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
+use crate::hospital::{GatewayConfig, HospitalDir};
 use crate::output::Output;
 use crate::passphrase::PassphraseArgs;
 use crate::text;
@@ -92,12 +93,8 @@ pub struct RestoreArgs {
     /// Sheets: printed pages as files, their lines typed, or the text of their QR codes [default: asked for]
     #[arg(value_name = "SHEET")]
     sheets: Vec<PathBuf>,
-    /// Where the vault is, remembered in gateway.toml
-    #[arg(long, value_name = "URL", requires = "vault_pin")]
-    vault_url: Option<String>,
-    /// SHA-256 of the vault's TLS key, in hex, remembered in gateway.toml
-    #[arg(long, value_name = "HEX", requires = "vault_url")]
-    vault_pin: Option<String>,
+    #[command(flatten)]
+    vault: VaultToRemember,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -198,7 +195,7 @@ fn restore(args: &RestoreArgs, output: Output) -> Result<()> {
         let why = "a key file is there; sheets are for a machine that has none, so name another folder";
         return Err(Error::invalid(dir.keyring().display().to_string(), why));
     }
-    let pin = args.vault_pin.as_deref().map(parse_pin).transpose()?.map(hex::encode);
+    let config = args.vault.config()?;
     let shares = shares(sheets::read(&args.sheets, sheets::Wanted::Quorum)?);
     let failed = |source| Error::escrow("bring the root back from these sheets")(source);
     let restored = escrow::combine(&shares).map_err(failed)?;
@@ -208,8 +205,7 @@ fn restore(args: &RestoreArgs, output: Output) -> Result<()> {
     dir.store_keyring(&keyring, &passphrase)?;
     let drill = Drill::held(&keyring, &restored, shares.len(), now_ms()).map_err(failed)?;
     keep(&dir, &keyring, &drill)?;
-    if args.vault_url.is_some() {
-        let config = GatewayConfig { vault_url: args.vault_url.clone(), vault_pin: pin, ..GatewayConfig::default() };
+    if let Some(config) = config {
         config.create(&dir)?;
     }
     let (hospital, device) = (keyring.hospital().to_string(), keyring.device_id().to_string());

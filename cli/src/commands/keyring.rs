@@ -1,9 +1,10 @@
 //! `shosoin keyring`: the root of all keys, made once at the hospital and never sent anywhere.
 
+use crate::args::VaultToRemember;
 use crate::commands::escrow;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
+use crate::hospital::HospitalDir;
 use crate::output::Output;
 use crate::passphrase::PassphraseArgs;
 use crate::text;
@@ -54,12 +55,8 @@ pub struct InitArgs {
     /// Algorithms, for good
     #[arg(long, value_enum, default_value_t)]
     suite: SuiteArg,
-    /// Where the vault is, remembered in gateway.toml
-    #[arg(long, value_name = "URL", requires = "vault_pin")]
-    vault_url: Option<String>,
-    /// SHA-256 of the vault's TLS key, in hex, remembered in gateway.toml
-    #[arg(long, value_name = "HEX", requires = "vault_url")]
-    vault_pin: Option<String>,
+    #[command(flatten)]
+    vault: VaultToRemember,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -91,12 +88,11 @@ fn init(args: &InitArgs, output: Output) -> Result<()> {
         let why = "a key file is there; a hospital keeps its keys, so name another folder for another hospital";
         return Err(Error::invalid(dir.keyring().display().to_string(), why));
     }
-    let pin = args.vault_pin.as_deref().map(parse_pin).transpose()?.map(hex::encode);
+    let config = args.vault.config()?;
     let passphrase = args.passphrase.read_new()?;
     let keyring = generate(&dir, args.suite.into())?;
     dir.store_keyring(&keyring, &passphrase)?;
-    if args.vault_url.is_some() {
-        let config = GatewayConfig { vault_url: args.vault_url.clone(), vault_pin: pin, ..GatewayConfig::default() };
+    if let Some(config) = config {
         config.create(&dir)?;
     }
     describe(&dir, &keyring, output)?;
