@@ -1,11 +1,12 @@
 //! Checking a page of the ledger entry by entry, before anything of it is applied: who signed, in which order, and
-//! whether the sealed summary is the one the entry names and says what the entry says.
+//! whether the sealed summary or document is the one the entry names and says what the entry says.
 
 use crate::ledger::Identity;
 use crate::view::row::Chain;
 use crate::view::{Placed, View};
 use crate::{Error, Result};
 use shosoin_protocol::DeviceId;
+use shosoin_protocol::act::{Author, Document};
 use shosoin_protocol::api::{LogItem, LogPage};
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::manifest::Summary;
@@ -61,11 +62,15 @@ impl Devices<'_> {
     /// Checks log, order and standing of an entry; gives the key that must have signed it.
     fn check(&mut self, entry: &Entry) -> Result<PublicKey> {
         let answer = |source| Error::Answer { operation: OPERATION, source };
-        let statement = entry.statement();
+        let (statement, vault) = (entry.statement(), self.identity.vault_key.device_id());
         entry.expect(self.identity.log, self.identity.keyring.hospital()).map_err(answer)?;
         if let Body::Device(change) = entry.body() {
             let hospital_key = self.identity.keyring.hospital_key().public();
             change.verify(self.identity.log, &hospital_key).map_err(answer)?;
+            if change.key.device_id() == vault {
+                let why = "a device joins or leaves under the vault's own key".to_owned();
+                return Err(Error::Contradiction { operation: OPERATION, why });
+            }
             let target = self.device(change.key.device_id(), Some(&change.key))?;
             if change.enrol && !target.enrolled {
                 let why = format!("device {} was revoked and joins again", change.key.device_id());
@@ -74,9 +79,13 @@ impl Devices<'_> {
         }
         let device = self.device(statement.device, None)?;
         let next = Chain { next_seq: statement.device_seq, prev: statement.prev };
-        if !device.enrolled || device.chain != next {
+        let may_sign = match entry.body() {
+            Body::Act(act) if act.kind.author() == Author::Operator => statement.device == vault,
+            _ => device.enrolled && statement.device != vault,
+        };
+        if !may_sign || device.chain != next {
             let (seq, device) = (statement.device_seq, statement.device);
-            let why = format!("entry {seq} of device {device} is not the next one of an enrolled device");
+            let why = format!("entry {seq} of device {device} is not the next one of somebody who may sign it");
             return Err(Error::Contradiction { operation: OPERATION, why });
         }
         device.chain = Chain { next_seq: statement.device_seq + 1, prev: entry.leaf_hash() };
@@ -112,15 +121,22 @@ fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Pla
     entry.verify(key).map_err(answer)?;
     let summary = match (entry.body().name_change(), entry.body().summary()) {
         (Some((version, _, _)), Some(address)) => {
-            identity.keyring.suite().verify(&address, &item.summary).map_err(answer)?;
-            let opened = identity.keyring.open_summary(version, &item.summary);
+            identity.keyring.suite().verify(&address, &item.attachment).map_err(answer)?;
+            let opened = identity.keyring.open_summary(version, &item.attachment);
             let summary = opened.map_err(|source| Error::Keyring { what: "summary", source })?;
             check_summary(identity, &entry, &summary, index)?;
             Some(summary)
         }
         _ => None,
     };
-    Ok(Placed { index, accepted_ms: item.placed.accepted_ms, entry, summary })
+    let document = match entry.body() {
+        Body::Act(act) => {
+            identity.keyring.suite().verify(&act.document, &item.attachment).map_err(answer)?;
+            Some(Document::decode(act.kind, &item.attachment).map_err(answer)?)
+        }
+        _ => None,
+    };
+    Ok(Placed { index, accepted_ms: item.placed.accepted_ms, entry, summary, document })
 }
 
 /// Refuses a summary that does not belong to its entry: of another kind, or about another name.
@@ -152,6 +168,7 @@ mod tests {
     use super::*;
     use crate::Keyring;
     use bytes::Bytes;
+    use shosoin_protocol::act::{Act, Hold, HoldReason, Incident, IncidentClass, Severity};
     use shosoin_protocol::entry::{DeviceChange, PlacedEntry, Seen, Statement};
     use shosoin_protocol::sign::SigningKey;
     use shosoin_protocol::{Digest, LogId, Suite, VaultId};
@@ -186,13 +203,16 @@ mod tests {
             };
             let entry = Entry::sign(statement, self.key);
             self.chain = Chain { next_seq: self.chain.next_seq + 1, prev: entry.leaf_hash() };
-            LogItem { placed: PlacedEntry { index: 0, accepted_ms: 0, entry }, summary: Bytes::new() }
+            LogItem { placed: PlacedEntry { index: 0, accepted_ms: 0, entry }, attachment: Bytes::new() }
         }
     }
 
     fn checked(identity: &Identity, items: Vec<LogItem>) -> Result<usize> {
         let dir = tempfile::tempdir().unwrap();
         let (view, _) = View::open(dir.path(), identity.log).unwrap();
+        if identity.vault_key != identity.keyring.hospital_key().public() {
+            view.know_vault(identity.vault_key.clone()).unwrap();
+        }
         check_page(identity, &view, LogPage { items }).map(|placed| placed.len())
     }
 
@@ -215,6 +235,44 @@ mod tests {
             assert!(matches!(checked(&identity, items.clone()), Err(Error::Contradiction { .. })));
             items.pop();
         }
+    }
+
+    /// An act with its document, signed by `key` as its first entry.
+    fn act(identity: &Identity, key: &SigningKey, document: &Document) -> LogItem {
+        let bytes = document.encode();
+        let (id, kind) = (shosoin_protocol::VersionId([5; 16]), document.kind());
+        let act = Act { id, kind, subject: None, document: identity.keyring.suite().address(&bytes) };
+        let statement = Statement {
+            suite: Suite::Default,
+            log: identity.log,
+            hospital: identity.keyring.hospital(),
+            device: key.public().device_id(),
+            device_seq: 0,
+            prev: Digest([0; 32]),
+            seen: Seen::nothing(),
+            claimed_ms: 0,
+            body: Body::Act(act),
+        };
+        let placed = PlacedEntry { index: 0, accepted_ms: 0, entry: Entry::sign(statement, key) };
+        LogItem { placed, attachment: bytes.into() }
+    }
+
+    #[test]
+    fn an_act_is_believed_only_from_the_side_that_may_state_it() {
+        let vault_key = SigningKey::from_seed(Suite::Default, &[8; 32].into()).unwrap();
+        let identity = Identity { vault_key: vault_key.public(), ..identity() };
+        let device_key = identity.keyring.device_key();
+        let hold = Document::Hold(Hold { reason: HoldReason::Other });
+        let (class, severity) = (IncidentClass::Other, Severity::Notice);
+        let incident = Document::Incident(Incident { class, severity, noticed_ms: 1, began_ms: None, scene: None });
+        assert_eq!(checked(&identity, vec![act(&identity, device_key, &hold)]).unwrap(), 1);
+        assert_eq!(checked(&identity, vec![act(&identity, &vault_key, &incident)]).unwrap(), 1);
+        for forged in [act(&identity, &vault_key, &hold), act(&identity, device_key, &incident)] {
+            assert!(matches!(checked(&identity, vec![forged]), Err(Error::Contradiction { .. })));
+        }
+        let mut other = act(&identity, device_key, &hold);
+        other.attachment = Document::Hold(Hold { reason: HoldReason::Audit }).encode().into();
+        assert!(matches!(checked(&identity, vec![other]), Err(Error::Answer { .. })));
     }
 
     #[test]

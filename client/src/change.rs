@@ -48,7 +48,7 @@ impl Client {
                 let mut deposit = assembled.deposit.clone();
                 deposit.expected = self.expected(&name.0, &name.1, &condition)?;
                 let (summary, records) = (Some(assembled.summary.clone()), assembled.records.clone());
-                Ok(Intent { body: Body::Deposit(Box::new(deposit)), summary, records })
+                Ok(Intent { body: Body::Deposit(Box::new(deposit)), summary, document: None, records })
             })
             .await?;
         let (etag, Accepted { index, receipt }) = (assembled.etag, accepted);
@@ -173,5 +173,5 @@ pub(crate) fn summary_intent(
     let sealed = sealed.map_err(|source| Error::Keyring { what: "summary", source })?;
     let change = NameChange { version, expected, name_token, summary: keyring.suite().address(&sealed) };
     let record = InlineRecord { kind: RecordKind::Summary, bytes: sealed.into() };
-    Ok(Intent { body: body(change), summary: Some(summary), records: vec![record] })
+    Ok(Intent { body: body(change), summary: Some(summary), document: None, records: vec![record] })
 }

@@ -131,7 +131,7 @@ impl Client {
         let keyring = &self.inner.keyring;
         let (log, key) = (self.inner.ledger.identity().log, keyring.device_key().public());
         let body = Body::Device(DeviceChange::certify(log, true, key, keyring.hospital_key()));
-        self.inner.lane.submit(Intent { body, summary: None, records: Vec::new() }).await.map(|_| ())
+        self.inner.lane.submit(Intent { body, summary: None, document: None, records: Vec::new() }).await.map(|_| ())
     }
 
     /// The hospital's secrets.

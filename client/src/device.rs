@@ -29,7 +29,8 @@ impl Client {
             let id = row.key.device_id();
             Device { id, key: row.key, enrolled: row.enrolled, entries: row.chain.next_seq, is_this: id == own }
         };
-        Ok(self.inner.view.devices()?.into_iter().map(row).collect())
+        let vault = self.inner.ledger.identity().vault_key.device_id();
+        Ok(self.inner.view.devices()?.into_iter().map(row).filter(|device| device.id != vault).collect())
     }
 
     /// Revokes another device, for good: from then on the vault takes nothing it signs and does not let its machine in. What
@@ -45,6 +46,6 @@ impl Client {
         };
         let log = self.inner.ledger.identity().log;
         let body = Body::Device(DeviceChange::certify(log, false, key, self.inner.keyring.hospital_key()));
-        self.inner.lane.submit(Intent { body, summary: None, records: Vec::new() }).await.map(|_| ())
+        self.inner.lane.submit(Intent { body, summary: None, document: None, records: Vec::new() }).await.map(|_| ())
     }
 }

@@ -16,6 +16,7 @@ use crate::task::blocking;
 use crate::view::Placed;
 use crate::{Error, Result, Transport};
 use parking_lot::Mutex;
+use shosoin_protocol::act::Document;
 use shosoin_protocol::api::{DepositBatch, DepositRequest, InlineRecord, Problem, code};
 use shosoin_protocol::entry::{Body, Entry, Statement};
 use shosoin_protocol::limits::{DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, ENTRY_BYTES_MAX};
@@ -38,6 +39,8 @@ pub struct Intent {
     pub body: Body,
     /// what the view is told, where there is a summary
     pub summary: Option<Summary>,
+    /// what an act says
+    pub document: Option<Document>,
     /// records that travel with it
     pub records: Vec<InlineRecord>,
 }
@@ -222,7 +225,7 @@ impl Worker {
         }
         let caught_up = self.catch_up().await.map_err(Arc::new);
         for (waiting, problem) in there {
-            let version = waiting.intent.body.name_change().map(|(version, _, _)| version);
+            let version = waiting.intent.body.id();
             let outcome = match (&caught_up, version) {
                 (Err(error), _) => Err(Error::share(error)),
                 (Ok(()), None) => Err(Error::Vault(problem)),
@@ -244,8 +247,8 @@ impl Worker {
         let mut replies = Vec::with_capacity(accepted.len());
         for (waiting, entry, receipt) in accepted {
             let (index, accepted_ms) = (receipt.inclusion.index, receipt.inclusion.accepted_ms);
-            let summary = waiting.intent.summary;
-            placed.push((Placed { index, accepted_ms, entry, summary }, receipt.clone()));
+            let (summary, document) = (waiting.intent.summary, waiting.intent.document);
+            placed.push((Placed { index, accepted_ms, entry, summary, document }, receipt.clone()));
             replies.push((waiting.reply, Accepted { index, receipt: Some(receipt) }));
         }
         match self.ledger.accept(placed).await {

@@ -4,7 +4,8 @@
 //! - No head is believed that does not continue the one remembered. A smaller or forked one is refused with both.
 //! - No entry is applied before its page was proved to be in a signed head: the leaves of the page, hashed onto those
 //!   applied before, give the root of that head, or a root that is proved to be a prefix of it.
-//! - Entries of devices are believed only with the device's signature, in the order of its chain, and while enrolled.
+//! - Entries of devices are believed only with the device's signature, in the order of its chain, and while enrolled; acts
+//!   of the operator only with that of the vault, in the order of theirs.
 //!
 //! Not here: making entries (`lane`), what entries do to names (`view`).
 
@@ -71,6 +72,7 @@ impl Ledger {
         position: PositionRow,
         keeper: HeadKeeper,
     ) -> Result<Self> {
+        view.know_vault(identity.vault_key.clone())?;
         let mut newest: Option<Head> = None;
         for text in [&keeper.remembered().checkpoint, &position.checkpoint] {
             if !text.is_empty() {

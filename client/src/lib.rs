@@ -21,6 +21,7 @@
 //!
 //! Not here: S3 (`gateway`), cryptography (`keyring`), the operator's side (`store`).
 
+mod act;
 mod assemble;
 mod audit;
 mod bucket;
@@ -55,6 +56,7 @@ mod uploader;
 mod verify;
 mod view;
 
+pub use act::Stated;
 pub use client::Client;
 pub use clock::now_ms;
 pub use device::Device;
@@ -71,7 +73,7 @@ pub use transport::Transport;
 pub use upload::ObjectWriter;
 pub use verify::{PartProof, Proof, ReceiptProof, VerifyOptions};
 pub use view::list::{ListPage, ListQuery, ListedObject, ListedVersion, VersionsPage, VersionsQuery};
-pub use view::row::{ListedChecksum, RowContent, ViewRow};
+pub use view::row::{ActRow, ListedChecksum, RowContent, ViewRow};
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -137,7 +137,7 @@ impl Client {
         counted.received.add(deposit.stored_bytes);
         if missing.contains(&index) {
             let version = deposit.version;
-            let name = match self.inner.keyring.open_summary(version, &item.summary) {
+            let name = match self.inner.keyring.open_summary(version, &item.attachment) {
                 Ok(Summary::Object(facts)) => format!("{}/{}", facts.bucket, facts.name),
                 _ => "a name that its summary does not give".to_owned(),
             };

@@ -15,10 +15,12 @@ pub mod row;
 
 use crate::{Error, Result, ViewRow};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
-use row::{BucketRow, Chain, DeviceRow, NameRow, PositionRow, VersionRow};
+use row::{ActRow, BucketRow, Chain, DeviceRow, NameRow, PositionRow, VersionRow};
+use shosoin_protocol::act::{ActKind, Document};
 use shosoin_protocol::entry::Entry;
 use shosoin_protocol::manifest::{BucketFacts, Summary};
 use shosoin_protocol::merkle::Frontier;
+use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{DeviceId, LogId, VersionId};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -41,6 +43,8 @@ pub struct Placed {
     pub entry: Entry,
     /// its summary, where it has one
     pub summary: Option<Summary>,
+    /// its document, where it is an act
+    pub document: Option<Document>,
 }
 
 /// The local view of names of one hospital at one vault.
@@ -123,6 +127,30 @@ impl View {
         let rows = self.rows.prefix(key::devices());
         let decode = |value: fjall::Slice| DeviceRow::decode(&value).map_err(Error::ViewDamaged);
         rows.map(|row| row.value().map_err(Error::View).and_then(decode)).collect()
+    }
+
+    /// Lets the chain of the operator's acts begin, unless it has.
+    pub fn know_vault(&self, key: PublicKey) -> Result<()> {
+        let device = key.device_id();
+        match self.device(device)? {
+            Some(_) => Ok(()),
+            None => {
+                let row = DeviceRow { key, enrolled: false, chain: Chain::START };
+                self.rows.insert(key::device(device), row.encode()).map_err(Error::View)
+            }
+        }
+    }
+
+    /// Every act of these kinds, in the order of the ledger.
+    pub fn acts(&self, kinds: &[ActKind]) -> Result<Vec<ActRow>> {
+        let mut acts = Vec::new();
+        for row in self.rows.prefix(key::acts()) {
+            let act = ActRow::decode(&row.value().map_err(Error::View)?).map_err(Error::ViewDamaged)?;
+            if kinds.contains(&act.document.kind()) {
+                acts.push(act);
+            }
+        }
+        Ok(acts)
     }
 
     /// Where the chain of a device stands.

@@ -319,13 +319,14 @@ impl VersionReply {
     }
 }
 
-/// One entry of a page of the log, with its sealed summary where it has one.
+/// One entry of a page of the log, with its sealed summary or document where it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogItem {
     /// the entry at its place
     pub placed: PlacedEntry,
-    /// sealed summary; empty where the entry has none
-    pub summary: Bytes,
+    /// what [`Body::attachment`](crate::entry::Body::attachment) names: the sealed summary, or the document of an act; empty
+    /// where the entry has none
+    pub attachment: Bytes,
 }
 
 /// Consecutive entries of the log from an index on.
@@ -341,7 +342,7 @@ impl LogPage {
         let mut out = Writer::new();
         out.count(self.items.len());
         for item in &self.items {
-            out.var(&item.placed.encode()).var(&item.summary);
+            out.var(&item.placed.encode()).var(&item.attachment);
         }
         out.finish()
     }
@@ -361,7 +362,7 @@ impl LogPage {
             if next != Some(placed.index) {
                 return Err(Error::Invalid { what: "log page", why: "its entries must be consecutive" });
             }
-            items.push(LogItem { placed, summary: body.slice_ref(reader.var(SUMMARY_BYTES_MAX, "summary")?) });
+            items.push(LogItem { placed, attachment: body.slice_ref(reader.var(SUMMARY_BYTES_MAX, "summary")?) });
         }
         reader.finish()?;
         Ok(LogPage { items })

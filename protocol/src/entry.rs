@@ -1,9 +1,11 @@
 //! Ledger entries and their one canonical encoding.
 //!
-//! An entry is what a device of the hospital states and signs; the ledger gives it a place. Leaves hold ids,
+//! An entry is what a device of the hospital states and signs, or the vault where it is an act of the operator's; the
+//! ledger gives it a place. Leaves hold ids,
 //! digests, codes and times: never a name, never free text. `device seq`, `prev` and `seen` make omission and forks
 //! visible to anyone who holds two entries of one device.
 
+use crate::act::Act;
 use crate::codec::{Reader, Writer};
 use crate::limits::ENTRY_BYTES_MAX;
 use crate::policy::DepositPolicy;
@@ -127,6 +129,8 @@ pub enum Body {
     Policy(NameChange),
     /// 4: a device joins or leaves
     Device(DeviceChange),
+    /// 5: an act, with its document
+    Act(Act),
 }
 
 impl Body {
@@ -137,6 +141,7 @@ impl Body {
             Body::Marker(_) => 2,
             Body::Policy(_) => 3,
             Body::Device(_) => 4,
+            Body::Act(_) => 5,
         }
     }
 
@@ -147,6 +152,7 @@ impl Body {
             Body::Marker(_) => "delete-marker",
             Body::Policy(_) => "policy",
             Body::Device(_) => "device",
+            Body::Act(act) => act.kind.name(),
         }
     }
 
@@ -155,7 +161,15 @@ impl Body {
         match self {
             Body::Deposit(deposit) => Some((deposit.version, deposit.expected, deposit.name_token)),
             Body::Marker(change) | Body::Policy(change) => Some((change.version, change.expected, change.name_token)),
-            Body::Device(_) => None,
+            Body::Device(_) | Body::Act(_) => None,
+        }
+    }
+
+    /// The id it takes, which no other entry of the hospital may take: of a version, a change of a name, or an act.
+    pub fn id(&self) -> Option<VersionId> {
+        match self {
+            Body::Act(act) => Some(act.id),
+            _ => self.name_change().map(|(version, _, _)| version),
         }
     }
 
@@ -164,7 +178,15 @@ impl Body {
         match self {
             Body::Deposit(deposit) => Some(deposit.summary),
             Body::Marker(change) | Body::Policy(change) => Some(change.summary),
-            Body::Device(_) => None,
+            Body::Device(_) | Body::Act(_) => None,
+        }
+    }
+
+    /// Address of what travels with it in a page of the log: the sealed summary, or the document.
+    pub fn attachment(&self) -> Option<Address> {
+        match self {
+            Body::Act(act) => Some(act.document),
+            _ => self.summary(),
         }
     }
 }
@@ -211,6 +233,7 @@ impl Statement {
                 change.key.write(&mut out);
                 out.put(&change.certificate.0);
             }
+            Body::Act(act) => act.write(&mut out),
         }
         out.finish()
     }
@@ -376,6 +399,7 @@ fn read_body(reader: &mut Reader<'_>, kind: u8) -> Result<Body> {
             let key = PublicKey::read(reader)?;
             Ok(Body::Device(DeviceChange { enrol, key, certificate: Signature::read(reader)? }))
         }
+        5 => Act::read(reader).map(Body::Act),
         _ => Err(Error::Invalid { what: "entry kind", why: "no such kind in this release" }),
     }
 }

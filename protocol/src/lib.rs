@@ -1,5 +1,5 @@
 //! What both sides of Shosoin must agree on, in reading order: identifiers, the one canonical encoding, sealed
-//! envelopes, manifests, ledger entries, Merkle proofs, checkpoints, receipts, and the messages of the vault API.
+//! envelopes, manifests, ledger entries, acts and their documents, Merkle proofs, checkpoints, receipts, and the messages of the vault API.
 //!
 //! Invariants
 //! - No I/O, no clock, no randomness: every function here is a function of its arguments.
@@ -8,6 +8,7 @@
 //!
 //! The byte tables are in `docs/format.md`; a test holds the two together.
 
+pub mod act;
 pub mod api;
 pub mod checkpoint;
 pub mod codec;

@@ -57,6 +57,8 @@ pub const CHECKPOINT_BYTES_MAX: usize = 8 * 1024;
 pub const PROOF_HASHES_MAX: usize = 128;
 /// Inline records of one deposit request.
 pub const DEPOSIT_RECORDS_MAX: usize = 4096 + 16;
+/// A document of an act, in bytes: thousands of ids, and a page of the log still holds many.
+pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 /// Inline bytes of one deposit request; larger objects send their chunks first.
 pub const DEPOSIT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Deposits in one batch: those of one device that waited together.
@@ -96,5 +98,6 @@ const _: () = {
     assert!(4 + ADDRESS_LIST_MAX * 32 < RECORD_BYTES_MAX);
     assert!(FACTS_BYTES_MAX + FACTS_BYTES_MAX / 50 + 256 < SUMMARY_BYTES_MAX);
     assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
+    assert!(DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX && DOCUMENT_BYTES_MAX <= SUMMARY_BYTES_MAX);
     assert!(DATA_SHARDS_MAX < SHARDS_MAX);
 };

@@ -20,11 +20,13 @@ pub enum RecordKind {
     Entry = 6,
     /// A signed ledger head.
     Checkpoint = 7,
+    /// What an act says, in clear.
+    Document = 8,
 }
 
 impl RecordKind {
     /// Every kind, by code.
-    pub const ALL: [RecordKind; 7] = [
+    pub const ALL: [RecordKind; 8] = [
         RecordKind::Chunk,
         RecordKind::Manifest,
         RecordKind::AddressList,
@@ -32,6 +34,7 @@ impl RecordKind {
         RecordKind::Summary,
         RecordKind::Entry,
         RecordKind::Checkpoint,
+        RecordKind::Document,
     ];
 
     /// The code on media.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
+use shosoin_protocol::act::{Act, ActKind};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, InlineRecord, LogItem, LogPage, Problem, VersionReply,
     decode_addresses, encode_addresses,
@@ -196,6 +197,11 @@ fn body(suite: Suite) -> impl Strategy<Value = Body> {
             let log = LogId([1; 16]);
             Body::Device(DeviceChange::certify(log, enrol, key(suite, seed).public(), &key(suite, 1)))
         }),
+        (any::<[u8; 16]>(), proptest::sample::select(ActKind::all().collect::<Vec<_>>()), any::<[u8; 16]>(), address())
+            .prop_map(|(id, kind, subject, document)| {
+                let subject = Some(VersionId(subject)).filter(|version| version.0 != [0; 16]);
+                Body::Act(Act { id: VersionId(id), kind, subject, document })
+            }),
     ]
 }
 
@@ -336,7 +342,9 @@ proptest! {
 
     #[test]
     fn of_log_pages(from in 0..u64::MAX / 2, items in vec((entry(), blob(200)), 0..4)) {
-        let item = |(index, (entry, summary))| LogItem { placed: PlacedEntry { index, accepted_ms: 1, entry }, summary };
+        let item = |(index, (entry, attachment))| {
+            LogItem { placed: PlacedEntry { index, accepted_ms: 1, entry }, attachment }
+        };
         let page = LogPage { items: (from..).zip(items).map(item).collect() };
         prop_assert_eq!(LogPage::decode(&page.encode().into()), Ok(page));
     }

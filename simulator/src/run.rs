@@ -349,7 +349,7 @@ impl<'a> Run<'a> {
         };
         let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
         self.rng.fill(&mut bytes);
-        let kind = RecordKind::ALL[self.rng.index(RecordKind::ALL.len())];
+        let kind = RecordKind::ALL[self.rng.index(RecordKind::Checkpoint.code().into())];
         Record { kind, address: suite.address(&bytes), bytes: Bytes::from(bytes) }
     }
 

@@ -10,14 +10,15 @@ use crate::assets;
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::index::Pending;
-use crate::rows::{self, DeviceRow, DeviceState, HeadRow, LeafIndex, LeafRow, NameRow, RecordRow, Row, Rows};
+use crate::rows::{self, ActRow, DeviceRow, DeviceState, HeadRow, LeafIndex, LeafRow, NameRow, RecordRow, Row, Rows};
+use shosoin_protocol::act::Act;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, DeviceChange, PlacedEntry, Statement};
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::{Address, Digest, HospitalId, RecordKind};
 use shosoin_tiers::Location;
 
-/// A chunk, manifest page, address list, wrap or summary is at `at`.
+/// A chunk, manifest page, address list, wrap, summary or document is at `at`.
 pub fn record(rows: &mut Pending<'_>, hospital: HospitalId, kind: RecordKind, address: &Address, at: Location) {
     rows.put(rows::record_key(hospital, address), RecordRow { kind, at }.encode());
 }
@@ -49,8 +50,19 @@ pub fn effects(rows: &mut Pending<'_>, placed: &PlacedEntry) -> Result<()> {
     chain(rows, statement, placed.entry.leaf_hash())?;
     match &statement.body {
         Body::Device(change) => device(rows, statement.hospital, change, placed.index),
+        Body::Act(act) => {
+            act_row(rows, placed, act);
+            Ok(())
+        }
         _ => Ok(()),
     }
+}
+
+fn act_row(rows: &mut Pending<'_>, placed: &PlacedEntry, act: &Act) {
+    let hospital = placed.entry.statement().hospital;
+    rows.put(rows::version_key(hospital, act.id), LeafIndex(placed.index).encode());
+    let row = ActRow { act: act.clone(), accepted_ms: placed.accepted_ms };
+    rows.put(rows::act_key(hospital, placed.index), row.encode());
 }
 
 fn two_entries(hospital: HospitalId, index: u64, first: &Digest, second: &Digest) -> Finding {

@@ -1,7 +1,7 @@
 //! The committer of one hospital: a thread that takes everything waiting, gives entries their places, makes the group
 //! durable in one stripe under one checkpoint, and only then answers.
 //!
-//! Order on media: chunks, manifests, address lists, wraps, summaries, entries, checkpoint. Then the index, then the
+//! Order on media: chunks, manifests, address lists, wraps, summaries, documents, entries, checkpoint. Then the index, then the
 //! head that readers see, then the answers. See `docs/ordering.md`.
 //!
 //! Invariants
@@ -10,11 +10,13 @@
 //! - After a write whose outcome is unknown it *halts*: it takes nothing more until the vault is opened again and media
 //!   have said what happened. To go on could give one place to two entries.
 
+use crate::acts::OperatorAct;
 use crate::error::{Error, Result};
 use crate::group::{Done, Failure, Group, Seat, Workplace};
 use crate::in_flight::Ticket;
 use crate::intake::Prepared;
 use parking_lot::Mutex;
+use shosoin_protocol::limits::DOCUMENT_BYTES_MAX;
 use shosoin_tiers::Record;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -37,18 +39,20 @@ pub struct Places {
 enum Job {
     Chunk { record: Record, answer: oneshot::Sender<Result<()>> },
     Deposits { deposits: Vec<Result<Prepared>>, answer: oneshot::Sender<Result<Places>>, ticket: Ticket },
+    Act { act: OperatorAct, answer: oneshot::Sender<Result<Places>> },
 }
 
 /// A job in a group that is not committed yet.
 enum Joined {
     Chunk { outcome: Result<()>, answer: oneshot::Sender<Result<()>> },
-    Deposits { seats: Vec<Result<Seat>>, answer: oneshot::Sender<Result<Places>>, _ticket: Ticket },
+    Deposits { seats: Vec<Result<Seat>>, answer: oneshot::Sender<Result<Places>>, _ticket: Option<Ticket> },
 }
 
 impl Job {
     fn bytes(&self) -> usize {
         match self {
             Job::Chunk { record, .. } => record.framed_len(),
+            Job::Act { .. } => DOCUMENT_BYTES_MAX,
             Job::Deposits { deposits, .. } => {
                 deposits.iter().flatten().flat_map(|deposit| &deposit.records).map(Record::framed_len).sum()
             }
@@ -60,15 +64,16 @@ impl Job {
             Job::Chunk { record, answer } => Joined::Chunk { outcome: group.add_record(record), answer },
             Job::Deposits { deposits, answer, ticket } => {
                 let seats = deposits.into_iter().map(|deposit| group.add_deposit(deposit?)).collect();
-                Joined::Deposits { seats, answer, _ticket: ticket }
+                Joined::Deposits { seats, answer, _ticket: Some(ticket) }
             }
+            Job::Act { act, answer } => Joined::Deposits { seats: vec![group.add_act(act)], answer, _ticket: None },
         }
     }
 
     fn refuse(self, error: Error) {
         match self {
             Job::Chunk { answer, .. } => tell(answer, Err(error)),
-            Job::Deposits { answer, .. } => tell(answer, Err(error)),
+            Job::Deposits { answer, .. } | Job::Act { answer, .. } => tell(answer, Err(error)),
         }
     }
 }
@@ -133,6 +138,16 @@ impl Committer {
         let (answer, answered) = oneshot::channel();
         self.submit(Job::Deposits { deposits, answer, ticket }).await?;
         answered.await.map_err(|_| Error::Closing)?
+    }
+
+    /// Puts an act of the operator into the log; durable on `Ok`. Blocks.
+    pub fn state(&self, act: OperatorAct) -> Result<Seat> {
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.lock().clone().ok_or(Error::Closing)?;
+        jobs.blocking_send(Job::Act { act, answer }).map_err(|_| Error::Closing)?;
+        let places = answered.blocking_recv().map_err(|_| Error::Closing)??;
+        let seat = places.seats.into_iter().next().ok_or(Error::Bug("an act without an answer"))??;
+        places.done.map(|_| seat).ok_or(Error::Bug("a seat in a group that was not"))
     }
 
     /// Requests that wait for the group being committed.

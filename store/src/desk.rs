@@ -202,19 +202,20 @@ impl Desk {
         Ok(DeviceReply { next_seq: row.next_seq, prev: row.prev })
     }
 
-    /// Entries from leaf `from` on, with their summaries, as many as fit a page.
+    /// Entries from leaf `from` on, with their summaries and documents, as many as fit a page.
     pub fn log_page(&self, from: u64, count: u32) -> Result<LogPage> {
         let count = u64::from(count).min(LOG_PAGE_ENTRIES_MAX as u64);
         let end = self.head()?.size.min(from.saturating_add(count));
         let (mut items, mut bytes) = (Vec::new(), 0);
         for index in from..end {
             let placed = self.ledger.entry(index)?;
-            let summary = placed.entry.body().summary().map_or(Ok(Bytes::new()), |address| self.record(&address))?;
-            bytes += placed.entry.bytes().len() + summary.len() + LOG_ITEM_BYTES;
+            let attachment = placed.entry.body().attachment();
+            let attachment = attachment.map_or(Ok(Bytes::new()), |address| self.record(&address))?;
+            bytes += placed.entry.bytes().len() + attachment.len() + LOG_ITEM_BYTES;
             if bytes > LOG_PAGE_BYTES_MAX {
                 break;
             }
-            items.push(LogItem { placed, summary });
+            items.push(LogItem { placed, attachment });
         }
         Ok(LogPage { items })
     }

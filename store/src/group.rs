@@ -3,6 +3,7 @@
 //! A group is built in memory, where it can still be dropped without a trace; [`Group::commit`] is the only step that
 //! changes anything, and it either says that everything is durable and indexed, or that nothing may be assumed.
 
+use crate::acts::OperatorAct;
 use crate::apply;
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
@@ -10,11 +11,12 @@ use crate::index::{Index, Pending};
 use crate::intake::Prepared;
 use crate::ledger::{self, Head, Ledger};
 use crate::records::Records;
-use crate::rows::{self, LeafRow, Row, Watermark};
+use crate::rows::{self, DeviceRow, LeafRow, Row, Rows, Watermark};
 use crate::sequence;
 use crate::status::Work;
 use bytes::Bytes;
-use shosoin_protocol::entry::PlacedEntry;
+use shosoin_protocol::act::Act;
+use shosoin_protocol::entry::{Body, Entry, PlacedEntry, Seen, Statement};
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::receipt::Durable;
 use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId};
@@ -110,7 +112,8 @@ impl<'a> Group<'a> {
     /// Adds an entry with its records, if it may come next.
     pub fn add_deposit(&mut self, deposit: Prepared) -> Result<Seat> {
         let index = self.frontier.size();
-        sequence::admit(&self.rows, &self.at.hospital, index, &deposit.entry)?;
+        let vault = self.at.ledger.public_key().device_id();
+        sequence::admit(&self.rows, &self.at.hospital, vault, index, &deposit.entry)?;
         for record in deposit.records {
             self.add_record(record)?;
         }
@@ -124,6 +127,32 @@ impl<'a> Group<'a> {
         apply::leaf(&mut self.rows, self.at.hospital.hospital, &mut self.frontier, seat.leaf);
         self.entries.push(placed);
         Ok(seat)
+    }
+
+    /// Adds an act of the operator, signed here, where its place in the chain of such acts is known.
+    pub fn add_act(&mut self, act: OperatorAct) -> Result<Seat> {
+        let OperatorAct { id, subject, document } = act;
+        let ledger = &self.at.ledger;
+        let suite = self.at.hospital.suite;
+        let (kind, bytes) = (document.kind(), Bytes::from(document.encode()));
+        let address = suite.address(&bytes);
+        let device = ledger.public_key().device_id();
+        let chain = self.rows.row::<DeviceRow>(&rows::device_key(self.hospital(), device))?.unwrap_or_default();
+        let head = ledger.head();
+        let statement = Statement {
+            suite,
+            log: ledger.log(),
+            hospital: self.hospital(),
+            device,
+            device_seq: chain.next_seq,
+            prev: chain.prev,
+            seen: Seen { size: head.size, root: head.root },
+            claimed_ms: self.now_ms,
+            body: Body::Act(Act { id, kind, subject, document: address }),
+        };
+        let entry = Entry::sign(statement, ledger.key());
+        let records = vec![Record { kind: RecordKind::Document, address, bytes }];
+        self.add_deposit(Prepared { entry, records })
     }
 
     /// Makes everything durable, then indexes it, then lets readers see it. `None` where there was nothing to do.

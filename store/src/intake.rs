@@ -17,6 +17,7 @@ use crate::ledger::Ledger;
 use crate::records::Records;
 use crate::rows::{self, DeviceRow, Rows};
 use bytes::Bytes;
+use shosoin_protocol::act::{Act, Author, Document};
 use shosoin_protocol::api::{DepositRequest, InlineRecord};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Statement};
 use shosoin_protocol::envelope::{Context, Envelope, EnvelopeType};
@@ -130,6 +131,7 @@ impl Intake<'_> {
                 self.certified(change)?;
                 parcel.nothing_but(|_| false)?;
             }
+            Body::Act(act) => parcel.act(act)?,
         }
         let (records, named) = parcel.into_records();
         earlier.records.extend(named);
@@ -259,6 +261,24 @@ impl<'a> Parcel<'a> {
         }
     }
 
+    /// An act is the hospital's to state, and its document is here or held and says what such a document may say.
+    fn act(&self, act: &Act) -> Result<()> {
+        if act.kind.author() != Author::Hospital {
+            return Err(Error::Invalid { what: "act", why: "only the operator can state one of this kind" });
+        }
+        let bytes = self.fetch(RecordKind::Document, &act.document)?;
+        let document = Document::decode(act.kind, &bytes);
+        let document = document.map_err(|source| Error::Malformed { what: "document", source })?;
+        let named = document.names();
+        self.nothing_but(|address| *address == act.document || named.contains(address))?;
+        for address in &named {
+            if self.named(address)?.is_none() {
+                return Err(Error::MissingAddresses { count: named.len(), first: *address });
+            }
+        }
+        Ok(())
+    }
+
     /// The summary is here or held, and is of this version.
     fn summary(&self, version: VersionId, address: &Address) -> Result<()> {
         let summary = self.fetch(RecordKind::Summary, address)?;
@@ -369,5 +389,6 @@ fn noun(kind: RecordKind) -> &'static str {
         RecordKind::Summary => "summary",
         RecordKind::Entry => "entry",
         RecordKind::Checkpoint => "checkpoint",
+        RecordKind::Document => "document",
     }
 }

@@ -17,7 +17,7 @@ use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::PlacedEntry;
 use shosoin_protocol::merkle::{self, Frontier, Node};
 use shosoin_protocol::sign::{PublicKey, SigningKey};
-use shosoin_protocol::{Digest, HospitalId, Suite, VaultId};
+use shosoin_protocol::{Digest, HospitalId, LogId, Suite, VaultId};
 use shosoin_tiers::Tier;
 use std::sync::Arc;
 
@@ -87,6 +87,11 @@ impl Ledger {
     /// Whose ledger this is.
     pub fn hospital(&self) -> HospitalId {
         self.keys.hospital
+    }
+
+    /// Which log this is.
+    pub fn log(&self) -> LogId {
+        LogId::of(self.keys.vault, self.keys.hospital)
     }
 
     /// Algorithms of the hospital.

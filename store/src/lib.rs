@@ -16,6 +16,7 @@
 //! Not here: bytes on media (`tiers`), sealing (`keyring`), names (`client`).
 
 pub mod actor;
+pub mod acts;
 pub mod applicability;
 mod apply;
 pub mod assets;

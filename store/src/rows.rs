@@ -14,12 +14,14 @@
 //! | 9 | segment | data units it needs, and the volume of each shard: where it is when it is on a shelf |
 //! | 10 | hospital, address | since when it is known that no entry names the record, and where it was then |
 //! | 11 | hospital, block `u64` | what the asset ledger filters and sorts by, of 64 leaves ([`crate::assets`]) |
+//! | 12 | hospital, leaf index `u64` | fields of an act ([`crate::acts`]) |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
+use shosoin_protocol::act::Act;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::merkle::Node;
@@ -30,7 +32,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 3;
+pub const FORM: u8 = 4;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -44,6 +46,7 @@ const WATERMARK: u8 = 8;
 const SHELF: u8 = 9;
 const UNNAMED: u8 = 10;
 const ASSETS: u8 = 11;
+const ACT: u8 = 12;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -173,6 +176,21 @@ pub fn assets_prefix(hospital: HospitalId) -> Vec<u8> {
 
 /// The number in the key of a block of the asset ledger.
 pub fn assets_block(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(1 + HospitalId::LEN..)?.try_into().ok()?))
+}
+
+/// Key of an [`ActRow`].
+pub fn act_key(hospital: HospitalId, index: u64) -> Vec<u8> {
+    key(ACT, &[&hospital.0, &index.to_be_bytes()])
+}
+
+/// Begins the keys of every [`ActRow`] of a hospital.
+pub fn act_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(ACT, &[&hospital.0])
+}
+
+/// The leaf index in the key of an [`ActRow`].
+pub fn act_index(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(1 + HospitalId::LEN..)?.try_into().ok()?))
 }
 
@@ -431,6 +449,28 @@ impl Row for ShelfRow {
     }
 }
 
+/// An act of the ledger, found without reading its entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActRow {
+    /// what the entry says
+    pub act: Act,
+    /// the vault's clock when it was accepted, in milliseconds since 1970
+    pub accepted_ms: u64,
+}
+
+impl Row for ActRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(96);
+        self.act.write(&mut out);
+        out.u64(self.accepted_ms);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(ActRow { act: Act::read(reader)?, accepted_ms: reader.u64("accepted time")? })
+    }
+}
+
 /// A record that no entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnnamedRow {
@@ -461,6 +501,7 @@ fn read_location(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Location> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shosoin_protocol::act::ActKind;
 
     fn round_trip<R: Row + PartialEq + std::fmt::Debug>(row: R) {
         let bytes = row.encode();
@@ -487,6 +528,9 @@ mod tests {
         round_trip(DeviceRow { state: DeviceState::Revoked, state_at: 9, key, next_seq: 10, prev: Digest([11; 32]) });
         round_trip(HeadRow { size: 12, checkpoint: "head".into() });
         round_trip(Watermark(13));
+        let (id, subject, document) = (VersionId([15; 16]), Some(VersionId([16; 16])), Address([17; 32]));
+        let act = Act { id, kind: ActKind::Hold, subject, document };
+        round_trip(ActRow { act, accepted_ms: 18 });
     }
 
     #[test]

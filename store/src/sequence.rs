@@ -1,28 +1,41 @@
-//! The rules that depend on the order of entries: devices and their chains, fresh versions, conditions on names. Judged
-//! by the committer alone, against the rows as they will be once every entry before is in.
+//! The rules that depend on the order of entries: devices and their chains, fresh ids, conditions on names. Judged by the
+//! committer alone, against the rows as they will be once every entry before is in.
 
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
 use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows};
+use shosoin_protocol::act::Author;
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
 use shosoin_protocol::{DeviceId, NameToken, VersionId};
 
-/// Refuses an entry that may not come next, as leaf `index`.
-pub fn admit(rows: &Pending<'_>, hospital: &HospitalInfo, index: u64, entry: &Entry) -> Result<()> {
+/// Refuses an entry that may not come next, as leaf `index`. `vault` is the id of the key that signs acts of the operator.
+pub fn admit(rows: &Pending<'_>, hospital: &HospitalInfo, vault: DeviceId, index: u64, entry: &Entry) -> Result<()> {
     let statement = entry.statement();
     let signer = device(rows, hospital, statement.device)?;
     match &statement.body {
+        Body::Device(change) if change.key.device_id() == vault => {
+            return Err(Error::Invalid { what: "device", why: "its key is the vault's" });
+        }
         Body::Device(change) => may_change_devices(rows, hospital, index, statement, &signer, change)?,
+        Body::Act(act) if act.kind.author() == Author::Operator => of_operator(statement, vault, index)?,
         _ => enrolled(statement.device, &signer)?,
     }
     next_in_chain(statement, &signer)?;
+    if let Some(id) = statement.body.id() {
+        fresh(rows, hospital, id)?;
+    }
     match statement.body.name_change() {
-        Some((version, expected, token)) => {
-            fresh(rows, hospital, version)?;
-            as_expected(rows, hospital, expected, token)
-        }
+        Some((_, expected, token)) => as_expected(rows, hospital, expected, token),
         None => Ok(()),
+    }
+}
+
+/// The log begins with a device of the hospital, never with an act of the operator.
+fn of_operator(statement: &Statement, vault: DeviceId, index: u64) -> Result<()> {
+    match statement.device == vault && index > 0 {
+        true => Ok(()),
+        false => Err(Error::UnknownDevice { device: statement.device, why: "may not state an act of the operator" }),
     }
 }
 

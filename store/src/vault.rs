@@ -98,6 +98,7 @@ pub(crate) struct Inner {
     pub(crate) index: Arc<dyn Index>,
     pub(crate) records: Arc<Records>,
     pub(crate) clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     pub(crate) work: Arc<Work>,
     desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
     pub(crate) media: Arc<MediaLedger>,
@@ -317,7 +318,7 @@ impl Vault {
         blocking(move || inner.close()).await
     }
 
-    fn desk(&self, hospital: HospitalId) -> Result<Arc<Desk>> {
+    pub(crate) fn desk(&self, hospital: HospitalId) -> Result<Arc<Desk>> {
         self.inner.desks.read().get(&hospital).cloned().ok_or(Error::UnknownHospital { hospital })
     }
 
@@ -357,6 +358,7 @@ impl Inner {
             tier,
             index,
             clock: options.clock.clone(),
+            random: options.random.clone(),
             work: Arc::default(),
             desks: RwLock::default(),
             media,
@@ -407,6 +409,13 @@ impl Inner {
             }
         }
         Ok(hospital)
+    }
+
+    /// An id for an act, which nothing else has.
+    pub(crate) fn fresh_id(&self) -> Result<VersionId> {
+        let mut random = [0; 10];
+        self.random.fill(&mut random)?;
+        Ok(VersionId::new(self.clock.now_ms(), random))
     }
 
     fn migrate(&self, dry_run: bool) -> Result<MigrateReport> {

@@ -86,8 +86,8 @@ async fn pages_of_the_log_give_every_entry_with_its_summary_and_stop_at_the_head
         }
         for item in page.items {
             assert_eq!(item.placed.index, leaves.len() as u64);
-            let summary = item.placed.entry.body().summary();
-            assert_eq!(summary, (!item.summary.is_empty()).then(|| hospital.suite.address(&item.summary)));
+            let summary = item.placed.entry.body().attachment();
+            assert_eq!(summary, (!item.attachment.is_empty()).then(|| hospital.suite.address(&item.attachment)));
             leaves.push(item.placed.entry.bytes().to_vec());
         }
     }

@@ -9,8 +9,9 @@
 //! | withdrawn | takes one version out of view; the next older one is the newest |
 //! | tags | tags of one version |
 //! | bucket | the bucket as a whole |
+//! | act | the act itself |
 
-use super::row::{BucketRow, Chain, CurrentRow, DeviceRow, NameRow, PositionRow, VersionContent, VersionRow};
+use super::row::{ActRow, BucketRow, Chain, CurrentRow, DeviceRow, NameRow, PositionRow, VersionContent, VersionRow};
 use super::{Placed, Reading, View, key};
 use crate::{Error, Result};
 use fjall::OwnedWriteBatch;
@@ -23,6 +24,13 @@ impl View {
     pub fn apply(&self, placed: Placed, position: &PositionRow) -> Result<()> {
         let mut change = Change { view: self, rows: self.reading(), batch: self.database.batch(), index: placed.index };
         change.device(&placed.entry)?;
+        if let (Body::Act(act), Some(document)) = (placed.entry.body(), placed.document) {
+            let device = placed.entry.statement().device;
+            let (leaf_index, accepted_ms, id, subject) = (placed.index, placed.accepted_ms, act.id, act.subject);
+            change.put(key::placed(id), leaf_index.to_le_bytes().to_vec());
+            let row = ActRow { leaf_index, accepted_ms, id, device, subject, document };
+            change.put(key::act(leaf_index), row.encode());
+        }
         if let (Some((id, _, _)), Some(summary)) = (placed.entry.body().name_change(), placed.summary) {
             let origin = Origin { id, leaf: placed.entry.leaf_hash(), accepted_ms: placed.accepted_ms };
             change.summary(origin, summary)?;

@@ -3,7 +3,8 @@
 //! ```text
 //! m                                     where the view stands in the ledger
 //! b bucket                              bucket facts, newest change
-//! d device                              key and chain of a device
+//! d device                              key and chain of a device, or of the vault for its acts
+//! a index                               an act; index big-endian
 //! n bucket 0 name                       newest change, newest version, null version
 //! c bucket 0 name                       what a list says of the current object; no row for markers
 //! v bucket 0 escaped name 0 1 !index    one version, newest first; index big-endian and inverted
@@ -20,6 +21,16 @@ pub const POSITION: &[u8] = b"m";
 /// Row of a bucket.
 pub fn bucket(bucket: &str) -> Vec<u8> {
     [b"b", bucket.as_bytes()].concat()
+}
+
+/// What the rows of all acts begin with.
+pub fn acts() -> Vec<u8> {
+    b"a".to_vec()
+}
+
+/// Row of an act.
+pub fn act(index: u64) -> Vec<u8> {
+    [b"a", index.to_be_bytes().as_slice()].concat()
 }
 
 /// What the rows of all devices begin with.

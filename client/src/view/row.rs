@@ -2,12 +2,13 @@
 //! is to be deleted, never that a record is.
 
 use crate::hashing::md5;
+use shosoin_protocol::act::{ActKind, Document};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{BucketFacts, ChecksumAlgorithm, ObjectFacts, Summary};
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{Digest, Error, LogId, Result, VersionId};
+use shosoin_protocol::{DeviceId, Digest, Error, LogId, Result, VersionId};
 
 /// One version of a name, as the view has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +103,44 @@ impl PositionRow {
 }
 
 /// Format of all rows; a view of another format is thrown away and rebuilt.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// An act, whoever stated it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActRow {
+    /// its place in the ledger
+    pub leaf_index: u64,
+    /// the vault's clock when it was accepted, in milliseconds since 1970
+    pub accepted_ms: u64,
+    /// its id
+    pub id: VersionId,
+    /// who signed it
+    pub device: DeviceId,
+    /// the version it is about; none: the hospital as a whole, or what its document says
+    pub subject: Option<VersionId>,
+    /// what it says
+    pub document: Document,
+}
+
+impl ActRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let document = self.document.encode();
+        let mut out = Writer::with_capacity(80 + document.len());
+        out.u64(self.leaf_index).u64(self.accepted_ms).put(&self.id.0).put(&self.device.0);
+        out.put(&self.subject.map_or([0; 16], |version| version.0)).u16(self.document.kind().code()).put(&document);
+        out.finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "act row");
+        let (leaf_index, accepted_ms) = (reader.u64("leaf index")?, reader.u64("accepted time")?);
+        let (id, device) = (VersionId::read(&mut reader)?, DeviceId::read(&mut reader)?);
+        let subject = Some(VersionId::read(&mut reader)?).filter(|version| version.0 != [0; 16]);
+        let kind = ActKind::from_code(reader.u16("act kind")?)?;
+        let document = Document::decode(kind, reader.rest())?;
+        Ok(ActRow { leaf_index, accepted_ms, id, device, subject, document })
+    }
+}
 
 /// A bucket and its newest change.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,7 +56,7 @@ impl Made {
         let entry = Entry::sign(statement, KEYRING.device_key());
         self.frontier.push(entry.leaf_hash(), |_, _| {});
         let position = PositionRow { log: LogId([3; 16]), frontier: self.frontier.clone(), checkpoint: String::new() };
-        let placed = Placed { index, accepted_ms: 1000 + index, entry, summary: Some(summary) };
+        let placed = Placed { index, accepted_ms: 1000 + index, entry, summary: Some(summary), document: None };
         self.view.apply(placed, &position).unwrap();
         version
     }

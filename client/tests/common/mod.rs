@@ -247,7 +247,7 @@ impl Transport for Wire {
                 page.items.retain(|item| item.placed.index != index);
                 page.items.iter_mut().zip(from..).for_each(|(item, index)| item.placed.index = index);
             }
-            Fault::FlipSummaries => page.items.iter_mut().for_each(|item| item.summary = flip(&item.summary)),
+            Fault::FlipSummaries => page.items.iter_mut().for_each(|item| item.attachment = flip(&item.attachment)),
             _ => {}
         }
         page.items.truncate(count as usize);

@@ -99,6 +99,7 @@ fn every_limit_has_the_value_on_the_page() {
         CHECKPOINT_BYTES_MAX,
         PROOF_HASHES_MAX,
         RECEIPT_BYTES_MAX,
+        DOCUMENT_BYTES_MAX,
         DEPOSIT_RECORDS_MAX,
         DEPOSIT_BYTES_MAX,
         DEPOSIT_BATCH_MAX,

@@ -4,6 +4,7 @@
 
 use super::table::Structure;
 use bytes::Bytes;
+use shosoin_protocol::act::{Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
     VersionReply, encode_addresses,
@@ -37,6 +38,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all.extend(facts_and_manifests());
     all.extend(summaries());
     all.extend(entries());
+    all.extend(documents());
     all.extend(receipts());
     all.extend(messages());
     all.push(reconciliation());
@@ -332,6 +334,16 @@ fn entries() -> Vec<(&'static str, Structure)> {
     let device = DeviceChange::certify(LOG, true, key(2).public(), &key(1));
     let device_fields = vec![("change", vec![1]), ("key", public(2)), ("certificate", device.certificate.0.to_vec())];
     let device = Entry::sign(statement(Body::Device(device)), &key(1));
+    let act =
+        Act { id: VERSION, kind: ActKind::Hold, subject: Some(VersionId([0xb8; 16])), document: Address([0xb9; 32]) };
+    let act = Entry::sign(statement(Body::Act(act)), &key(1));
+    let act_fields = vec![
+        ("id", VERSION.0.to_vec()),
+        ("act kind", vec![3, 0]),
+        ("reserved", vec![0; 6]),
+        ("subject", vec![0xb8; 16]),
+        ("document", vec![0xb9; 32]),
+    ];
     let header = vec![
         ("magic", b"shse".to_vec()),
         ("version", vec![1]),
@@ -362,7 +374,34 @@ fn entries() -> Vec<(&'static str, Structure)> {
         ("Body of a deposit", body(&deposit, deposit_fields)),
         ("Body of a marker or policy entry", body(&marker, marker_fields)),
         ("Body of a device entry", body(&device, device_fields)),
+        ("Body of an act", body(&act, act_fields)),
         ("Placed entry", whole(placed.encode(), placed_fields)),
+    ]
+}
+
+fn documents() -> Vec<(&'static str, Structure)> {
+    let header =
+        vec![("magic", b"shdc".to_vec()), ("version", vec![1]), ("reserved", vec![0]), ("act kind", vec![3, 0])];
+    let hold = Document::Hold(Hold { reason: HoldReason::Audit }).encode();
+    let release = Document::Release(Release { hold: VERSION }).encode();
+    let (class, severity) = (IncidentClass::Access, Severity::Grave);
+    let scene = Some(Digest([0xba; 32]));
+    let incident = Incident { class, severity, noticed_ms: TIME, began_ms: Some(TIME - 1), scene };
+    let incident = Document::Incident(incident).encode();
+    let incident_fields = vec![
+        ("class", vec![3]),
+        ("severity", vec![3]),
+        ("reserved", vec![0; 6]),
+        ("noticed", u64(TIME)),
+        ("began", u64(TIME - 1)),
+        ("scene", vec![0xba; 32]),
+    ];
+    let body = |bytes: &[u8], fields| part(bytes.to_vec(), 8, bytes.len(), fields);
+    vec![
+        ("Document header", part(hold.clone(), 0, 8, header)),
+        ("Hold", body(&hold, vec![("reason", vec![4]), ("reserved", vec![0; 7])])),
+        ("Release", body(&release, vec![("hold", VERSION.0.to_vec())])),
+        ("Incident", body(&incident, incident_fields)),
     ]
 }
 
@@ -493,7 +532,7 @@ fn messages() -> Vec<(&'static str, Structure)> {
     ];
     let placed = PlacedEntry { index: 15, accepted_ms: TIME, entry: deposit().0 };
     let item = [var(&placed.encode()), var(b"summary")].concat();
-    let page = LogPage { items: vec![LogItem { placed, summary: Bytes::from_static(b"summary") }] };
+    let page = LogPage { items: vec![LogItem { placed, attachment: Bytes::from_static(b"summary") }] };
     vec![
         ("Address query", whole(encode_addresses(&addresses), query)),
         ("Deposit request", whole(request.encode(), request_fields)),

@@ -10,6 +10,7 @@ use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
 use shosoin_protocol::sign::SigningKey;
 use shosoin_protocol::{Address, Digest, HospitalId, LogId, NameToken, Suite, VaultId, VersionId, merkle};
 
+mod act;
 mod api;
 mod ledger;
 mod sealed;
@@ -17,7 +18,7 @@ mod sign;
 
 /// Every vector, in the order of the files that make them.
 pub fn all() -> Vec<Vector> {
-    let made = [sealed::all(), ledger::all(), sign::all(), api::all()].concat();
+    let made = [sealed::all(), ledger::all(), act::all(), sign::all(), api::all()].concat();
     let (vectors, surprises): (Vec<Vector>, Vec<String>) = made.into_iter().map(Made::finish).unzip();
     let surprises: Vec<String> = surprises.into_iter().filter(|surprise| !surprise.is_empty()).collect();
     assert!(surprises.is_empty(), "not the errors these cases are about:\n{}", surprises.join("\n"));

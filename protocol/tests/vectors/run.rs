@@ -2,6 +2,7 @@
 
 use super::vector::Vector;
 use bytes::Bytes;
+use shosoin_protocol::act::{ActKind, Document};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DeviceReply, Enrolment, LogPage, VersionReply, decode_addresses, encode_addresses,
 };
@@ -45,6 +46,7 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "address-list" => address_list(vector),
         "summary" => Summary::decode(body).map(|summary| summary.encode()),
         "entry" => entry(vector),
+        "document" => document(vector),
         "placed-entry" => PlacedEntry::decode(body).map(|placed| placed.encode()),
         "checkpoint" => checkpoint(vector),
         "receipt" => receipt(vector),
@@ -106,6 +108,11 @@ fn entry(vector: &Vector) -> Result<Vec<u8>> {
     let again = entry.statement().encode();
     assert_eq!(again, unsigned, "{}", vector.name);
     Ok([&again, signature].concat())
+}
+
+fn document(vector: &Vector) -> Result<Vec<u8>> {
+    let kind = ActKind::from_code(needed(vector, "act-kind"))?;
+    Document::decode(kind, &vector.body).map(|document| document.encode())
 }
 
 fn checkpoint(vector: &Vector) -> Result<Vec<u8>> {

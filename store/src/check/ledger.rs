@@ -6,6 +6,7 @@ use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::rows::{self, LeafIndex, LeafRow, RecordRow, Rows};
+use shosoin_protocol::act::{Act, Author, Document};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
 use shosoin_protocol::manifest::AddressList;
@@ -16,7 +17,9 @@ use std::collections::HashMap;
 
 /// Checks the ledger of one desk.
 pub fn check(desk: &Desk, index: &dyn Index, report: &mut CheckReport) -> Result<()> {
-    LedgerCheck { desk, index, devices: HashMap::new(), frontier: Frontier::default(), report }.run()
+    let vault_key = desk.ledger().public_key().clone();
+    let vault = (vault_key.device_id(), Chain { key: vault_key, enrolled: false, next_seq: 0, prev: Digest([0; 32]) });
+    LedgerCheck { desk, index, devices: HashMap::from([vault]), frontier: Frontier::default(), report }.run()
 }
 
 struct LedgerCheck<'a> {
@@ -103,7 +106,7 @@ impl LedgerCheck<'_> {
             }
         }
         self.signature_and_chain(placed, leaf);
-        if let Some((version, _, _)) = placed.entry.body().name_change() {
+        if let Some(version) = placed.entry.body().id() {
             let row = self.index.row::<LeafIndex>(&rows::version_key(self.desk.info().hospital, version))?;
             if row != Some(LeafIndex(placed.index)) {
                 self.index_wrong(
@@ -116,14 +119,19 @@ impl LedgerCheck<'_> {
     }
 
     fn signature_and_chain(&mut self, placed: &PlacedEntry, leaf: Digest) {
-        let statement = placed.entry.statement();
+        let (statement, vault) = (placed.entry.statement(), self.desk.ledger().public_key().device_id());
         let Some(chain) = self.devices.get_mut(&statement.device) else {
             return self.damaged("entry-device", format!("leaf {} is of a device never enrolled", placed.index));
         };
         let follows = statement.device_seq == chain.next_seq && statement.prev == chain.prev;
         chain.next_seq = statement.device_seq.saturating_add(1);
         chain.prev = leaf;
-        let may_sign = chain.enrolled || matches!(&statement.body, Body::Device(change) if !change.enrol);
+        let is_vault = statement.device == vault;
+        let may_sign = match &statement.body {
+            Body::Act(act) if act.kind.author() == Author::Operator => is_vault,
+            Body::Device(change) if !change.enrol => true,
+            _ => chain.enrolled && !is_vault,
+        };
         let signed = placed.entry.verify(&chain.key);
         if let Err(error) = signed {
             self.damaged("entry-signature", format!("leaf {}: {error}", placed.index));
@@ -135,10 +143,13 @@ impl LedgerCheck<'_> {
 
     /// Every record the entry names has a row. That rows lead to their records is checked for all of them at once.
     fn records(&mut self, placed: &PlacedEntry) -> Result<()> {
-        let mut named: Vec<Address> = placed.entry.body().summary().into_iter().collect();
+        let mut named: Vec<Address> = placed.entry.body().attachment().into_iter().collect();
         if let Body::Deposit(deposit) = placed.entry.body() {
             named.extend([deposit.manifest, deposit.wrap, deposit.address_list]);
             named.extend(self.listed(placed.index, deposit)?);
+        }
+        if let Body::Act(act) = placed.entry.body() {
+            named.extend(self.documented(placed.index, act)?);
         }
         for address in named {
             if self.index.row::<RecordRow>(&rows::record_key(self.desk.info().hospital, &address))?.is_none() {
@@ -146,6 +157,19 @@ impl LedgerCheck<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the document of an act names.
+    fn documented(&mut self, index: u64, act: &Act) -> Result<Vec<Address>> {
+        let document = match self.desk.record(&act.document) {
+            Ok(bytes) => Document::decode(act.kind, &bytes).map_err(|error| error.to_string()),
+            Err(error @ Error::Index { .. }) => return Err(error),
+            Err(error) => Err(error.problem().message),
+        };
+        Ok(document.map(|document| document.names()).unwrap_or_else(|why| {
+            self.damaged("document", format!("leaf {index}: document of its act: {why}"));
+            Vec::new()
+        }))
     }
 
     fn listed(&mut self, index: u64, deposit: &Deposit) -> Result<Vec<Address>> {

@@ -7,6 +7,7 @@
 use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::ledger::Head;
+use shosoin_protocol::act::Document;
 use shosoin_protocol::entry::Body;
 use shosoin_protocol::manifest::AddressList;
 use shosoin_protocol::merkle::Frontier;
@@ -64,7 +65,14 @@ impl Named {
         let placed = desk.ledger().entry(self.leaves())?;
         let mut read_bytes = placed.entry.bytes().len() as u64;
         let body = placed.entry.body();
-        body.summary().iter().for_each(|summary| self.insert(summary));
+        body.attachment().iter().for_each(|attachment| self.insert(attachment));
+        if let Body::Act(act) = body {
+            let bytes = desk.record(&act.document)?;
+            let document = Document::decode(act.kind, &bytes);
+            let document = document.map_err(|source| Error::Malformed { what: "document", source })?;
+            document.names().iter().for_each(|address| self.insert(address));
+            read_bytes += bytes.len() as u64;
+        }
         if let Body::Deposit(deposit) = body {
             let bytes = desk.record(&deposit.address_list)?;
             let list = AddressList::decode(&bytes);

@@ -170,7 +170,7 @@ fn versions(world: &World) -> Vec<Made> {
 fn log_pages(world: &World) -> Vec<Made> {
     let item = |index| LogItem {
         placed: PlacedEntry { index, accepted_ms: 1_767_225_600_900, entry: world.deposit() },
-        summary: Bytes::from_static(b"summary"),
+        attachment: Bytes::from_static(b"summary"),
     };
     let page = |indexes: &[u64]| LogPage { items: indexes.iter().map(|index| item(*index)).collect() }.encode();
     let good = Made::new("log-page/valid", "log-page", "Leaves 41 and 42.", page(&[41, 42]));

@@ -134,8 +134,8 @@ fn watch_entry(desk: &Desk, leaf: u64, pace: &dyn Pace) -> Result<u64> {
         Ok::<_, crate::Error>(bytes)
     };
     let body = placed.entry.body();
-    if let Some(summary) = body.summary() {
-        read(&summary)?;
+    if let Some(attachment) = body.attachment() {
+        read(&attachment)?;
     }
     if let Body::Deposit(deposit) = body {
         read(&deposit.wrap)?;

@@ -1,0 +1,43 @@
+//! Acts of the hospital: stating one in the ledger, and reading those of both sides.
+
+use crate::clock::{fresh_version, now_ms};
+use crate::lane::{Accepted, Intent};
+use crate::view::row::ActRow;
+use crate::{Client, Error, Result};
+use shosoin_protocol::act::{Act, ActKind, Author, Document};
+use shosoin_protocol::api::InlineRecord;
+use shosoin_protocol::entry::Body;
+use shosoin_protocol::receipt::Receipt;
+use shosoin_protocol::{RecordKind, VersionId};
+
+/// An act that is in the ledger.
+#[derive(Debug)]
+pub struct Stated {
+    /// its id
+    pub id: VersionId,
+    /// its place in the ledger
+    pub leaf_index: u64,
+    /// the vault's word; none where the answer was lost and the entry was found in the ledger
+    pub receipt: Option<Receipt>,
+}
+
+impl Client {
+    /// States an act of the hospital about a version, or about everything; durable and in the view on return.
+    pub async fn state(&self, subject: Option<VersionId>, document: Document) -> Result<Stated> {
+        let kind = document.kind();
+        if kind.author() != Author::Hospital {
+            return Err(Error::Invalid { what: "act", why: "only the operator can state one of this kind" });
+        }
+        let (id, bytes) = (fresh_version(now_ms())?, document.encode());
+        let body = Body::Act(Act { id, kind, subject, document: self.inner.keyring.suite().address(&bytes) });
+        let records = vec![InlineRecord { kind: RecordKind::Document, bytes: bytes.into() }];
+        let intent = Intent { body, summary: None, document: Some(document), records };
+        let Accepted { index, receipt } = self.inner.lane.submit(intent).await?;
+        Ok(Stated { id, leaf_index: index, receipt })
+    }
+
+    /// Every act of these kinds in the ledger, as far as it is verified and applied, in its order.
+    pub fn acts(&self, kinds: &[ActKind]) -> Result<Vec<ActRow>> {
+        self.inner.view.acts(kinds)
+    }
+}

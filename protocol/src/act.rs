@@ -1,0 +1,247 @@
+//! Acts: what a hospital or the operator does on the record besides depositing. An act is a small entry that names one
+//! *document*, a record in clear whose form follows from the kind of the act.
+//!
+//! Invariants
+//! - Every kind has one author. A hospital's act is signed by an enrolled device, an operator's by the vault's key of the
+//!   hospital's suite; neither can be signed by the other.
+//! - A document says nothing that may not stand in the ledger: ids, digests, codes and times, no name and no free text
+//!   (guideline 7.2-R2). What only the hospital may read travels sealed inside it.
+//! - A kind whose document this release does not know is refused, never skipped.
+//!
+//! Not here: what an act changes. That is for whoever reads the ledger.
+
+mod hold;
+mod incident;
+
+pub use hold::{Hold, HoldReason, Release};
+pub use incident::{Incident, IncidentClass, Severity};
+
+use crate::codec::{Reader, Writer};
+use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::{Address, Error, Result, VersionId};
+
+/// First bytes of every document.
+pub const MAGIC: [u8; 4] = *b"shdc";
+/// Version of the documents.
+pub const VERSION: u8 = 1;
+
+/// Who may state an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// a device of the hospital
+    Hospital,
+    /// the vault, with the key that signs the hospital's checkpoints
+    Operator,
+}
+
+/// What kind of act it is. Codes are stable and never used again for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u16)]
+pub enum ActKind {
+    /// a version, or everything, is put on hold
+    Hold = 3,
+    /// a hold ends
+    Release = 4,
+    /// something happened that the hospital must know of
+    Incident = 15,
+}
+
+/// Every kind, its name for people and programs, and who states it.
+const KINDS: [(ActKind, &str, Author); 3] = [
+    (ActKind::Hold, "hold", Author::Hospital),
+    (ActKind::Release, "release", Author::Hospital),
+    (ActKind::Incident, "incident", Author::Operator),
+];
+
+impl ActKind {
+    /// Every kind, by code.
+    pub fn all() -> impl Iterator<Item = ActKind> {
+        KINDS.iter().map(|(kind, _, _)| *kind)
+    }
+
+    /// The code in the entry.
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// Its name for people and programs.
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|row| row.0 == self).map_or("unknown", |row| row.1)
+    }
+
+    /// Who may state it. A kind without a row would be nobody's: a test holds the table whole.
+    pub fn author(self) -> Author {
+        KINDS.iter().find(|row| row.0 == self).map_or(Author::Operator, |row| row.2)
+    }
+
+    /// The kind of a code.
+    pub fn from_code(code: u16) -> Result<Self> {
+        let known = ActKind::all().find(|kind| kind.code() == code);
+        known.ok_or(Error::Invalid { what: "act kind", why: "no such kind in this release" })
+    }
+}
+
+/// Fields of an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// id of this act, fresh among all versions and acts of the hospital
+    pub id: VersionId,
+    /// what kind of act
+    pub kind: ActKind,
+    /// the version it is about; none: the hospital as a whole, or what its document says
+    pub subject: Option<VersionId>,
+    /// address of its document
+    pub document: Address,
+}
+
+impl Act {
+    /// Writes it.
+    pub fn write(&self, out: &mut Writer) {
+        out.put(&self.id.0).u16(self.kind.code()).zeros(6);
+        out.put(&self.subject.map_or([0; 16], |version| version.0)).put(&self.document.0);
+    }
+
+    /// Reads it.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let id = VersionId::read(reader)?;
+        let kind = ActKind::from_code(reader.u16("act kind")?)?;
+        reader.zeros(6, "reserved bytes of the act")?;
+        let subject = Some(VersionId::read(reader)?).filter(|version| version.0 != [0; 16]);
+        Ok(Act { id, kind, subject, document: Address::read(reader)? })
+    }
+}
+
+/// What an act says, as its document has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// of a hold
+    Hold(Hold),
+    /// of a release
+    Release(Release),
+    /// of an incident
+    Incident(Incident),
+}
+
+impl Document {
+    /// The kind of act it belongs to.
+    pub fn kind(&self) -> ActKind {
+        match self {
+            Document::Hold(_) => ActKind::Hold,
+            Document::Release(_) => ActKind::Release,
+            Document::Incident(_) => ActKind::Incident,
+        }
+    }
+
+    /// The bytes of the record.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(256);
+        out.put(&MAGIC).u8(VERSION).zeros(1).u16(self.kind().code());
+        match self {
+            Document::Hold(hold) => hold.write(&mut out),
+            Document::Release(release) => release.write(&mut out),
+            Document::Incident(incident) => incident.write(&mut out),
+        }
+        out.finish()
+    }
+
+    /// Reads the document of an act of this kind.
+    pub fn decode(kind: ActKind, bytes: &[u8]) -> Result<Self> {
+        if bytes.len() > DOCUMENT_BYTES_MAX {
+            let (found, limit) = (bytes.len() as u64, DOCUMENT_BYTES_MAX as u64);
+            return Err(Error::OverLimit { what: "document", found, limit });
+        }
+        let mut reader = Reader::new(bytes, "document");
+        if reader.array::<4>("document magic")? != MAGIC {
+            return Err(Error::Magic { what: "document" });
+        }
+        match reader.u8("document version")? {
+            VERSION => {}
+            found => return Err(Error::Version { what: "document", found, known: VERSION }),
+        }
+        reader.zeros(1, "reserved byte of the document")?;
+        if reader.u16("act kind")? != kind.code() {
+            return Err(Error::Invalid { what: "document", why: "it is of another kind than its act" });
+        }
+        let document = match kind {
+            ActKind::Hold => Document::Hold(Hold::read(&mut reader)?),
+            ActKind::Release => Document::Release(Release::read(&mut reader)?),
+            ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
+        };
+        reader.finish().map(|()| document)
+    }
+
+    /// Further records that live as long as the act does, because its document names them.
+    pub fn names(&self) -> Vec<Address> {
+        Vec::new()
+    }
+}
+
+/// A closed vocabulary of one byte: unknown codes are refused.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $code:literal $text:literal,)+ })+) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant = $code,)+
+        }
+
+        impl $name {
+            /// Every word, by code.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+
+            /// Its code on media.
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// The word of a code.
+            pub fn from_code(code: u8) -> $crate::Result<Self> {
+                let known = Self::ALL.iter().copied().find(|word| word.code() == code);
+                known.ok_or($crate::Error::Invalid { what: $what, why: "no such code" })
+            }
+
+            /// Its name for people and programs.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)+
+                }
+            }
+
+            /// The word of a name.
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|word| word.name() == name)
+            }
+        }
+    )+ };
+}
+use codes;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_in_the_table_once_and_has_its_own_code_and_name() {
+        for (at, (kind, name, author)) in KINDS.iter().enumerate() {
+            assert_eq!((kind.name(), kind.author()), (*name, *author));
+            assert_eq!(ActKind::from_code(kind.code()).unwrap(), *kind);
+            let others = KINDS.iter().enumerate().filter(|(other, _)| *other != at);
+            assert!(others.into_iter().all(|(_, row)| row.0.code() != kind.code() && row.1 != *name));
+        }
+        assert!(ActKind::from_code(0).is_err());
+    }
+
+    #[test]
+    fn a_document_of_one_kind_does_not_stand_in_for_another() {
+        let hold = Document::Hold(Hold { reason: HoldReason::Litigation });
+        let bytes = hold.encode();
+        assert_eq!(Document::decode(ActKind::Hold, &bytes).unwrap(), hold);
+        for kind in ActKind::all().filter(|kind| *kind != ActKind::Hold) {
+            assert!(Document::decode(kind, &bytes).is_err());
+        }
+        assert!(Document::decode(ActKind::Hold, &[&bytes[..], &[0]].concat()).is_err(), "trailing bytes are refused");
+        let over = vec![0; DOCUMENT_BYTES_MAX + 1];
+        assert!(matches!(Document::decode(ActKind::Hold, &over), Err(Error::OverLimit { .. })));
+    }
+}
