@@ -24,7 +24,7 @@ mod file;
 mod head;
 mod heal;
 mod survey;
-mod vocabulary;
+pub(crate) mod vocabulary;
 
 pub(crate) use event::check_text;
 pub use event::{ACTOR_BYTES_MAX, AuditEvent, Detail, REASON_BYTES_MAX};

@@ -1,5 +1,6 @@
 //! `vault.toml`: what the operator decides about a vault, typed, unknown fields refused.
 
+use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
 use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
@@ -41,6 +42,9 @@ pub struct Config {
     /// who answers for the asset ledger, and who may read it
     #[serde(default, skip_serializing_if = "AssetsConfig::is_default")]
     pub assets: AssetsConfig,
+    /// how strict the rules about the people who run it are
+    #[serde(default, skip_serializing_if = "AccountsConfig::is_default")]
+    pub accounts: AccountsConfig,
     /// where figures are shown
     #[serde(default, skip_serializing_if = "MetricsConfig::is_default")]
     pub metrics: MetricsConfig,
@@ -186,6 +190,7 @@ impl Config {
     /// What the types alone do not refuse.
     fn check(&self) -> Result<(), String> {
         self.assets.check()?;
+        self.accounts.check()?;
         self.volumes.iter().try_for_each(|spec| spec.address().map(drop))?;
         self.migrate.iter().try_for_each(|rule| rule.parse().map(drop))
     }
@@ -229,6 +234,7 @@ mod tests {
             index: IndexKind::Sled,
             jobs: JobsConfig::default(),
             assets: AssetsConfig::default(),
+            accounts: AccountsConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
             migrate: Vec::new(),

@@ -91,6 +91,39 @@ pub enum Error {
         /// why
         why: String,
     },
+    /// The accounts of operators cannot be believed or written.
+    #[error("accounts file {} cannot be used: {why}", path.display())]
+    Accounts {
+        /// the file
+        path: PathBuf,
+        /// why
+        why: String,
+    },
+    /// An account, a request or a session cannot take what was asked of it.
+    #[error("{what} {id} {why}")]
+    AccountState {
+        /// account, request
+        what: &'static str,
+        /// which one
+        id: String,
+        /// what stands against it, and what would be right
+        why: String,
+    },
+    /// Nobody was let in; why is in the audit log alone.
+    #[error("log-on failed; after a wrong try wait a few seconds, after several a while")]
+    LogOn,
+    /// A session of the console is over, or cannot begin.
+    #[error("not logged on: {why}")]
+    LoggedOff {
+        /// why, and what to do
+        why: &'static str,
+    },
+    /// Too many ask for the same at once.
+    #[error("too many try {what} at once; try again in a moment")]
+    Busy {
+        /// for what
+        what: &'static str,
+    },
     /// No enrolment of this hospital.
     #[error("hospital {hospital} is not enrolled at this vault")]
     UnknownHospital {
@@ -257,6 +290,16 @@ pub enum Error {
         /// for what
         what: &'static str,
     },
+    /// Somebody asked for what their account does not allow.
+    #[error("{actor} may not do `{work}`: {why}")]
+    NotPermitted {
+        /// who asked
+        actor: String,
+        /// command or page
+        work: String,
+        /// why not
+        why: crate::accounts::Refusal,
+    },
     /// The vault is closing.
     #[error("the vault is closing")]
     Closing,
@@ -276,7 +319,11 @@ impl Error {
             Error::Argument { .. } => ErrorKind::Invalid,
             Error::UnknownVolume { .. } => ErrorKind::NotFound,
             Error::VolumeState { .. } => ErrorKind::Refused,
-            Error::Audit { .. } => ErrorKind::Unavailable,
+            Error::Audit { .. } | Error::Busy { .. } => ErrorKind::Unavailable,
+            Error::Accounts { .. } => ErrorKind::Damaged,
+            Error::AccountState { .. } | Error::LogOn | Error::LoggedOff { .. } | Error::NotPermitted { .. } => {
+                ErrorKind::Refused
+            }
             Error::OutOfSequence { .. } | Error::NotAfterPrevious => ErrorKind::Invalid,
             Error::MissingAddresses { .. } => ErrorKind::Invalid,
             Error::NotAllowed { .. } => ErrorKind::Refused,
@@ -309,6 +356,12 @@ impl Error {
             Error::UnknownVolume { .. } => "unknown-volume",
             Error::VolumeState { .. } => "volume-state",
             Error::Audit { .. } => "audit-log",
+            Error::Accounts { .. } => "accounts",
+            Error::AccountState { .. } => "account-state",
+            Error::LogOn => "log-on",
+            Error::LoggedOff { .. } => "logged-off",
+            Error::Busy { .. } => "busy",
+            Error::NotPermitted { .. } => "not-permitted",
             Error::UnknownHospital { .. } => code::UNKNOWN_HOSPITAL,
             Error::EnrolmentDiffers { .. } => "enrolment-differs",
             Error::UnknownDevice { .. } => code::UNKNOWN_DEVICE,

@@ -1,6 +1,7 @@
 //! Making a vault: volumes, configuration, keys. The key file comes last: where it is, all is, and where it is not,
 //! making the vault again picks up what is there.
 
+use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
 use crate::config::{Config, FORM, VolumeSpec};
 use crate::error::{Error, Result};
@@ -33,6 +34,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         demo: options.demo,
         index: options.index,
         assets: AssetsConfig::default(),
+        accounts: AccountsConfig::default(),
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),
         volumes: options.volumes.clone(),

@@ -15,6 +15,7 @@
 //!
 //! Not here: bytes on media (`tiers`), sealing (`keyring`), names (`client`).
 
+pub mod accounts;
 pub mod actor;
 pub mod acts;
 pub mod applicability;

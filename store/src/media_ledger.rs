@@ -8,6 +8,7 @@
 //! - A clock that went back or far ahead is noticed and stays doubted until a person confirms it, or until it stands again
 //!   where it must: nothing is released or retired on its word.
 
+use crate::accounts::{AccountId, Mark};
 use crate::audit::{Action, AuditEvent, AuditLog, AuditRecord, Detail, MediaState, Outcome, TestKind};
 use crate::error::{Error, Result};
 use parking_lot::RwLock;
@@ -151,6 +152,8 @@ pub struct Projection {
     /// the newest time that was not doubted
     trusted_ms: Option<u64>,
     clock_doubted: bool,
+    /// what is known of the accounts file
+    accounts: Mark,
 }
 
 impl Projection {
@@ -158,6 +161,10 @@ impl Projection {
     pub fn apply(&mut self, record: &AuditRecord) {
         let event = &record.event;
         self.apply_time(event);
+        if let Detail::Account { account, digest, .. } = &event.detail {
+            self.accounts.digest = Some(*digest);
+            self.accounts.ids.extend(account.parse::<AccountId>().ok());
+        }
         if !matches!(event.outcome, Outcome::Done | Outcome::Findings) {
             return;
         }
@@ -342,6 +349,11 @@ impl MediaLedger {
     /// The newest time that was not doubted, in milliseconds since 1970.
     pub fn trusted_ms(&self) -> Option<u64> {
         self.projection.read().trusted_ms
+    }
+
+    /// What the log knows of the accounts file.
+    pub fn accounts_mark(&self) -> Mark {
+        self.projection.read().accounts.clone()
     }
 
     /// Whether the clock is doubted now.

@@ -1,5 +1,6 @@
 //! The vault: the front of everything the operator runs. Each method is one request of the API or one command.
 
+use crate::accounts::{self, Accounts};
 use crate::audit::{Action, AuditEvent, AuditLog};
 use crate::check::{Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
@@ -103,6 +104,7 @@ pub(crate) struct Inner {
     desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
     pub(crate) media: Arc<MediaLedger>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) accounts: Arc<Accounts>,
     absent: Vec<String>,
     pub(crate) findings: Vec<Finding>,
     room: Semaphore,
@@ -290,6 +292,11 @@ impl Vault {
         &self.inner.media
     }
 
+    /// Who may run this vault. Every call blocks.
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.inner.accounts
+    }
+
     /// What the operator does with media. Every call blocks.
     pub fn volumes(&self) -> &Arc<Volumes> {
         &self.inner.volumes
@@ -341,9 +348,20 @@ impl Vault {
 
 impl Inner {
     fn open(dir: PathBuf, options: &OpenOptions) -> Result<Self> {
-        let Opened { folder, config, identity, tier, index, hospitals, media, absent, findings } =
+        let Opened { folder, config, identity, tier, index, hospitals, media, absent, mut findings } =
             open::open(&dir, options)?;
         let clock = options.clock.clone();
+        let (accounts, doubt) = Accounts::open(
+            &dir,
+            accounts::Parts {
+                media: media.clone(),
+                clock: clock.clone(),
+                random: options.random.clone(),
+                config: config.accounts.clone(),
+                vault: identity.vault().to_string().chars().take(8).collect(),
+            },
+        )?;
+        findings.extend(doubt);
         let volumes = Volumes::new(&dir, config.clone(), tier.clone(), index.clone(), media.clone(), clock);
         if let Err(error) = volumes.finish_departures() {
             tracing::warn!(error = &error as &dyn std::error::Error, "vault.toml still names retired volumes");
@@ -363,6 +381,7 @@ impl Inner {
             desks: RwLock::default(),
             media,
             volumes: Arc::new(volumes),
+            accounts: Arc::new(accounts),
             absent,
             findings,
             room: Semaphore::new(INTAKE_BYTES_MAX / PERMIT_BYTES),

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::media_facts::LabelFacts;
 use serde::Serialize;
 use shosoin_protocol::codec::{Reader, Writer};
-use shosoin_protocol::{Error as FormatError, HospitalId, SegmentId, VolumeId};
+use shosoin_protocol::{Digest, Error as FormatError, HospitalId, SegmentId, VolumeId};
 use shosoin_tiers::VolumeLabel;
 
 /// Version of a record.
@@ -104,6 +104,18 @@ pub enum Detail {
         findings: u64,
         /// those of data that cannot be read
         lost: u64,
+    },
+    /// a change of the accounts file; the digest is of the whole file as it is from then on
+    Account {
+        /// whose account it is about; empty where it is about none
+        account: String,
+        /// number of the request behind it, or 0
+        request: u64,
+        /// generation of the file
+        generation: u64,
+        /// digest of the file
+        #[serde(serialize_with = "in_hex")]
+        digest: Digest,
     },
 }
 
@@ -222,6 +234,7 @@ impl Detail {
             Detail::Environment { .. } => 5,
             Detail::Place(_) => 6,
             Detail::Found { .. } => 7,
+            Detail::Account { .. } => 20,
         }
     }
 
@@ -249,6 +262,10 @@ impl Detail {
                 out.put(place.as_bytes());
             }
             Detail::Found { findings, lost } => drop(out.u64(*findings).u64(*lost)),
+            Detail::Account { account, request, generation, digest } => {
+                check_text("account", account, ACTOR_BYTES_MAX)?;
+                out.u64(*request).u64(*generation).put(&digest.0).put(account.as_bytes());
+            }
         }
         Ok(out.finish())
     }
@@ -301,6 +318,15 @@ impl Detail {
                 Detail::Place(place.to_owned())
             }
             7 => Detail::Found { findings: reader.u64("findings")?, lost: reader.u64("lost")? },
+            20 => {
+                let (request, generation) = (reader.u64("request")?, reader.u64("generation")?);
+                let digest = Digest::read(&mut reader)?;
+                let account = std::str::from_utf8(reader.rest()).map_err(|_| invalid("an account id is UTF-8"))?;
+                if account.len() > ACTOR_BYTES_MAX || account.chars().any(char::is_control) {
+                    return Err(invalid("an account id is short, without control characters"));
+                }
+                Detail::Account { account: account.to_owned(), request, generation, digest }
+            }
             _ => return Err(invalid("no such kind")),
         };
         reader.finish()?;
@@ -341,6 +367,10 @@ fn as_text<T: std::fmt::Display, S: serde::Serializer>(id: &Option<T>, serialize
         Some(id) => serializer.collect_str(id),
         None => serializer.serialize_none(),
     }
+}
+
+fn in_hex<S: serde::Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(digest)
 }
 
 fn in_words<S: serde::Serializer>(label: &VolumeLabel, serializer: S) -> Result<S::Ok, S::Error> {

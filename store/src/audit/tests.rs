@@ -167,6 +167,11 @@ fn details() -> impl Strategy<Value = Detail> {
         }),
         "[a-z/ ]{0,100}".prop_map(Detail::Place),
         (any::<u64>(), any::<u64>()).prop_map(|(findings, lost)| Detail::Found { findings, lost }),
+        ("[a-z.-]{0,64}", any::<u64>(), any::<u64>(), any::<[u8; 32]>()).prop_map(
+            |(account, request, generation, digest)| {
+                Detail::Account { account, request, generation, digest: Digest(digest) }
+            }
+        ),
     ]
 }
 

@@ -60,6 +60,7 @@ macro_rules! vocabulary {
         }
     )+ };
 }
+pub(crate) use vocabulary;
 
 vocabulary! {
     /// What was done. Numbers below 1000 are the operator's; later releases add, and never change one.
@@ -126,6 +127,54 @@ vocabulary! {
         DisposalRefused = 62 "disposal-refused",
         /// a statement of applicability was measured
         Applicability = 63 "applicability",
+        /// somebody got an account
+        AccountAdded = 100 "account-added",
+        /// their roles changed
+        AccountRoles = 101 "account-roles",
+        /// they were stopped
+        AccountSuspended = 102 "account-suspended",
+        /// they may act again
+        AccountResumed = 103 "account-resumed",
+        /// they will never act again, and their id is nobody's
+        AccountClosed = 104 "account-closed",
+        /// they are another user of the machine
+        AccountMapped = 105 "account-mapped",
+        /// their password was changed or given anew, or a change of it was refused
+        AccountPassword = 106 "account-password",
+        /// their second factor was made, proved or taken away
+        AccountSecondFactor = 107 "account-second-factor",
+        /// the key they agree with changed
+        AccountKey = 108 "account-key",
+        /// the days and hours in which they may act changed
+        AccountHours = 109 "account-hours",
+        /// they began to act: at the console, or for the first time in an hour over the socket
+        LoggedOn = 110 "logged-on",
+        /// somebody tried to log on and was not let in
+        LogOnRefused = 111 "log-on-refused",
+        /// too many wrong tries: nobody logs on with that id for a while
+        AccountLocked = 112 "account-locked",
+        /// a session ended, by itself or because somebody ended it
+        LoggedOff = 113 "logged-off",
+        /// a command that its caller may not give
+        CommandRefused = 114 "command-refused",
+        /// somebody asked for what a second person must agree to
+        ApprovalRequested = 115 "approval-requested",
+        /// a second person agreed, or may not
+        ApprovalGiven = 116 "approval-given",
+        /// what was agreed was done
+        ApprovalUsed = 117 "approval-used",
+        /// a request was turned down, taken back or too old
+        ApprovalEnded = 118 "approval-ended",
+        /// somebody may do more than usual for a while
+        BreakGlass = 119 "break-glass",
+        /// that while is over
+        BreakGlassEnded = 120 "break-glass-ended",
+        /// a person looked at who may do what
+        AccountsReviewed = 121 "accounts-reviewed",
+        /// what a stopped person could reach was verified
+        SuspicionVerified = 122 "suspicion-verified",
+        /// the vault's owner stood up for an accounts file that the log does not know
+        AccountsConfirmed = 123 "accounts-confirmed",
     }
 
     /// How it ended.

@@ -1,0 +1,142 @@
+//! Permissions: what each role may do, and which one each command and each page of the console asks for.
+//!
+//! Invariants
+//! - Every command of the operator and every page has exactly one row in [`TABLE`]. What has none is refused to everybody.
+//! - A permission says which roles have it here and nowhere else.
+
+use super::role::Role;
+use crate::audit::vocabulary::vocabulary;
+
+vocabulary! {
+    /// What somebody may do.
+    Permission: u8, "permission" {
+        /// see the state of vault and jobs
+        SeeStatus = 1 "see-status",
+        /// look at media and what becomes of them
+        ReadMedia = 2 "read-media",
+        /// add, label, move, test media
+        ChangeMedia = 3 "change-media",
+        /// start and stop jobs
+        RunJobs = 4 "run-jobs",
+        /// have the vault compared with itself
+        Verify = 5 "verify",
+        /// let a hospital in
+        EnrolHospital = 6 "enrol-hospital",
+        /// read the asset ledger
+        ReadAssets = 7 "read-assets",
+        /// sign what was received and what is held
+        Reconcile = 8 "reconcile",
+        /// read and verify the audit log
+        ReadAudit = 9 "read-audit",
+        /// say that the clock is right
+        ConfirmClock = 10 "confirm-clock",
+        /// measure the statement of applicability
+        Statement = 11 "statement",
+        /// ask for rights of people, and carry out what was agreed
+        ManageAccounts = 12 "manage-accounts",
+        /// stop a person at once
+        StopAccounts = 13 "stop-accounts",
+        /// see who may do what, and review it
+        ReadAccounts = 14 "read-accounts",
+        /// look after one's own account, and ask for an emergency
+        OwnAccount = 15 "own-account",
+        /// agree to rights and emergencies
+        ApproveRights = 16 "approve-rights",
+        /// carry out disposals that were ordered
+        RunDisposal = 17 "run-disposal",
+        /// agree to disposals
+        ApproveDisposal = 18 "approve-disposal",
+        /// look at quarantine and ask for its release
+        Quarantine = 19 "quarantine",
+        /// ask for what a second person must agree to
+        RequestWork = 20 "request-work",
+        /// be that second person
+        ApproveWork = 21 "approve-work",
+        /// draft and read agreements, reports and notifications
+        Hospitals = 22 "hospitals",
+    }
+}
+
+impl Permission {
+    /// The roles that have it.
+    pub const fn roles(self) -> &'static [Role] {
+        use Role::{Admin, Auditor, DisposalApprover, Keeper, Media};
+        match self {
+            Permission::SeeStatus | Permission::OwnAccount => &[Keeper, Media, DisposalApprover, Auditor, Admin],
+            Permission::ReadMedia | Permission::Verify => &[Keeper, Media, Auditor],
+            Permission::ChangeMedia => &[Media],
+            Permission::RunJobs | Permission::RequestWork => &[Keeper, Media],
+            Permission::EnrolHospital | Permission::ManageAccounts => &[Admin],
+            Permission::ReadAssets => &[Keeper, DisposalApprover, Auditor],
+            Permission::Reconcile | Permission::Hospitals => &[Keeper, Auditor],
+            Permission::ReadAudit | Permission::ConfirmClock | Permission::StopAccounts => &[Auditor, Admin],
+            Permission::ReadAccounts | Permission::ApproveRights => &[Auditor, Admin],
+            Permission::Statement => &[Keeper, Auditor, Admin],
+            Permission::RunDisposal | Permission::Quarantine => &[Keeper],
+            Permission::ApproveDisposal => &[DisposalApprover],
+            Permission::ApproveWork => &[Keeper, Media, Auditor, Admin],
+        }
+    }
+}
+
+/// Which permission each command of the operator and each page of the console asks for. Pages begin with `/`.
+pub const TABLE: &[(&str, Permission)] = &[
+    ("vault status", Permission::SeeStatus),
+    ("vault check", Permission::Verify),
+    ("vault rebuild", Permission::RunJobs),
+    ("volume list", Permission::ReadMedia),
+    ("volume show", Permission::ReadMedia),
+    ("volume what-if", Permission::ReadMedia),
+    ("forecast", Permission::ReadMedia),
+    ("volume add", Permission::ChangeMedia),
+    ("volume label", Permission::ChangeMedia),
+    ("volume set-state", Permission::ChangeMedia),
+    ("volume test", Permission::ChangeMedia),
+    ("volume stocktake", Permission::ChangeMedia),
+    ("audit verify", Permission::ReadAudit),
+    ("audit show", Permission::ReadAudit),
+    ("audit confirm-clock", Permission::ConfirmClock),
+    ("assets list", Permission::ReadAssets),
+    ("assets show", Permission::ReadAssets),
+    ("assets export", Permission::ReadAssets),
+    ("reconcile sign", Permission::Reconcile),
+    ("applicability", Permission::Statement),
+    ("hospital enrol", Permission::EnrolHospital),
+    ("scrub", Permission::RunJobs),
+    ("repair", Permission::RunJobs),
+    ("copy-forward", Permission::RunJobs),
+    ("migrate", Permission::RunJobs),
+    ("compact", Permission::RunJobs),
+    ("check", Permission::Verify),
+    ("jobs", Permission::SeeStatus),
+    ("jobs --cancel", Permission::RunJobs),
+];
+
+/// Commands of the operator that start or make a vault: whoever can read its folder runs them, as a service does.
+pub const SERVICES: &[&str] = &["vault init", "vault serve"];
+
+/// What a command or page asks for; `None` where it has no row, and nobody may.
+pub fn asked_by(work: &str) -> Option<Permission> {
+    TABLE.iter().find(|(name, _)| *name == work).map(|(_, permission)| *permission)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_row_is_there_once_and_every_permission_has_a_role_7_6_13_m5() {
+        let names: BTreeSet<&str> = TABLE.iter().map(|(name, _)| *name).chain(SERVICES.iter().copied()).collect();
+        assert_eq!(names.len(), TABLE.len() + SERVICES.len());
+        assert!(Permission::ALL.iter().all(|permission| !permission.roles().is_empty()));
+        assert_eq!(asked_by("volume destroy-everything"), None);
+    }
+
+    #[test]
+    fn no_role_has_every_permission() {
+        for role in Role::ALL {
+            assert!(Permission::ALL.iter().any(|permission| !permission.roles().contains(role)), "{role}");
+        }
+    }
+}
