@@ -94,7 +94,7 @@ fn records() -> Vec<Case> {
         ("valid-entry", "the frame of a ledger entry of 66051 bytes", good.clone()),
         ("valid-empty", "the frame of a record without bytes", [&good[..4], &[0; 4], &good[8..]].concat()),
         ("wrong-kind-zero", "kinds count from 1", with(0, 0)),
-        ("wrong-kind", "a kind that there is not", with(0, 8)),
+        ("wrong-kind", "a kind that there is not", with(0, 255)),
         ("wrong-flags", "a flag that has no meaning yet", with(1, 1)),
         ("wrong-reserved", "a reserved byte that is not zero", with(3, 1)),
         ("wrong-length", "longer than any record", with(7, 0x7f)),
