@@ -10,11 +10,12 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use shosoin_protocol::api::Problem;
+use shosoin_store::accounts::Caller;
 use shosoin_store::applicability::{Statement, StatementRequest};
 use shosoin_store::assets::AssetCommand;
 use shosoin_store::http::admin::socket_path;
 use shosoin_store::volumes::MediaCommand;
-use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault, actor};
+use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub async fn status(dir: &Path) -> Result<Value> {
         return Ok(status);
     }
     let vault = open(dir).await?;
-    let status = vault.status().await.map_err(Error::vault(task));
+    let status = vault.status_for(&Caller::this_process()).await.map_err(Error::vault(task));
     finish(&vault, status.map(|status| serde_json::json!(status))).await
 }
 
@@ -44,7 +45,7 @@ pub async fn check(dir: &Path, options: CheckOptions) -> Result<Value> {
         return Ok(report);
     }
     let vault = open(dir).await?;
-    let report = vault.check(options).await.map_err(Error::vault(task));
+    let report = vault.check_for(&Caller::this_process(), options).await.map_err(Error::vault(task));
     finish(&vault, report.map(|report| serde_json::json!(report))).await
 }
 
@@ -55,7 +56,7 @@ pub async fn enrol(dir: &Path, enrolment: Vec<u8>) -> Result<()> {
         return Ok(());
     }
     let vault = open(dir).await?;
-    let enrolled = vault.enrol(&enrolment).map_err(Error::vault(task));
+    let enrolled = vault.enrol_for(&Caller::this_process(), enrolment).await.map_err(Error::vault(task));
     finish(&vault, enrolled.map(drop)).await
 }
 
@@ -67,7 +68,7 @@ pub async fn media(dir: &Path, command: &MediaCommand) -> Result<Value> {
         return Ok(answer);
     }
     let vault = open(dir).await?;
-    let answer = vault.media_command(command.clone(), actor::this_process()).await;
+    let answer = vault.media_command(command.clone(), Caller::this_process()).await;
     finish(&vault, answer.map_err(Error::vault(task))).await
 }
 
@@ -93,7 +94,7 @@ impl Operator {
             }
         }
         let vault = self.opened.get_or_try_init(|| open(&self.dir)).await?;
-        vault.asset_command(command.clone(), actor::this_process()).await.map_err(Error::vault(task))
+        vault.asset_command(command.clone(), Caller::this_process()).await.map_err(Error::vault(task))
     }
 
     /// Closes the vault where this process opened it; the commands' own failure comes first.
@@ -128,7 +129,7 @@ pub async fn applicability(dir: &Path, request: StatementRequest) -> Result<Stat
         return serde_json::from_value(answer).map_err(told);
     }
     let vault = open(&dir).await?;
-    let statement = vault.applicability(request, actor::this_process()).await.map_err(Error::vault(task));
+    let statement = vault.applicability(request, Caller::this_process()).await.map_err(Error::vault(task));
     finish(&vault, statement).await
 }
 
@@ -191,6 +192,10 @@ pub async fn run_job(dir: &Path, request: &JobRequest, mut show: impl FnMut(&Val
         return follow(task, body, stop, show).await;
     }
     let vault = open(&dir).await?;
+    let admitted = vault.admit_job(&Caller::this_process(), request.kind, &request.options).await;
+    if let Err(error) = admitted.map_err(Error::vault(task)) {
+        return finish(&vault, Err(error)).await;
+    }
     let mut job = Box::pin(vault.run_job(request.kind, request.options.clone()));
     let (mut look, stopped) = (tokio::time::interval(LOOK), stop.asked());
     tokio::pin!(stopped);
@@ -252,7 +257,7 @@ pub async fn jobs(dir: &Path) -> Result<Value> {
         return Ok(jobs);
     }
     let vault = open(&dir).await?;
-    let jobs = vault.jobs().await.map_err(Error::vault(task));
+    let jobs = vault.jobs_for(&Caller::this_process()).await.map_err(Error::vault(task));
     finish(&vault, jobs.map(|jobs| serde_json::json!(jobs))).await
 }
 

@@ -21,6 +21,7 @@ pub use catalogue::{Catalogue, Control, Duty};
 pub use html::page;
 pub use register::{Attestation, FILE as REGISTER_FILE};
 
+use crate::accounts::Caller;
 use crate::audit::{Action, AuditEvent};
 use crate::error::{Error, Result};
 use crate::vault::{Inner, Vault, blocking};
@@ -90,8 +91,9 @@ pub struct StatementRequest {
 }
 
 impl Vault {
-    /// Measures and makes the statement, for `actor`.
-    pub async fn applicability(&self, request: StatementRequest, actor: String) -> Result<Statement> {
+    /// Measures and makes the statement, for `caller`.
+    pub async fn applicability(&self, request: StatementRequest, caller: Caller) -> Result<Statement> {
+        let actor = self.admit(&caller, "applicability").await?.actor;
         let inner = self.inner.clone();
         blocking(move || inner.applicability(&request, &actor)).await
     }

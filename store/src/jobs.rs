@@ -35,6 +35,7 @@ use shosoin_protocol::{HospitalId, VolumeId};
 use std::time::Duration;
 
 pub use report::{JobReport, JobStatus, JobsReport, Outcome, Progress, ScrubDebt, ScrubDebtOfVolume};
+pub(crate) use runner::action as action_of;
 pub(crate) use schedule::Jobs;
 pub use settings::{JobsConfig, MetricsConfig};
 

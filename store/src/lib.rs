@@ -46,6 +46,7 @@ pub mod media_ledger;
 pub mod metrics;
 pub mod migrate;
 mod open;
+mod operator;
 mod plan;
 mod reads;
 pub mod rebuild;

@@ -6,7 +6,8 @@
 //!   entries: giving a place twice would fork it. If the index had to be made anew in that state, its head is not shown
 //!   either, and the next opening makes the index anew again.
 
-use crate::audit::Action;
+use crate::accounts::{Accounts, Caller, Parts};
+use crate::audit::{Action, AuditEvent, Outcome};
 use crate::check::{Finding, Severity};
 use crate::compaction;
 use crate::config::{Config, IndexKind};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::Identity;
 use crate::index::{self, Index, WatchedIndex};
-use crate::journal::{Journal, Judged};
+use crate::journal::{self, Journal, Judged};
 use crate::ledger::{Ledger, LedgerKeys};
 use crate::media_ledger::MediaLedger;
 use crate::rebuild::{self, Progress, RebuildReport};
@@ -94,8 +95,18 @@ pub fn open(dir: &Path, options: &OpenOptions) -> Result<Opened> {
 }
 
 /// Makes the index of the vault in `dir` anew.
-pub fn rebuild(dir: &Path, options: &OpenOptions, progress: &dyn Fn(Progress)) -> Result<RebuildReport> {
+pub fn rebuild(
+    dir: &Path,
+    options: &OpenOptions,
+    caller: Option<&Caller>,
+    progress: &dyn Fn(Progress),
+) -> Result<RebuildReport> {
     let mounted = mount(dir, options)?;
+    let (people, _) = accounts(dir, &mounted.config, &mounted.journal.media, options)?;
+    let admitted = caller.map(|caller| people.admit(caller, "vault rebuild")).transpose()?;
+    let actor = admitted.map_or_else(|| journal::VAULT.to_owned(), |admitted| admitted.actor);
+    let begun = AuditEvent::new(options.clock.now_ms(), actor, Action::Rebuild).ended(Outcome::Begun);
+    mounted.journal.media.record(begun)?;
     let Indexed { ledgers, mut report, .. } = make_anew(dir, &mounted, options, "a rebuild was asked for", progress)?;
     for (info, ledger) in ledgers {
         if let Some(why) = ledger.broken() {
@@ -107,6 +118,23 @@ pub fn rebuild(dir: &Path, options: &OpenOptions, progress: &dyn Fn(Progress)) -
     mounted.tier.close()?;
     report.findings.splice(0..0, mounted.journal.findings);
     Ok(report)
+}
+
+/// Who may run the vault in `dir`, and what is wrong with their file.
+pub fn accounts(
+    dir: &Path,
+    config: &Config,
+    media: &Arc<MediaLedger>,
+    options: &OpenOptions,
+) -> Result<(Accounts, Option<Finding>)> {
+    let parts = Parts {
+        media: media.clone(),
+        clock: options.clock.clone(),
+        random: options.random.clone(),
+        config: config.accounts.clone(),
+        vault: config.vault.chars().take(8).collect(),
+    };
+    Accounts::open(dir, parts)
 }
 
 /// A vault whose media are open, before its index is.

@@ -1,7 +1,7 @@
 //! The vault: the front of everything the operator runs. Each method is one request of the API or one command.
 
-use crate::accounts::{self, Accounts};
-use crate::audit::{Action, AuditEvent, AuditLog};
+use crate::accounts::{Accounts, Caller};
+use crate::audit::{Action, AuditEvent, AuditLog, AuditReport};
 use crate::check::{Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
 use crate::config::{IndexKind, VolumeSpec};
@@ -135,7 +135,17 @@ impl Vault {
     /// Recreates index and ledger state of the vault in `dir` from media alone. The vault must not be open.
     pub async fn rebuild(dir: &Path, progress: impl Fn(Progress) + Send + Sync + 'static) -> Result<RebuildReport> {
         let dir = dir.to_owned();
-        blocking(move || open::rebuild(&dir, &OpenOptions::default(), &progress)).await
+        blocking(move || open::rebuild(&dir, &OpenOptions::default(), None, &progress)).await
+    }
+
+    /// The same for `caller`, if they may.
+    pub async fn rebuild_for(
+        dir: &Path,
+        caller: Caller,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Result<RebuildReport> {
+        let dir = dir.to_owned();
+        blocking(move || open::rebuild(&dir, &OpenOptions::default(), Some(&caller), &progress)).await
     }
 
     /// Which vault this is.
@@ -351,16 +361,7 @@ impl Inner {
         let Opened { folder, config, identity, tier, index, hospitals, media, absent, mut findings } =
             open::open(&dir, options)?;
         let clock = options.clock.clone();
-        let (accounts, doubt) = Accounts::open(
-            &dir,
-            accounts::Parts {
-                media: media.clone(),
-                clock: clock.clone(),
-                random: options.random.clone(),
-                config: config.accounts.clone(),
-                vault: identity.vault().to_string().chars().take(8).collect(),
-            },
-        )?;
+        let (accounts, doubt) = open::accounts(&dir, &config, &media, options)?;
         findings.extend(doubt);
         let volumes = Volumes::new(&dir, config.clone(), tier.clone(), index.clone(), media.clone(), clock);
         if let Err(error) = volumes.finish_departures() {
@@ -498,6 +499,13 @@ impl Inner {
         let whole =
             segments.filter(|segment| segment.shards.iter().all(Option::is_some) && !waiting.contains(&segment.id));
         whole.map(|segment| segment.id.to_string()).collect()
+    }
+
+    /// Verifies the audit log with its copies, and the accounts file against it.
+    pub(crate) fn verify_log(&self) -> Result<AuditReport> {
+        let mut report = self.volumes.verify_log()?;
+        report.findings.extend(self.accounts.verify());
+        Ok(report)
     }
 
     /// Records that the vault is closed, and copies the audit log to volumes.

@@ -33,20 +33,22 @@ impl Accounts {
         let mut state = self.state.lock();
         match self.judge(&state, caller, work, &moment) {
             Ok((admitted, account)) => {
-                // in the console the log-on was noted
-                if let Some(account) = account.filter(|_| caller.os_user().is_some()) {
-                    self.note_use(&mut state, &account, &moment);
+                if let Some(account) = account {
+                    self.note_use(&mut state, caller, &account, &moment);
                 }
                 Ok(admitted)
             }
-            Err((actor, why)) => {
-                let event = AuditEvent::new(moment.ms(), actor.clone(), Action::CommandRefused);
-                let reason: String = format!("{work}: {why}").chars().take(160).collect();
-                self.media.record(event.ended(Outcome::Refused).because(reason))?;
-                tracing::warn!(actor, work, %why, "a command was refused");
-                Err(Error::NotPermitted { actor, work: work.to_owned(), why })
-            }
+            Err((actor, why)) => Err(self.not_permitted(actor, work, why, &moment)?),
         }
+    }
+
+    /// The refusal, on record.
+    pub(super) fn not_permitted(&self, actor: String, work: &str, why: Refusal, moment: &Moment) -> Result<Error> {
+        let event = AuditEvent::new(moment.ms(), actor.clone(), Action::CommandRefused);
+        let reason: String = format!("{work}: {why}").chars().take(160).collect();
+        self.media.record(event.ended(Outcome::Refused).because(reason))?;
+        tracing::warn!(actor, work, %why, "a command was refused");
+        Ok(Error::NotPermitted { actor, work: work.to_owned(), why })
     }
 
     fn judge(
@@ -104,7 +106,10 @@ impl Accounts {
 
     /// Notes that somebody began to act, at most once an hour. What it costs not to is a date, so a disk that takes no
     /// writes stops nobody from looking.
-    fn note_use(&self, state: &mut State, account: &Account, moment: &Moment) {
+    pub(super) fn note_use(&self, state: &mut State, caller: &Caller, account: &Account, moment: &Moment) {
+        if caller.os_user().is_none() {
+            return; // in the console the log-on was noted
+        }
         let fresh = moment.ms().saturating_sub(account.last_success_ms) < USE_NOTED_EVERY_MS;
         if fresh && account.standing == Standing::Active {
             return;

@@ -158,6 +158,13 @@ impl Book {
         self.accounts.values().filter(move |account| account.standing == standing && account.roles.has_any(roles))
     }
 
+    /// What somebody may do by roles of their own and by those granted to them for a while; nothing while they may not act.
+    pub fn roles_now(&self, id: &AccountId, moment: &Moment) -> Roles {
+        let own = self.accounts.get(id).filter(|account| account.is_usable()).map(|account| account.roles);
+        let grants = self.grants.iter().filter(|grant| grant.account == *id && grant.is_in_force(moment));
+        own.map_or(Roles::NONE, |own| grants.fold(own, |roles, grant| roles.and(grant.roles)))
+    }
+
     /// Ends what is too old, and forgets ended requests and grants that no longer fit; the audit log has them.
     pub fn tidy(&mut self, moment: &Moment) {
         let ended = |request: &ApprovalRequest| !matches!(request.state, RequestState::Open | RequestState::Approved);

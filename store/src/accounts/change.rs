@@ -102,17 +102,17 @@ impl Change {
         }
     }
 
-    /// What it is called among people.
-    pub fn name(&self) -> &'static str {
+    /// The command that asks for it, as the table of permissions has it.
+    pub fn work(&self) -> &'static str {
         match self {
-            Change::Add { .. } => "add",
-            Change::SetRoles { .. } => "set-roles",
-            Change::Resume { .. } => "resume",
-            Change::Map { .. } => "map",
-            Change::SetKey { .. } => "set-key",
-            Change::SetHours { .. } => "set-hours",
-            Change::ForgetSecondFactor { .. } => "forget-second-factor",
-            Change::BreakGlass { .. } => "break-glass",
+            Change::Add { .. } => "account add",
+            Change::SetRoles { .. } => "account set-roles",
+            Change::Resume { .. } => "account resume",
+            Change::Map { .. } => "account map",
+            Change::SetKey { .. } => "account key",
+            Change::SetHours { .. } => "account set-hours",
+            Change::ForgetSecondFactor { .. } => "account totp --forget",
+            Change::BreakGlass { .. } => "account break-glass",
         }
     }
 

@@ -144,8 +144,9 @@ impl Accounts {
         let digest = book::digest(&bytes);
         durable::replace(&self.disk, NEXT, &bytes)?;
         let Noted { event, about, request } = noted;
-        let about = about.map(AccountId::to_string).unwrap_or_default();
-        let detail = Detail::Account { account: about, request, generation: book.generation, digest };
+        let roles = about.map_or(super::Roles::NONE, |id| book.roles_now(id, moment));
+        let account = about.map(AccountId::to_string).unwrap_or_default();
+        let detail = Detail::Account { account, request, generation: book.generation, roles, digest };
         self.media.record(event.with(detail))?;
         if let Err(error) = durable::replace(&self.disk, FILE, &bytes) {
             let why = "it could not be written after the log said that it would; open the vault again".to_owned();

@@ -108,12 +108,35 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("migrate", Permission::RunJobs),
     ("compact", Permission::RunJobs),
     ("check", Permission::Verify),
+    ("watcher", Permission::RunJobs),
     ("jobs", Permission::SeeStatus),
+    ("/metrics", Permission::SeeStatus),
+    ("account list", Permission::ReadAccounts),
+    ("account show", Permission::ReadAccounts),
+    ("account review", Permission::ReadAccounts),
+    ("account add", Permission::ManageAccounts),
+    ("account set-roles", Permission::ManageAccounts),
+    ("account set-hours", Permission::ManageAccounts),
+    ("account resume", Permission::ManageAccounts),
+    ("account close", Permission::ManageAccounts),
+    ("account map", Permission::ManageAccounts),
+    ("account key", Permission::ManageAccounts),
+    ("account password --first", Permission::ManageAccounts),
+    ("account totp --forget", Permission::ManageAccounts),
+    ("account suspend", Permission::StopAccounts),
+    ("account whoami", Permission::OwnAccount),
+    ("account password", Permission::OwnAccount),
+    ("account totp", Permission::OwnAccount),
+    ("account break-glass", Permission::OwnAccount),
+    ("account requests", Permission::OwnAccount),
+    ("account approve", Permission::OwnAccount),
+    ("account turn-down", Permission::OwnAccount),
     ("jobs --cancel", Permission::RunJobs),
 ];
 
-/// Commands of the operator that start or make a vault: whoever can read its folder runs them, as a service does.
-pub const SERVICES: &[&str] = &["vault init", "vault serve"];
+/// Commands that no account is asked for: those that make or serve a vault, as a service does for whoever owns its folder, and the
+/// way out where the accounts file is not to be believed, which is the owner's.
+pub const SERVICES: &[&str] = &["vault init", "vault serve", "account confirm-file"];
 
 /// What a command or page asks for; `None` where it has no row, and nobody may.
 pub fn asked_by(work: &str) -> Option<Permission> {

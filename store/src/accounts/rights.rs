@@ -39,7 +39,7 @@ impl Accounts {
         }
         let own = matches!(change, Change::BreakGlass { .. });
         let kind = if own { RequestKind::BreakGlass } else { RequestKind::Rights };
-        let by = self.person(&state, caller, Wants::to_ask(kind), &moment)?;
+        let by = self.person(&mut state, caller, Wants::to_ask(kind, change.work()), &moment)?;
         if own && change.about() != &by {
             return Err(Error::Argument { what: "break-glass", why: "everybody asks for themselves".into() });
         }
@@ -50,7 +50,7 @@ impl Accounts {
             return Ok(Proposed::Done);
         }
         let made = |number| {
-            let subject = format!("{} {} {}", change.name(), change.about(), change.gives());
+            let subject = format!("{} {} {}", change.work(), change.about(), change.gives());
             let subject: String = subject.trim().chars().take(160).collect();
             let request = ApprovalRequest::new(number, kind, subject, by.clone(), &moment);
             let about = Some(change.about().clone());
@@ -146,11 +146,11 @@ impl Accounts {
     fn stop(&self, caller: &Caller, id: &AccountId, reason: &str, to: Standing) -> Result<()> {
         let moment = self.now()?;
         let mut state = self.state.lock();
-        let (permission, action) = match to {
-            Standing::Closed => (Permission::ManageAccounts, Action::AccountClosed),
-            _ => (Permission::StopAccounts, Action::AccountSuspended),
+        let (work, action) = match to {
+            Standing::Closed => ("account close", Action::AccountClosed),
+            _ => ("account suspend", Action::AccountSuspended),
         };
-        let by = self.person(&state, caller, Wants::to(permission, "stop somebody"), &moment)?;
+        let by = self.person(&mut state, caller, Wants::to(work), &moment)?;
         if by == *id {
             return Err(account_state(id, "is your own; somebody else stops it"));
         }
@@ -272,16 +272,14 @@ fn apply(book: &mut Book, moment: &Moment, change: &Change, request: u64) -> Res
         Change::SetKey { key, .. } => account.key.clone_from(key),
         Change::SetHours { hours, .. } => account.hours = hours.clone(),
         Change::ForgetSecondFactor { .. } => account.second_factor = None,
-        Change::BreakGlass { roles, minutes, .. } => {
-            return grant(book, moment, change.about(), (*roles, *minutes), request);
-        }
+        Change::BreakGlass { roles, minutes, .. } => grant(book, moment, change.about(), (*roles, *minutes), request)?,
     }
+    Roles::of(&book.roles_now(change.about(), moment).list())?;
     one_each(book)
 }
 
 fn grant(book: &mut Book, moment: &Moment, id: &AccountId, (roles, minutes): (Roles, u32), request: u64) -> Result<()> {
-    let account = account(book, id)?;
-    account.roles.with(roles)?;
+    account(book, id)?;
     if !(1..=MINUTES_MAX).contains(&minutes) {
         return Err(Error::Argument {
             what: "while",

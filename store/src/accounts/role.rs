@@ -58,6 +58,11 @@ impl Roles {
         Roles::of(&[self.list(), more.list()].concat())
     }
 
+    /// What both have: of roles and grants that were held against each other when they were given.
+    pub(super) fn and(self, more: Roles) -> Roles {
+        Roles(self.0 | more.0)
+    }
+
     /// Whether it is among them.
     pub fn has(self, role: Role) -> bool {
         self.0 & role.code() != 0
@@ -74,12 +79,12 @@ impl Roles {
     }
 
     /// Bits on disk.
-    pub(super) fn bits(self) -> u8 {
+    pub(crate) fn bits(self) -> u8 {
         self.0
     }
 
     /// From bits on disk.
-    pub(super) fn from_bits(bits: u8) -> shosoin_protocol::Result<Self> {
+    pub(crate) fn from_bits(bits: u8) -> shosoin_protocol::Result<Self> {
         let invalid = |why| shosoin_protocol::Error::Invalid { what: "roles", why };
         let known = Role::ALL.iter().fold(0, |bits, role| bits | role.code());
         match bits & !known {

@@ -8,7 +8,7 @@ use super::rights::{account, account_mut, account_state};
 use super::session::Ended;
 use super::totp::{SecondFactor, TotpHash, parse_code};
 use super::two_person::Wants;
-use super::{AccountId, Accounts, Moment, Permission, State};
+use super::{AccountId, Accounts, Moment, State};
 use crate::audit::{Action, AuditEvent, Outcome};
 use crate::error::{Error, Result};
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ impl Accounts {
     /// Chooses a password of one's own. The one in use is demanded, and after several wrong ones no change is taken for a while
     /// (7.6.14-PW-M5); somebody without one, known to the machine, needs none.
     pub fn change_password(&self, caller: &Caller, old: &str, new: &str) -> Result<()> {
-        let (moment, known) = self.own(caller, "change a password")?;
+        let (moment, known) = self.own(caller, "account password")?;
         if !known.change.are_open(&moment) {
             return Err(account_state(&known.id, "takes no change of password now, after wrong tries; wait a while"));
         }
@@ -69,8 +69,7 @@ impl Accounts {
     pub fn give_first_password(&self, caller: &Caller, id: &AccountId) -> Result<Zeroizing<String>> {
         let moment = self.now()?;
         let mut state = self.state.lock();
-        let by =
-            self.person(&state, caller, Wants::to(Permission::ManageAccounts, "give a first password"), &moment)?;
+        let by = self.person(&mut state, caller, Wants::to("account password --first"), &moment)?;
         let known = account(&state.book, id)?;
         if !known.is_usable() {
             return Err(account_state(id, &format!("is {}", known.standing)));
@@ -101,7 +100,7 @@ impl Accounts {
     /// Draws a second factor for the caller: the URI that an app scans, shown once. It counts when a code of it was proved.
     /// Where one counts already, a code of it is demanded.
     pub fn enrol_second_factor(&self, caller: &Caller, hash: TotpHash, code: &str) -> Result<Zeroizing<String>> {
-        let (moment, known) = self.own(caller, "enrol a second factor")?;
+        let (moment, known) = self.own(caller, "account totp")?;
         let mut state = self.state.lock();
         unchanged(&state, &known)?;
         let mut before = known.second_factor.clone();
@@ -124,7 +123,7 @@ impl Accounts {
     /// Proves a second factor by a code of it; from then on every log-on demands one.
     pub fn prove_second_factor(&self, caller: &Caller, code: &str) -> Result<()> {
         let code = parse_code(code)?;
-        let (moment, known) = self.own(caller, "prove a second factor")?;
+        let (moment, known) = self.own(caller, "account totp")?;
         let Some(mut factor) = known.second_factor.clone() else {
             return Err(account_state(&known.id, "has no second factor yet; enrol one first"));
         };
@@ -158,10 +157,10 @@ impl Accounts {
     }
 
     /// The caller's own account.
-    fn own(&self, caller: &Caller, what: &'static str) -> Result<(Moment, Account)> {
+    fn own(&self, caller: &Caller, work: &'static str) -> Result<(Moment, Account)> {
         let moment = self.now()?;
-        let state = self.state.lock();
-        let id = self.person(&state, caller, Wants::to(Permission::OwnAccount, what), &moment)?;
+        let mut state = self.state.lock();
+        let id = self.person(&mut state, caller, Wants::to(work), &moment)?;
         Ok((moment, account(&state.book, &id)?.clone()))
     }
 

@@ -4,6 +4,7 @@ use super::account::{Account, Refusal};
 use super::admit::account_of;
 use super::caller::Caller;
 use super::keep::Noted;
+use super::permission::asked_by;
 use super::request::{ApprovalRequest, Approved, Means, RequestKind, RequestState, SUBJECT_BYTES_MAX};
 use super::{AccountId, Accounts, Mode, Moment, Permission, State};
 use crate::audit::{Action, AuditEvent, Outcome, check_text};
@@ -16,7 +17,7 @@ impl Accounts {
     pub fn request(&self, caller: &Caller, kind: RequestKind, subject: &str, what: Digest) -> Result<ApprovalRequest> {
         let moment = self.now()?;
         let mut state = self.state.lock();
-        let by = self.person(&state, caller, Wants::to_ask(kind), &moment)?;
+        let by = self.person(&mut state, caller, Wants::to_ask(kind, "account requests"), &moment)?;
         let made = |number| {
             let request = ApprovalRequest::new(number, kind, subject.to_owned(), by.clone(), &moment);
             ApprovalRequest { what, ..request }
@@ -60,7 +61,7 @@ impl Accounts {
         let moment = self.now()?;
         let mut state = self.state.lock();
         let request = find(&state, number)?;
-        let by = self.person(&state, caller, Wants::to_agree(request.kind), &moment)?;
+        let by = self.person(&mut state, caller, Wants::to_agree(request.kind, "account approve"), &moment)?;
         self.approve_as(&mut state, &moment, &by, caller.means(), request)
     }
 
@@ -100,8 +101,9 @@ impl Accounts {
         let mut state = self.state.lock();
         let mut request = find(&state, number)?;
         let own = account_of(&state.book, caller).is_some_and(|account| account.id == request.requested_by);
-        let needs = if own { Permission::OwnAccount } else { request.kind.rule().agrees };
-        let by = self.person(&state, caller, Wants::to(needs, "turn it down"), &moment)?;
+        let work = "account turn-down";
+        let wants = if own { Wants::to(work) } else { Wants::to_agree(request.kind, work) };
+        let by = self.person(&mut state, caller, wants, &moment)?;
         if !request.is_waiting(&moment) {
             return Err(request_state(number, &format!("is {}", request.state)));
         }
@@ -157,19 +159,26 @@ impl Accounts {
 
     /// The person who calls, if they have the permission by their own roles, now. What was granted to somebody for a while is
     /// enough to work and not to agree.
-    pub(super) fn person(&self, state: &State, caller: &Caller, wants: Wants, moment: &Moment) -> Result<AccountId> {
-        let Wants { what, .. } = wants;
+    pub(super) fn person(
+        &self,
+        state: &mut State,
+        caller: &Caller,
+        wants: Wants,
+        moment: &Moment,
+    ) -> Result<AccountId> {
         let outside = caller.os_user().map_or_else(|| "unknown".to_owned(), |user| user.name.clone());
         let judged = match (&state.mode, account_of(&state.book, caller)) {
-            (Mode::Doubted(_), _) => Err((outside, Refusal::Doubted)),
+            (Mode::Doubted(_), _) => Err((format!("os:{outside}"), Refusal::Doubted)),
             (_, None) => Err((format!("os:{outside}"), Refusal::NoAccount { user: outside })),
             (_, Some(account)) => self.person_may(state, account, wants, moment),
         };
-        judged.or_else(|(actor, why)| {
-            let event = AuditEvent::new(moment.ms(), actor.clone(), Action::CommandRefused).ended(Outcome::Refused);
-            self.media.record(event.because(format!("{what}: {why}").chars().take(200).collect::<String>()))?;
-            Err(Error::NotPermitted { actor, work: what.to_owned(), why })
-        })
+        match judged {
+            Ok(account) => {
+                self.note_use(state, caller, &account, moment);
+                Ok(account.id)
+            }
+            Err((actor, why)) => Err(self.not_permitted(actor, wants.work, why, moment)?),
+        }
     }
 
     fn person_may(
@@ -178,39 +187,41 @@ impl Accounts {
         account: &Account,
         wants: Wants,
         moment: &Moment,
-    ) -> std::result::Result<AccountId, (String, Refusal)> {
+    ) -> std::result::Result<Account, (String, Refusal)> {
         let refuse = |why| (account.id.to_string(), why);
-        account.may(wants.permission).map_err(refuse)?;
+        let permission = wants.permission.ok_or_else(|| refuse(Refusal::NobodyMay))?;
+        account.may(permission).map_err(refuse)?;
         if !wants.at_any_hour {
-            self.may_now(&state.book, account, wants.permission, moment).map_err(refuse)?;
+            self.may_now(&state.book, account, permission, moment).map_err(refuse)?;
         }
-        Ok(account.id.clone())
+        Ok(account.clone())
     }
 }
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wants {
-    permission: Permission,
+    work: &'static str,
+    /// what it takes; nobody has what is none
+    permission: Option<Permission>,
     /// emergencies keep no hours
     at_any_hour: bool,
-    what: &'static str,
 }
 
 impl Wants {
-    /// Something with this permission, within their hours.
-    pub fn to(permission: Permission, what: &'static str) -> Self {
-        Wants { permission, at_any_hour: false, what }
+    /// Some work of the table, within their hours.
+    pub fn to(work: &'static str) -> Self {
+        Wants { work, permission: asked_by(work), at_any_hour: false }
     }
 
-    /// To ask for a kind.
-    pub fn to_ask(kind: RequestKind) -> Self {
-        Wants { at_any_hour: kind == RequestKind::BreakGlass, ..Wants::to(kind.rule().asks, "ask for it") }
+    /// To ask for something of a kind, by this work.
+    pub fn to_ask(kind: RequestKind, work: &'static str) -> Self {
+        Wants { work, permission: Some(kind.rule().asks), at_any_hour: kind == RequestKind::BreakGlass }
     }
 
-    /// To agree to a kind.
-    pub fn to_agree(kind: RequestKind) -> Self {
-        Wants { at_any_hour: kind == RequestKind::BreakGlass, ..Wants::to(kind.rule().agrees, "agree to it") }
+    /// To agree to something of a kind, by this work.
+    pub fn to_agree(kind: RequestKind, work: &'static str) -> Self {
+        Wants { work, permission: Some(kind.rule().agrees), at_any_hour: kind == RequestKind::BreakGlass }
     }
 }
 

@@ -2,6 +2,7 @@
 //! and a stopped one in the process that asks.
 
 use super::AssetQuery;
+use crate::accounts::Caller;
 use crate::error::{Error, Result};
 use crate::vault::Vault;
 use serde::{Deserialize, Serialize};
@@ -27,9 +28,21 @@ pub enum AssetCommand {
     },
 }
 
+impl AssetCommand {
+    /// What it is called in the table of permissions. An export is pages of the list.
+    pub fn work(&self) -> &'static str {
+        match self {
+            AssetCommand::List(_) => "assets list",
+            AssetCommand::Show { .. } => "assets show",
+            AssetCommand::Reconcile { .. } => "reconcile sign",
+        }
+    }
+}
+
 impl Vault {
-    /// Does what a command says, for `actor`, and answers in JSON.
-    pub async fn asset_command(&self, command: AssetCommand, actor: String) -> Result<Value> {
+    /// Does what a command says, for `caller`, and answers in JSON.
+    pub async fn asset_command(&self, command: AssetCommand, caller: Caller) -> Result<Value> {
+        let actor = self.admit(&caller, command.work()).await?.actor;
         let inner = self.inner.clone();
         let run = move || match command {
             AssetCommand::List(query) => Ok(json!(inner.assets(&query, &actor)?)),

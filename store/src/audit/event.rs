@@ -2,6 +2,7 @@
 //!
 //! Refuses: text with control characters or over its limit, in an event that is to be written and in one that was read.
 
+use crate::accounts::Roles;
 use crate::audit::{Action, MediaState, Outcome, TestKind};
 use crate::error::{Error, Result};
 use crate::media_facts::LabelFacts;
@@ -113,6 +114,8 @@ pub enum Detail {
         request: u64,
         /// generation of the file
         generation: u64,
+        /// roles that the account has from then on, what is granted for a while included
+        roles: Roles,
         /// digest of the file
         #[serde(serialize_with = "in_hex")]
         digest: Digest,
@@ -262,9 +265,9 @@ impl Detail {
                 out.put(place.as_bytes());
             }
             Detail::Found { findings, lost } => drop(out.u64(*findings).u64(*lost)),
-            Detail::Account { account, request, generation, digest } => {
+            Detail::Account { account, request, generation, roles, digest } => {
                 check_text("account", account, ACTOR_BYTES_MAX)?;
-                out.u64(*request).u64(*generation).put(&digest.0).put(account.as_bytes());
+                out.u64(*request).u64(*generation).u8(roles.bits()).put(&digest.0).put(account.as_bytes());
             }
         }
         Ok(out.finish())
@@ -320,12 +323,13 @@ impl Detail {
             7 => Detail::Found { findings: reader.u64("findings")?, lost: reader.u64("lost")? },
             20 => {
                 let (request, generation) = (reader.u64("request")?, reader.u64("generation")?);
+                let roles = Roles::from_bits(reader.u8("roles")?)?;
                 let digest = Digest::read(&mut reader)?;
                 let account = std::str::from_utf8(reader.rest()).map_err(|_| invalid("an account id is UTF-8"))?;
                 if account.len() > ACTOR_BYTES_MAX || account.chars().any(char::is_control) {
                     return Err(invalid("an account id is short, without control characters"));
                 }
-                Detail::Account { account: account.to_owned(), request, generation, digest }
+                Detail::Account { account: account.to_owned(), request, generation, roles, digest }
             }
             _ => return Err(invalid("no such kind")),
         };

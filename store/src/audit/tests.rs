@@ -4,6 +4,7 @@ use super::event::AuditEvent;
 use super::file::{HEADER_LEN, Header, Tip, Walk, encode_record};
 use super::head::Head;
 use super::*;
+use crate::accounts::{Role, Roles};
 use crate::table::{Structure, byte_tables, compare, page};
 use proptest::prelude::*;
 use shosoin_protocol::codec::Writer;
@@ -169,7 +170,8 @@ fn details() -> impl Strategy<Value = Detail> {
         (any::<u64>(), any::<u64>()).prop_map(|(findings, lost)| Detail::Found { findings, lost }),
         ("[a-z.-]{0,64}", any::<u64>(), any::<u64>(), any::<[u8; 32]>()).prop_map(
             |(account, request, generation, digest)| {
-                Detail::Account { account, request, generation, digest: Digest(digest) }
+                let roles = Roles::of(&[Role::Keeper, Role::Media]).unwrap();
+                Detail::Account { account, request, generation, roles, digest: Digest(digest) }
             }
         ),
     ]

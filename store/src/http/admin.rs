@@ -1,5 +1,6 @@
-//! Administration of an open vault over a Unix socket in its folder: whoever may open the socket may run the vault, so
-//! the file system decides, and nothing here leaves the machine.
+//! Administration of an open vault over a Unix socket in its folder; nothing here leaves the machine. Who asks is the user at the
+//! other end of the socket, as the system tells it: their account decides what they may do, and in a vault without accounts
+//! the file system decides who may open the socket.
 //!
 //! | request | body | answer |
 //! |---|---|---|
@@ -10,16 +11,15 @@
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
 //! | `POST /v1/applicability` | [`StatementRequest`] as JSON | [`Statement`](crate::applicability::Statement) as JSON |
 //!
-//! Who asks is the user at the other end of the socket, as the system tells it, and goes to the audit log.
-//!
 //! Jobs and figures are in `admin_jobs`.
 
 use super::reply::{self, Reply};
 use super::routes::parse_query;
+use crate::accounts::Caller;
 use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
 use crate::volumes::MediaCommand;
-use crate::{CheckOptions, Error, Result, Vault, actor};
+use crate::{CheckOptions, Error, Result, Vault};
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
@@ -82,37 +82,38 @@ impl Admin {
 
 /// Who is at the other end of the socket.
 #[derive(Debug, Clone)]
-struct Peer {
-    actor: String,
+pub(super) struct Peer {
+    pub(super) caller: Caller,
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let uid = stream.io().peer_cred().map(|peer| peer.uid());
-        Peer { actor: uid.map_or_else(|_| "unknown".to_owned(), actor::user) }
+        // a peer that the system does not name is no user, and so has no account
+        let uid = stream.io().peer_cred().map_or(u32::MAX, |peer| peer.uid());
+        Peer { caller: Caller::user(uid) }
     }
 }
 
 async fn media(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
     let command: MediaCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
-    Ok(reply::json(&vault.media_command(command, peer.actor).await?))
+    Ok(reply::json(&vault.media_command(command, peer.caller).await?))
 }
 
 async fn assets(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
     let command: AssetCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
-    Ok(reply::json(&vault.asset_command(command, peer.actor).await?))
+    Ok(reply::json(&vault.asset_command(command, peer.caller).await?))
 }
 
 async fn applicability(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
     let request: StatementRequest =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "request", why: error.to_string() })?;
-    Ok(reply::json(&vault.applicability(request, peer.actor).await?))
+    Ok(reply::json(&vault.applicability(request, peer.caller).await?))
 }
 
-async fn status(State(vault): State<Vault>) -> Reply {
-    Ok(reply::json(&vault.status().await?))
+async fn status(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>) -> Reply {
+    Ok(reply::json(&vault.status_for(&peer.caller).await?))
 }
 
 /// How deep to look.
@@ -121,12 +122,13 @@ struct CheckQuery {
     every_unit: bool,
 }
 
-async fn check(State(vault): State<Vault>, uri: Uri) -> Reply {
+async fn check(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, uri: Uri) -> Reply {
     let query: CheckQuery = parse_query(&uri)?;
-    Ok(reply::json(&vault.check(CheckOptions { every_unit: query.every_unit, ..CheckOptions::default() }).await?))
+    let options = CheckOptions { every_unit: query.every_unit, ..CheckOptions::default() };
+    Ok(reply::json(&vault.check_for(&peer.caller, options).await?))
 }
 
-async fn enrol(State(vault): State<Vault>, enrolment: Bytes) -> Reply {
-    let hospital = vault.enrol(&enrolment)?;
+async fn enrol(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, enrolment: Bytes) -> Reply {
+    let hospital = vault.enrol_for(&peer.caller, enrolment.to_vec()).await?;
     Ok(reply::json(&serde_json::json!({ "hospital": hospital.to_string() })))
 }

@@ -8,6 +8,7 @@
 //! | `DELETE /v1/jobs/{job}` | | `{"cancelled": bool}` |
 //! | `GET /metrics` | | figures in the text form of Prometheus |
 
+use super::admin::Peer;
 use super::reply::{self, Refusal, Reply};
 use super::routes::parse_query;
 use crate::compaction::Amplification;
@@ -15,7 +16,7 @@ use crate::jobs::{JobKind, JobOptions, JobReport};
 use crate::{Result, Vault, metrics};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -37,11 +38,11 @@ pub(super) fn routes() -> Router<Vault> {
     Router::new()
         .route("/v1/jobs", get(jobs))
         .route("/v1/jobs/{job}", post(run).delete(cancel))
-        .route("/metrics", get(show_metrics))
+        .route("/metrics", get(admin_metrics))
 }
 
-async fn jobs(State(vault): State<Vault>) -> Reply {
-    Ok(reply::json(&vault.jobs().await?))
+async fn jobs(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>) -> Reply {
+    Ok(reply::json(&vault.jobs_for(&peer.caller).await?))
 }
 
 /// What is asked of a run.
@@ -76,9 +77,15 @@ fn kind_of(name: &str) -> Result<JobKind, Refusal> {
         .ok_or_else(|| Refusal::new(ErrorKind::NotFound, "no-such-job", format!("there is no job {name}")))
 }
 
-async fn run(State(vault): State<Vault>, Path(job): Path<String>, uri: Uri) -> Reply {
+async fn run(
+    State(vault): State<Vault>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(job): Path<String>,
+    uri: Uri,
+) -> Reply {
     let kind = kind_of(&job)?;
     let options = parse_query::<RunQuery>(&uri)?.options()?;
+    vault.admit_job(&peer.caller, kind, &options).await?;
     let (lines, mut told) = mpsc::channel(LINES_MAX);
     tokio::spawn(follow(vault, kind, options, lines));
     let body = futures::stream::poll_fn(move |context| told.poll_recv(context));
@@ -119,12 +126,21 @@ fn line(value: &Value) -> Bytes {
     format!("{value}\n").into()
 }
 
-async fn cancel(State(vault): State<Vault>, Path(job): Path<String>) -> Reply {
-    Ok(reply::json(&json!({ "cancelled": vault.cancel_job(kind_of(&job)?) })))
+async fn cancel(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, Path(job): Path<String>) -> Reply {
+    let cancelled = vault.cancel_job_for(&peer.caller, kind_of(&job)?).await?;
+    Ok(reply::json(&json!({ "cancelled": cancelled })))
+}
+
+async fn admin_metrics(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>) -> Reply {
+    Ok(metrics_reply(vault.metrics_for(&peer.caller).await?))
 }
 
 pub(super) async fn show_metrics(State(vault): State<Vault>) -> Reply {
-    let mut response = reply::text(vault.metrics().await?);
+    Ok(metrics_reply(vault.metrics().await?))
+}
+
+fn metrics_reply(figures: String) -> Response<Body> {
+    let mut response = reply::text(figures);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
-    Ok(response)
+    response
 }

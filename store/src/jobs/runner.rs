@@ -153,7 +153,7 @@ impl Run<'_> {
 }
 
 /// The word of a kind in the audit log.
-fn action(kind: JobKind) -> Action {
+pub fn action(kind: JobKind) -> Action {
     match kind {
         JobKind::Repair => Action::Repair,
         JobKind::CopyForward => Action::CopyForward,

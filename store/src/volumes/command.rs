@@ -2,6 +2,7 @@
 //! administration socket and a stopped one in the process that asks: one path for both.
 
 use super::{AddVolume, ForecastRequest, LabelChange, Measured};
+use crate::accounts::Caller;
 use crate::audit::{Action, AuditQuery, MediaState};
 use crate::error::{Error, Result};
 use crate::vault::Vault;
@@ -88,11 +89,32 @@ pub enum MediaCommand {
     ConfirmClock,
 }
 
+impl MediaCommand {
+    /// What it is called in the table of permissions.
+    pub fn work(&self) -> &'static str {
+        match self {
+            MediaCommand::List => "volume list",
+            MediaCommand::Show { .. } => "volume show",
+            MediaCommand::Add(_) => "volume add",
+            MediaCommand::Label { .. } => "volume label",
+            MediaCommand::SetState { .. } => "volume set-state",
+            MediaCommand::Test { .. } => "volume test",
+            MediaCommand::Stocktake { .. } => "volume stocktake",
+            MediaCommand::WhatIf { .. } => "volume what-if",
+            MediaCommand::Forecast(_) => "forecast",
+            MediaCommand::AuditShow { .. } => "audit show",
+            MediaCommand::AuditVerify => "audit verify",
+            MediaCommand::ConfirmClock => "audit confirm-clock",
+        }
+    }
+}
+
 impl Vault {
-    /// Does what a command says, for `actor`, and answers in JSON.
-    pub async fn media_command(&self, command: MediaCommand, actor: String) -> Result<Value> {
+    /// Does what a command says, for `caller`, and answers in JSON.
+    pub async fn media_command(&self, command: MediaCommand, caller: Caller) -> Result<Value> {
+        let by = self.admit(&caller, command.work()).await?;
         let vault = self.clone();
-        let done = tokio::task::spawn_blocking(move || run(&vault, command, &actor)).await;
+        let done = tokio::task::spawn_blocking(move || run(&vault, command, &by.actor)).await;
         done.map_err(|_| Error::Bug("a command about media panicked"))?
     }
 }
@@ -121,7 +143,7 @@ fn run(vault: &Vault, command: MediaCommand, actor: &str) -> Result<Value> {
             let query = AuditQuery { since_ms, until_ms, actions, volume, actor, newest };
             json!({ "records": vault.audit().read(&query)? })
         }
-        MediaCommand::AuditVerify => json!(volumes.verify_log()?),
+        MediaCommand::AuditVerify => json!(vault.inner.verify_log()?),
         MediaCommand::ConfirmClock => {
             volumes.confirm_clock(actor)?;
             json!({ "clock": "confirmed" })

@@ -7,6 +7,7 @@ use crate::progress::Progress;
 use clap::Args;
 use serde_json::json;
 use shosoin_store::Vault;
+use shosoin_store::accounts::Caller;
 use std::path::PathBuf;
 
 /// Arguments of `vault rebuild`.
@@ -20,7 +21,8 @@ pub struct RebuildArgs {
 /// Rebuilds, with progress, and ends with the list of damage.
 pub async fn run(args: RebuildArgs, output: Output) -> Result<()> {
     let progress = Progress::bytes(output, "read", Some(0));
-    let report = Vault::rebuild(&args.dir, move |at| progress.set(at.bytes, at.bytes_total)).await;
+    let report =
+        Vault::rebuild_for(&args.dir, Caller::this_process(), move |at| progress.set(at.bytes, at.bytes_total)).await;
     let report = report.map_err(Error::vault(format!("rebuild vault {}", args.dir.display())))?;
     let answer = json!(report);
     output.answer(&answer, || {

@@ -33,7 +33,7 @@ pub fn all(inner: &Arc<Inner>, now_ms: u64) -> Measures {
 }
 
 fn audit_chain(inner: &Inner) -> Measure {
-    match inner.volumes.verify_log() {
+    match inner.verify_log() {
         Ok(report) => {
             let (records, copies, findings) = (report.records, report.copies, report.findings.len());
             let head = report.head_digest.to_string();
