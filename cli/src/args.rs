@@ -1,8 +1,8 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    applicability, assets, audit, bucket, device, escrow, forecast, gateway, get, hospital, jobs, keyring, ls, put,
-    reconcile, stat, up, vault, verify, volume,
+    applicability, assets, audit, audit_vault, bucket, device, escrow, evidence, forecast, gateway, get, hospital,
+    jobs, keyring, ls, put, reconcile, stat, up, vault, verify, volume,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -74,6 +74,11 @@ pub enum Command {
     Stat(stat::StatArgs),
     /// Hospital: prove a record, from its receipt to its content
     Verify(verify::VerifyArgs),
+    /// Hospital: ask the vault for records drawn at random, and verify what it gives
+    AuditVault(audit_vault::AuditVaultArgs),
+    /// Anyone: what evidence proves, judged offline with public keys alone
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Operator: read and verify every unit of every volume; changes nothing
     #[command(after_help = "Example:\n  shosoin scrub --dir ./vault --max-duration 6h --rate 200MiB")]
     Scrub(jobs::RunArgs),

@@ -3,9 +3,11 @@
 pub mod applicability;
 pub mod assets;
 pub mod audit;
+pub mod audit_vault;
 pub mod bucket;
 pub mod device;
 pub mod escrow;
+pub mod evidence;
 pub mod forecast;
 pub mod gateway;
 pub mod get;
@@ -42,6 +44,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Ls(args) => ls::run(args, output).await,
         Command::Stat(args) => stat::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
+        Command::AuditVault(args) => audit_vault::run(args, output).await,
+        Command::Evidence(command) => evidence::run(command, output),
         Command::Scrub(args) => jobs::run(JobKind::Scrub, args, output).await,
         Command::Repair(args) => jobs::run(JobKind::Repair, args, output).await,
         Command::CopyForward(args) => jobs::run(JobKind::CopyForward, args, output).await,

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use shosoin_client::{Error, Result, Transport};
+use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, VersionId};
@@ -46,6 +47,10 @@ impl Transport for Embedded {
 
     async fn record(&self, address: Address) -> Result<Bytes> {
         told(self.vault.record(self.hospital, address).await)
+    }
+
+    async fn audit_record(&self, address: Address, nonce: Nonce) -> Result<AuditReply> {
+        told(self.vault.audit_record(self.hospital, address, nonce).await)
     }
 
     async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply> {

@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 51] = [
+const COMMANDS: [&[&str]; 54] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -50,6 +50,9 @@ const COMMANDS: [&[&str]; 51] = [
     &["get"],
     &["ls"],
     &["stat"],
+    &["audit-vault"],
+    &["evidence", "verify"],
+    &["evidence", "keys"],
     &["scrub"],
     &["repair"],
     &["copy-forward"],

@@ -1,6 +1,7 @@
 //! Checking a page of the ledger entry by entry, before anything of it is applied: who signed, in which order, and
 //! whether the sealed summary or document is the one the entry names and says what the entry says.
 
+use crate::accuse::Accusation;
 use crate::ledger::Identity;
 use crate::view::row::Chain;
 use crate::view::{Placed, View};
@@ -9,6 +10,7 @@ use shosoin_protocol::DeviceId;
 use shosoin_protocol::act::{Author, Document};
 use shosoin_protocol::api::{LogItem, LogPage};
 use shosoin_protocol::entry::{Body, Entry};
+use shosoin_protocol::evidence::Class;
 use shosoin_protocol::manifest::Summary;
 use shosoin_protocol::sign::PublicKey;
 use std::collections::HashMap;
@@ -16,12 +18,32 @@ use std::collections::HashMap;
 /// What is asked of the vault when a page is read.
 const OPERATION: &str = "entries of the ledger";
 
+/// Why a page is refused, and what of it can be shown to others.
+#[derive(Debug)]
+pub struct Refused {
+    /// why
+    pub error: Box<Error>,
+    /// the entry that may not be in the ledger, where its being there is enough to show it
+    pub accusation: Option<Accusation>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Refused { error: Box::new(error), accusation: None }
+    }
+}
+
+/// An entry that may not be where it is.
+fn accused(class: Class, index: u64) -> impl Fn(Error) -> Refused {
+    move |error| Refused { error: Box::new(error), accusation: Some(Accusation { class, index }) }
+}
+
 /// Checks every entry of a page and opens its summary. CPU work, spread over the identity's threads.
-pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec<Placed>> {
+pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec<Placed>, Refused> {
     let mut devices = Devices { identity, view, known: HashMap::new() };
     let mut keys = Vec::with_capacity(page.items.len());
     for item in &page.items {
-        keys.push(devices.check(&item.placed.entry)?);
+        keys.push(devices.check(item.placed.index, &item.placed.entry)?);
     }
     let work: Vec<(LogItem, PublicKey)> = page.items.into_iter().zip(keys).collect();
     let share = work.len().div_ceil(identity.threads.max(1)).max(1);
@@ -38,7 +60,8 @@ pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec
         }
         let mut placed = Vec::new();
         for thread in threads {
-            let items: Result<Vec<Placed>> = thread.join().unwrap_or(Err(Error::Lost { task: "checking entries" }));
+            let lost = || Err(Error::Lost { task: "checking entries" }.into());
+            let items: Result<Vec<Placed>, Refused> = thread.join().unwrap_or_else(|_| lost());
             placed.extend(items?);
         }
         Ok(placed)
@@ -60,33 +83,45 @@ struct Devices<'a> {
 
 impl Devices<'_> {
     /// Checks log, order and standing of an entry; gives the key that must have signed it.
-    fn check(&mut self, entry: &Entry) -> Result<PublicKey> {
+    fn check(&mut self, index: u64, entry: &Entry) -> Result<PublicKey, Refused> {
         let answer = |source| Error::Answer { operation: OPERATION, source };
+        let (injected, replayed) = (accused(Class::Injection, index), accused(Class::Replay, index));
         let (statement, vault) = (entry.statement(), self.identity.vault_key.device_id());
-        entry.expect(self.identity.log, self.identity.keyring.hospital()).map_err(answer)?;
+        entry.expect(self.identity.log, self.identity.keyring.hospital()).map_err(answer).map_err(&replayed)?;
+        let suite = self.identity.keyring.suite();
+        if statement.suite != suite {
+            let found = statement.suite.code();
+            let weaker = shosoin_protocol::Error::Suite { found, expected: "the suite of the hospital" };
+            return Err(accused(Class::Downgrade, index)(answer(weaker)));
+        }
         if let Body::Device(change) = entry.body() {
             let hospital_key = self.identity.keyring.hospital_key().public();
-            change.verify(self.identity.log, &hospital_key).map_err(answer)?;
+            change.verify(self.identity.log, &hospital_key).map_err(answer).map_err(&injected)?;
             if change.key.device_id() == vault {
                 let why = "a device joins or leaves under the vault's own key".to_owned();
-                return Err(Error::Contradiction { operation: OPERATION, why });
+                return Err(Error::Contradiction { operation: OPERATION, why }.into());
             }
             let target = self.device(change.key.device_id(), Some(&change.key))?;
             if change.enrol && !target.enrolled {
                 let why = format!("device {} was revoked and joins again", change.key.device_id());
-                return Err(Error::Contradiction { operation: OPERATION, why });
+                return Err(Error::Contradiction { operation: OPERATION, why }.into());
             }
         }
-        let device = self.device(statement.device, None)?;
+        let device = self.device(statement.device, None).map_err(&injected)?;
         let next = Chain { next_seq: statement.device_seq, prev: statement.prev };
         let may_sign = match entry.body() {
             Body::Act(act) if act.kind.author() == Author::Operator => statement.device == vault,
             _ => device.enrolled && statement.device != vault,
         };
         if !may_sign || device.chain != next {
-            let (seq, device) = (statement.device_seq, statement.device);
-            let why = format!("entry {seq} of device {device} is not the next one of somebody who may sign it");
-            return Err(Error::Contradiction { operation: OPERATION, why });
+            let (seq, id, expected) = (statement.device_seq, statement.device, device.chain.next_seq);
+            let why = format!("entry {seq} of device {id} is not the next one of somebody who may sign it");
+            let error = Error::Contradiction { operation: OPERATION, why };
+            return Err(match may_sign {
+                false => injected(error),
+                true if seq < expected => replayed(error),
+                true => error.into(),
+            });
         }
         device.chain = Chain { next_seq: statement.device_seq + 1, prev: entry.leaf_hash() };
         if let Body::Device(change) = entry.body() {
@@ -115,10 +150,10 @@ impl Devices<'_> {
     }
 }
 
-fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Placed> {
+fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Placed, Refused> {
     let answer = |source| Error::Answer { operation: OPERATION, source };
     let (index, entry) = (item.placed.index, item.placed.entry);
-    entry.verify(key).map_err(answer)?;
+    entry.verify(key).map_err(answer).map_err(accused(Class::Injection, index))?;
     let summary = match (entry.body().name_change(), entry.body().summary()) {
         (Some((version, _, _)), Some(address)) => {
             identity.keyring.suite().verify(&address, &item.attachment).map_err(answer)?;
@@ -207,13 +242,13 @@ mod tests {
         }
     }
 
-    fn checked(identity: &Identity, items: Vec<LogItem>) -> Result<usize> {
+    fn checked(identity: &Identity, items: Vec<LogItem>) -> Result<usize, Error> {
         let dir = tempfile::tempdir().unwrap();
         let (view, _) = View::open(dir.path(), identity.log).unwrap();
         if identity.vault_key != identity.keyring.hospital_key().public() {
             view.know_vault(identity.vault_key.clone()).unwrap();
         }
-        check_page(identity, &view, LogPage { items }).map(|placed| placed.len())
+        check_page(identity, &view, LogPage { items }).map(|placed| placed.len()).map_err(|refused| *refused.error)
     }
 
     #[test]

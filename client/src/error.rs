@@ -58,8 +58,16 @@ pub enum Error {
         remembered: String,
         /// signed head that was offered, as text
         offered: String,
-        /// file with both and the failing proof; none if it could not be written, which the log explains
+        /// file with what proves it; none if nothing does, or it could not be written, which the log explains
         evidence: Option<PathBuf>,
+    },
+    /// The vault did what its own signatures prove against it.
+    #[error("{source}; the evidence against the vault is kept in {}", evidence.display())]
+    Proved {
+        /// what was wrong
+        source: Box<Error>,
+        /// file with what proves it
+        evidence: PathBuf,
     },
     /// Nobody has shown lately that the root can be brought back from its shares.
     #[error("this device does not join the ledger of a production vault: {}", drilled(*held_ms))]
@@ -197,7 +205,7 @@ pub enum Error {
 fn kept(evidence: Option<&Path>) -> String {
     match evidence {
         Some(path) => format!("both signed heads and the proof are kept in {}", path.display()),
-        None => "the evidence could not be written to the state folder".to_owned(),
+        None => "nothing that the vault signed proves it to others".to_owned(),
     }
 }
 
@@ -221,6 +229,7 @@ impl Error {
             Error::Keyring { source, .. } => source.kind(),
             Error::State { .. } | Error::View(_) | Error::Randomness { .. } => ErrorKind::Unavailable,
             Error::Shared(error) => error.kind(),
+            Error::Proved { source, .. } => source.kind(),
             Error::Lost { .. } => ErrorKind::Bug,
         }
     }
@@ -229,7 +238,26 @@ impl Error {
     pub fn root(&self) -> &Error {
         match self {
             Error::Shared(error) => error.root(),
+            Error::Proved { source, .. } => source.root(),
             error => error,
+        }
+    }
+
+    /// This error, with the file that proves it against the vault.
+    pub(crate) fn with_evidence(self, evidence: Option<PathBuf>) -> Error {
+        match evidence {
+            Some(evidence) => Error::Proved { source: Box::new(self), evidence },
+            None => self,
+        }
+    }
+
+    /// The file that proves it against the vault, where there is one.
+    pub fn evidence(&self) -> Option<&Path> {
+        match self {
+            Error::Proved { evidence, .. } => Some(evidence),
+            Error::Head { evidence, .. } => evidence.as_deref(),
+            Error::Shared(error) => error.evidence(),
+            _ => None,
         }
     }
 

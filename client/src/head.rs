@@ -93,6 +93,11 @@ impl Remembered {
     }
 }
 
+/// The key of the vault that the state in `state_dir` has pinned; none if it never met one.
+pub fn pinned_vault_key(state_dir: &Path) -> Result<Option<PublicKey>> {
+    Ok(Remembered::load(&state_dir.join("head"))?.map(|remembered| remembered.vault_key))
+}
+
 /// Saves the newest state in the background.
 pub struct HeadKeeper {
     newest: watch::Sender<Remembered>,

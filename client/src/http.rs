@@ -17,6 +17,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use pool::{Broken, Failure, Pool};
+use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, Problem, VersionReply, encode_addresses,
 };
@@ -257,6 +258,12 @@ impl Transport for HttpTransport {
 
     async fn record(&self, address: Address) -> Result<Bytes> {
         self.call(Call::get("record", format!("/v1/records/{address}")).reply_bytes_max(RECORD_BYTES_MAX)).await
+    }
+
+    async fn audit_record(&self, address: Address, nonce: Nonce) -> Result<AuditReply> {
+        let path = format!("/v1/audit/{address}?nonce={}", Digest(nonce));
+        let reply = self.call(Call::get("audit", path).reply_bytes_max(AuditReply::BYTES_MAX)).await?;
+        parsed("audit", AuditReply::decode(&reply))
     }
 
     async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply> {

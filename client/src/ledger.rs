@@ -9,29 +9,35 @@
 //!
 //! Not here: making entries (`lane`), what entries do to names (`view`).
 
-use crate::evidence::Evidence;
+use crate::accuse::{self, Accusation};
 use crate::head::HeadKeeper;
 use crate::retry::repeat;
 use crate::task::blocking;
 use crate::view::row::{Chain, PositionRow};
 use crate::view::{Placed, View};
-use crate::{Error, Result, Transport, audit};
+use crate::{Error, Result, Transport, audit, evidence};
 use parking_lot::RwLock;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::api::LogPage;
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::entry::Seen;
-use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
+use shosoin_protocol::entry::{Entry, Seen};
+use shosoin_protocol::evidence::{Class, Part};
+use shosoin_protocol::limits::{CLOCK_AHEAD_MS_MAX, DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
 use shosoin_protocol::merkle::{self, Frontier};
 use shosoin_protocol::receipt::Receipt;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{Digest, LogId, VaultId, VersionId};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
 pub use shosoin_protocol::checkpoint::SignedHead as Head;
 
+/// What a ledger did that became shorter.
+pub const WENT_BACK: &str = "went back";
+/// What a ledger did that is another than it was.
+const FORKED: &str = "forked";
 /// Own entries whose place is kept in memory: more than are ever under way at once.
 const OWN_ENTRIES_KEPT: usize = 2 * DEPOSIT_BATCH_MAX;
 
@@ -146,7 +152,7 @@ impl Ledger {
         let offered = self.verify_head(text).await?;
         if offered.size() < at_least {
             let Some(remembered) = self.head() else { return Err(Error::Lost { task: "the remembered head" }) };
-            return Err(self.refused("went back", remembered, offered, Vec::new()).await);
+            return Err(self.refused(WENT_BACK, remembered, offered, Vec::new()).await);
         }
         let (checkpoint, ledger) = (offered.checkpoint().clone(), self.clone());
         // A caller who goes away must not stop an advance half-way.
@@ -160,8 +166,14 @@ impl Ledger {
 
     /// Verifies receipts for entries of this device and applies the entries.
     pub async fn accept(&self, accepted: Vec<(Placed, Receipt)>) -> Result<()> {
-        let identity = self.identity.clone();
-        let accepted = blocking("verifying receipts", move || verify_receipts(&identity, accepted)).await?;
+        let (identity, receipts) =
+            (self.identity.clone(), accepted.iter().map(|(_, receipt)| receipt.clone()).collect::<Vec<_>>());
+        let verified = blocking("verifying receipts", move || Ok(verify_receipts(&identity, accepted))).await?;
+        let accepted = match verified {
+            Ok(accepted) => accepted,
+            Err(bad) => return Err(self.proved(bad.error, bad.receipt).await),
+        };
+        self.watch_receipts(&receipts).await;
         let mut position = self.position.lock().await;
         for (head, entries) in accepted {
             self.advance(&mut position, head, entries).await?;
@@ -200,12 +212,40 @@ impl Ledger {
             true => self.apply(position, own, &offered, true).await?,
             false => self.follow(position, &offered).await?,
         }
+        if let Some(remembered) = &remembered {
+            self.watch_time(remembered, &offered).await;
+        }
         if remembered.is_none_or(|remembered| remembered.size() < offered.size()) {
             let chain = self.view.chain(self.identity.keyring.device_id())?;
             self.keeper.remember(offered.text(), chain);
             *self.head.write() = Some(offered);
         }
         Ok(())
+    }
+
+    /// A larger ledger that was signed earlier. Order comes from the log, so nothing is refused; but it is the vault's own
+    /// word against itself, and kept.
+    async fn watch_time(&self, remembered: &Head, offered: &Head) {
+        let (before, now) = (remembered.checkpoint().time_ms, offered.checkpoint().time_ms);
+        if remembered.size() < offered.size() && now.saturating_add(CLOCK_AHEAD_MS_MAX) < before {
+            let parts = vec![Part::Remembered(remembered.text().to_owned()), Part::Head(offered.text().to_owned())];
+            let evidence = self.keep(Class::Time, parts).await;
+            tracing::error!(before, now, ?evidence, "the vault signed a larger ledger at an earlier time");
+        }
+    }
+
+    /// Receipts for entries that were accepted, by the vault's own word, after their head was signed.
+    async fn watch_receipts(&self, receipts: &[Receipt]) {
+        let after = |receipt: &&Receipt| {
+            let head = Checkpoint::parse(&receipt.inclusion.checkpoint).ok();
+            head.is_some_and(|(head, _)| {
+                receipt.inclusion.accepted_ms > head.time_ms.saturating_add(CLOCK_AHEAD_MS_MAX)
+            })
+        };
+        if let Some(receipt) = receipts.iter().find(after) {
+            let evidence = self.keep(Class::Time, vec![Part::Receipt(receipt.encode())]).await;
+            tracing::error!(?evidence, "the vault signed that it accepts entries in the future");
+        }
     }
 
     /// Refuses two heads of which the smaller is not a prefix of the larger.
@@ -219,21 +259,50 @@ impl Ledger {
         let (old, new) = (old.checkpoint(), new.checkpoint());
         match merkle::verify_consistency((old.size, &old.root), (new.size, &new.root), &proof) {
             Ok(()) => Ok(()),
-            Err(_) => Err(self.refused("forked", remembered.clone(), offered.clone(), proof).await),
+            Err(_) => Err(self.refused(FORKED, remembered.clone(), offered.clone(), proof).await),
         }
     }
 
     /// The refusal of a head that contradicts the one remembered, once the evidence is on disk.
     async fn refused(&self, why: &'static str, remembered: Head, offered: Head, proof: Vec<Digest>) -> Error {
         let (old, new) = (remembered.text().to_owned(), offered.text().to_owned());
-        let (found, dir) = (Evidence { why, remembered, offered, proof }, self.keeper.state_dir().to_owned());
-        let kept = blocking("keeping evidence", move || {
-            found.keep(&dir).map_err(|source| Error::State { path: dir.clone(), source })
-        });
-        let evidence = kept.await.inspect_err(|error| {
-            tracing::error!(error = error as &dyn std::error::Error, "evidence against the vault could not be kept");
-        });
-        Error::Head { why, remembered: old, offered: new, evidence: evidence.ok() }
+        let (class, parts) = match why {
+            FORKED => (Class::Fork, accuse::fork(&self.transport, &remembered, &offered, &proof).await),
+            _ => (Class::Rollback, accuse::rollback(&self.identity, &self.transport, &remembered, &offered).await),
+        };
+        let evidence = self.keep(class, parts).await;
+        Error::Head { why, remembered: old, offered: new, evidence }
+    }
+
+    /// Keeps evidence in the state folder; the file, if it proves anything.
+    pub async fn keep(&self, class: Class, parts: Vec<Part>) -> Option<PathBuf> {
+        evidence::keep(&self.identity, self.keeper.state_dir(), class, parts).await
+    }
+
+    /// The refusal of a receipt, with the receipt as evidence where the vault signed what does not hold.
+    async fn proved(&self, error: Error, receipt: Option<Receipt>) -> Error {
+        let Some(receipt) = receipt else { return error };
+        let kept = self.keep(Class::FalseReceipt, vec![Part::Receipt(receipt.encode())]).await;
+        error.with_evidence(kept)
+    }
+
+    /// The refusal of an entry that may not be in the ledger under `offered`.
+    async fn accused(&self, error: Error, offered: &Head, accusation: Option<Accusation>) -> Error {
+        let Some(accusation) = accusation else { return error };
+        let Some(mut parts) = accuse::entry(&self.transport, offered, accusation).await else { return error };
+        parts.extend(self.device_of(&parts).filter(|_| accusation.class == Class::Injection));
+        let kept = self.keep(accusation.class, parts).await;
+        error.with_evidence(kept)
+    }
+
+    /// The hospital's certificate for the device that an entry names, if the ledger has enrolled it.
+    fn device_of(&self, parts: &[Part]) -> Option<Part> {
+        let bytes = parts.iter().find_map(|part| if let Part::Entry(bytes) = part { Some(bytes) } else { None })?;
+        let device = Entry::decode(bytes).ok()?.statement().device;
+        let own = Some(self.identity.keyring.device_key().public()).filter(|key| key.device_id() == device);
+        let key = own.or_else(|| self.view.device(device).ok().flatten().map(|row| row.key))?;
+        let certificate = evidence::certificate(&self.identity, &key);
+        Some(Part::Device { key, certificate })
     }
 
     /// Reads, checks and applies the pages between `position` and `offered`.
@@ -243,11 +312,14 @@ impl Ledger {
             let count = u32::try_from((end - from).min(LOG_PAGE_ENTRIES_MAX as u64)).unwrap_or(u32::MAX);
             let page = repeat(|| self.transport.log_entries(from, count)).await?;
             let (identity, view) = (self.identity.clone(), self.view.clone());
-            let entries = blocking("checking a page of the ledger", move || {
+            let checked = blocking("checking a page of the ledger", move || {
                 check_shape(&page, from, end)?;
-                audit::check_page(&identity, &view, page)
-            })
-            .await?;
+                Ok(audit::check_page(&identity, &view, page))
+            });
+            let entries = match checked.await? {
+                Ok(entries) => entries,
+                Err(refused) => return Err(self.accused(*refused.error, offered, refused.accusation).await),
+            };
             let whole = from + entries.len() as u64 == end;
             if !whole {
                 self.prove_page(position, &entries, offered).await?;
@@ -329,25 +401,42 @@ fn verified(identity: &Identity, text: &str) -> Result<Head> {
     Ok(head)
 }
 
+/// Why receipts are refused, and the one that its signer may be held to.
+struct BadReceipt {
+    error: Error,
+    receipt: Option<Receipt>,
+}
+
+impl BadReceipt {
+    fn new(error: Error, receipt: Option<&Receipt>) -> Box<Self> {
+        Box::new(BadReceipt { error, receipt: receipt.cloned() })
+    }
+}
+
+/// Verified heads, ascending, and the entries that receipts prove under each.
+type Proved = Vec<(Head, Vec<Placed>)>;
+
 /// Entries by the head their receipt proves them under, in ascending order of both. Receipts of one batch share a head,
 /// which is verified once.
-fn verify_receipts(identity: &Identity, accepted: Vec<(Placed, Receipt)>) -> Result<Vec<(Head, Vec<Placed>)>> {
+fn verify_receipts(identity: &Identity, accepted: Vec<(Placed, Receipt)>) -> Result<Proved, Box<BadReceipt>> {
     let mut heads: Vec<(Head, Vec<Placed>)> = Vec::new();
     for (placed, receipt) in accepted {
         let text = &receipt.inclusion.checkpoint;
         let at = match heads.iter().position(|(head, _)| head.text() == text) {
             Some(at) => at,
             None => {
-                heads.push((verified(identity, text)?, Vec::new()));
+                let head = verified(identity, text).map_err(|error| BadReceipt::new(error, Some(&receipt)))?;
+                heads.push((head, Vec::new()));
                 heads.len() - 1
             }
         };
         let (head, entries) = &mut heads[at];
         let answer = |source| Error::Answer { operation: "a deposit", source };
-        receipt.verify_under(&placed.entry.leaf_hash(), &identity.vault_key, head).map_err(answer)?;
+        let held = receipt.verify_under(&placed.entry.leaf_hash(), &identity.vault_key, head).map_err(answer);
+        held.map_err(|error| BadReceipt::new(error, Some(&receipt)))?;
         if placed.index != receipt.inclusion.index {
             let why = "the receipt is for another place".to_owned();
-            return Err(Error::Contradiction { operation: "a deposit", why });
+            return Err(BadReceipt::new(Error::Contradiction { operation: "a deposit", why }, None));
         }
         entries.push(placed);
     }

@@ -11,6 +11,8 @@
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
 //! again, `verify` proves it, and `plan` says what the operator must mount first.
 //!
+//! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`.
+//!
 //! Invariants
 //! - No byte of a chunk is given out before the whole chunk is verified; no answer of the vault is believed unchecked.
 //! - A ledger head that does not continue the one remembered is refused, and both are kept as evidence.
@@ -21,11 +23,13 @@
 //!
 //! Not here: S3 (`gateway`), cryptography (`keyring`), the operator's side (`store`).
 
+mod accuse;
 mod act;
 mod assemble;
 mod audit;
 mod bucket;
 mod budget;
+mod challenge;
 mod change;
 mod chunker;
 mod client;
@@ -53,15 +57,18 @@ mod task;
 mod transport;
 mod upload;
 mod uploader;
+mod vault_audit;
 mod verify;
 mod view;
 
 pub use act::Stated;
+pub use challenge::{SAMPLE_MAX, Wanted};
 pub use client::Client;
 pub use clock::now_ms;
 pub use device::Device;
 pub use error::Error;
 pub use fetch::OpenObject;
+pub use head::pinned_vault_key;
 pub use http::{HttpOptions, HttpTransport};
 pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
 pub use options::ClientOptions;
@@ -71,6 +78,7 @@ pub use reconcile::Reconciled;
 pub use shosoin_keyring::Keyring;
 pub use transport::Transport;
 pub use upload::ObjectWriter;
+pub use vault_audit::{AuditFailure, AuditOptions, VaultAudit};
 pub use verify::{PartProof, Proof, ReceiptProof, VerifyOptions};
 pub use view::list::{ListPage, ListQuery, ListedObject, ListedVersion, VersionsPage, VersionsQuery};
 pub use view::row::{ActRow, ListedChecksum, RowContent, ViewRow};

@@ -8,6 +8,7 @@
 use crate::{Error, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, NameToken, VersionId};
@@ -29,6 +30,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// The bytes at an address; the caller verifies them.
     async fn record(&self, address: Address) -> Result<Bytes>;
+
+    /// The vault's signed answer to an audit of one record, and its bytes where it gives them; the caller verifies both.
+    async fn audit_record(&self, address: Address, nonce: Nonce) -> Result<AuditReply>;
 
     /// What must be mounted before the records at these addresses, at most `ADDRESS_QUERY_MAX`, can be read.
     async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply>;

@@ -6,6 +6,7 @@
 //! | `POST /v1/chunks/missing` | addresses | one byte for each: 1 if it is missing |
 //! | `PUT /v1/chunks/{address}` | sealed chunk | empty, once it is durable |
 //! | `GET /v1/records/{address}` | | the record |
+//! | `GET /v1/audit/{address}?nonce=` | | [`AuditReply`](crate::answer::AuditReply): signed, read on media |
 //! | `POST /v1/plan` | addresses | [`ShelfReply`](crate::plan::ShelfReply) as JSON: what must be mounted to read them |
 //! | `POST /v1/deposits` | [`DepositBatch`] | [`DepositReplies`] |
 //! | `GET /v1/versions/{version}` | | [`VersionReply`] |

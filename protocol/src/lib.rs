@@ -9,12 +9,14 @@
 //! The byte tables are in `docs/format.md`; a test holds the two together.
 
 pub mod act;
+pub mod answer;
 pub mod api;
 pub mod checkpoint;
 pub mod codec;
 pub mod entry;
 pub mod envelope;
 pub mod error;
+pub mod evidence;
 pub mod id;
 pub mod kind;
 pub mod limits;

@@ -83,6 +83,12 @@ pub const DATA_SHARDS_MAX: u8 = 10;
 pub const SHARDS_MAX: u8 = 14;
 /// How far a device's clock may be ahead of the vault's, in milliseconds, before its entry is refused.
 pub const CLOCK_AHEAD_MS_MAX: u64 = 15 * 60 * 1000;
+/// A text of evidence, in bytes: 4,096 failures of an audit, or 16 timestamps with their certificates.
+pub const EVIDENCE_BYTES_MAX: usize = 1024 * 1024;
+/// Lines of a report of an audit.
+pub const EVIDENCE_REPORT_LINES_MAX: usize = 4096 + 64;
+/// Timestamps of one evidence: one in a few years, for as long as records are kept.
+pub const EVIDENCE_TIMESTAMPS_MAX: usize = 64;
 /// Missing deposits that a reconciliation names.
 pub const RECONCILED_MISSING_MAX: usize = 4096;
 

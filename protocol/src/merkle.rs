@@ -188,15 +188,32 @@ pub fn verify_consistency(old: (u64, &Digest), new: (u64, &Digest), proof: &[Dig
         let new_is_true = old_size != new_size || old_root == new_root;
         return if old_is_true && new_is_true && proof.is_empty() { Ok(()) } else { Err(bad) };
     }
-    let mut hashes = proof.iter();
-    let first = if old_size.is_power_of_two() { old_root } else { hashes.next().ok_or(bad.clone())? };
-    let (mut node, mut last) = (old_size - 1, new_size - 1);
+    let (first, rest) = match old_size.is_power_of_two() {
+        true => (old_root, proof),
+        false => proof.split_first().ok_or(bad.clone())?,
+    };
+    match consistency_roots((old_size, new_size), first, rest)? == (*old_root, *new_root) {
+        true => Ok(()),
+        false => Err(bad),
+    }
+}
+
+/// The roots of both trees, of `0 < old < new` leaves, that a consistency proof leads to. `first` is the largest complete
+/// subtree that ends where the smaller tree does: the first hash of the proof, or, where the smaller tree is complete, its
+/// root, which proofs leave out. Where the second root is right and the first is not, nothing leads to both: then the
+/// smaller tree is proved to be no prefix of the larger.
+pub fn consistency_roots((old, new): (u64, u64), first: &Digest, rest: &[Digest]) -> Result<(Digest, Digest)> {
+    let bad = Error::Proof { what: "consistency" };
+    if old == 0 || old >= new {
+        return Err(bad);
+    }
+    let (mut node, mut last) = (old - 1, new - 1);
     while node & 1 == 1 {
         node >>= 1;
         last >>= 1;
     }
     let (mut old_hash, mut new_hash) = (*first, *first);
-    for hash in hashes {
+    for hash in rest {
         if last == 0 {
             return Err(bad);
         }
@@ -213,7 +230,7 @@ pub fn verify_consistency(old: (u64, &Digest), new: (u64, &Digest), proof: &[Dig
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 && old_hash == *old_root && new_hash == *new_root { Ok(()) } else { Err(bad) }
+    if last == 0 { Ok((old_hash, new_hash)) } else { Err(bad) }
 }
 
 /// Largest power of two below `count`, which is at least 2.

@@ -138,6 +138,11 @@ impl Receipt {
             let (expected, found) = (leaf.to_string(), self.leaf.to_string());
             return Err(Error::Mismatch { what: "entry of the receipt", expected, found });
         }
+        self.verify_signature_alone(vault_key)
+    }
+
+    /// Refuses a receipt that this vault did not sign. What it says may still be false: then that is the vault's word.
+    pub fn verify_signature_alone(&self, vault_key: &PublicKey) -> Result<()> {
         if vault_key.suite() != self.suite {
             return Err(Error::Suite { found: self.suite.code(), expected: "the suite of the vault's key" });
         }

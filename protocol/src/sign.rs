@@ -29,6 +29,10 @@ pub enum Domain {
     Enrolment,
     /// An account of what was received and what is held, by the vault.
     Reconciliation,
+    /// An answer to an audit, by the vault.
+    Answer,
+    /// Evidence or a report of an audit, by a device.
+    Evidence,
     /// A note whose text carries its own domain: a checkpoint.
     Note,
 }
@@ -41,6 +45,8 @@ impl Domain {
             Domain::Device => b"shosoin device v1\0",
             Domain::Enrolment => b"shosoin enrolment v1\0",
             Domain::Reconciliation => b"shosoin reconciliation v1\0",
+            Domain::Answer => b"shosoin audit answer v1\0",
+            Domain::Evidence => b"shosoin evidence v1\0",
             Domain::Note => b"",
         }
     }
@@ -52,6 +58,8 @@ impl Domain {
             Domain::Device => "device certificate",
             Domain::Enrolment => "enrolment",
             Domain::Reconciliation => "reconciliation",
+            Domain::Answer => "audit answer",
+            Domain::Evidence => "evidence",
             Domain::Note => "checkpoint",
         }
     }

@@ -12,11 +12,12 @@ use crate::records::Records;
 use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows};
 use bytes::Bytes;
 use parking_lot::RwLock;
-use shosoin_protocol::api::{DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, VersionReply};
+use shosoin_protocol::answer::{Answer, AuditReply, Nonce, Outcome, Said};
+use shosoin_protocol::api::{DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, VersionReply, code};
 use shosoin_protocol::entry::{Body, PlacedEntry};
 use shosoin_protocol::limits::{LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX};
 use shosoin_protocol::receipt::{Inclusion, Receipt};
-use shosoin_protocol::{Address, DeviceId, Digest, LogId, NameToken, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, LogId, NameToken, VaultId, VersionId};
 use shosoin_tiers::{Clock, Record};
 use std::sync::Arc;
 
@@ -154,6 +155,22 @@ impl Desk {
         self.records.read(self.info.hospital, self.info.suite, address)
     }
 
+    /// The signed answer to an audit, and the record where it is given: read on media, whatever the index says of it.
+    pub fn audit(&self, vault: VaultId, address: Address, nonce: Nonce) -> Result<AuditReply> {
+        let (hospital, suite) = (self.info.hospital, self.info.suite);
+        let (record, outcome) = match self.records.read_on_media(hospital, suite, &address) {
+            Ok(record) => {
+                let len = u32::try_from(record.len()).map_err(|_| Error::Bug("a record is below 4 GiB"))?;
+                let outcome = Outcome::Given { len, digest: suite.digest(&[&record]) };
+                (record, outcome)
+            }
+            Err(error) => (Bytes::new(), refused(error)?),
+        };
+        let (time_ms, checkpoint) = (self.clock.now_ms(), self.head()?.checkpoint.clone());
+        let said = Said { vault, hospital, nonce, address, outcome, time_ms, checkpoint };
+        Ok(AuditReply { answer: Answer::sign(said, self.ledger.key()), record })
+    }
+
     /// One version.
     pub fn version(&self, version: VersionId) -> Result<VersionReply> {
         let not_found = || Error::NotFound { what: "version", id: version.to_string() };
@@ -223,6 +240,16 @@ impl Desk {
 
 /// What an item of a page of the log takes beside entry and summary.
 const LOG_ITEM_BYTES: usize = 24;
+
+/// What the vault must say of a record that it cannot give. What may pass is no answer, but a failure.
+fn refused(error: Error) -> Result<Outcome> {
+    match error.code() {
+        code::NOT_FOUND => Ok(Outcome::NotHeld),
+        code::UNREADABLE => Ok(Outcome::Unreadable),
+        code::ON_SHELF => Ok(Outcome::OnShelf),
+        _ => Err(error),
+    }
+}
 
 /// A row that leads to an entry about something else.
 fn misled(what: &'static str, id: impl ToString) -> Error {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use shosoin_protocol::{Address, HospitalId, SegmentId, Suite};
-use shosoin_tiers::{Clock, Error as MediaError, Tier};
+use shosoin_tiers::{Clock, Error as MediaError, Location, Tier};
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -124,10 +124,24 @@ impl Records {
 
     /// The bytes of a record.
     pub fn read(&self, hospital: HospitalId, suite: Suite, address: &Address) -> Result<Bytes> {
+        self.read_through(hospital, address, |at| self.tier.read(suite, at, address))
+    }
+
+    /// The bytes of a record, from media and from no cache: what an audit is answered with.
+    pub fn read_on_media(&self, hospital: HospitalId, suite: Suite, address: &Address) -> Result<Bytes> {
+        self.read_through(hospital, address, |at| self.tier.read_on_media(suite, at, address))
+    }
+
+    fn read_through(
+        &self,
+        hospital: HospitalId,
+        address: &Address,
+        read_at: impl Fn(&Location) -> Result<Bytes, MediaError>,
+    ) -> Result<Bytes> {
         let not_found = || Error::NotFound { what: "record", id: address.to_string() };
         let mut row = self.row(hospital, address)?.ok_or_else(not_found)?;
         let read = loop {
-            let read = self.tier.read(suite, &row.at, address);
+            let read = read_at(&row.at);
             match read {
                 Err(MediaError::SegmentUnknown { .. }) => {}
                 read => break read,
@@ -145,7 +159,7 @@ impl Records {
             }
             // a medium that came back while it was read makes it readable now
             Err(MediaError::RecordUnreadable { .. }) if self.is_in_sight(row.at.segment) => {
-                let again = self.tier.read(suite, &row.at, address);
+                let again = read_at(&row.at);
                 again.map_err(|error| shelf::explain(&*self.index, &self.tier, row.at.segment, error))
             }
             Err(error) => Err(shelf::explain(&*self.index, &self.tier, row.at.segment, error)),

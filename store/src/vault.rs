@@ -27,6 +27,7 @@ use crate::volumes::Volumes;
 use crate::{Code, Config, Finding, init};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::limits::{ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, RECORD_BYTES_MAX};
 use shosoin_protocol::plan::ShelfReply;
@@ -237,6 +238,13 @@ impl Vault {
     pub async fn record(&self, hospital: HospitalId, address: Address) -> Result<Bytes> {
         let _request = self.inner.clients.begin(Operation::Record);
         self.at_desk(hospital, move |desk| desk.record(&address)).await
+    }
+
+    /// The signed answer to an audit: the record as it is on media, or why it cannot be given.
+    pub async fn audit_record(&self, hospital: HospitalId, address: Address, nonce: Nonce) -> Result<AuditReply> {
+        let _request = self.inner.clients.begin(Operation::Record);
+        let vault = self.id();
+        self.at_desk(hospital, move |desk| desk.audit(vault, address, nonce)).await
     }
 
     /// What must be mounted before the records at these addresses can be read.

@@ -51,6 +51,24 @@ pub fn record(
     }
 }
 
+/// The record at `location` as [`record`] gives it, but read anew: the whole stripe from media past the page cache, every
+/// unit verified, and nothing that is kept in memory. What an audit from outside is answered with.
+pub fn record_on_media(
+    access: &Access,
+    segment: &Segment,
+    suite: Suite,
+    location: &Location,
+    address: &Address,
+) -> Result<Bytes> {
+    refuse_impossible(location, address)?;
+    let body = u64::from(location.at) + FRAME_LEN as u64..location.end();
+    let bytes = loaded(access, segment, location, address, Extent::Data)?.payload(body);
+    match suite.verify(address, &bytes) {
+        Ok(()) => Ok(Bytes::from(bytes)),
+        Err(_) => Err(elsewhere(location, address)),
+    }
+}
+
 /// Whether the frame at `location` names `address`.
 pub fn peek(access: &Access, segment: &Segment, location: &Location, address: &Address) -> Result<bool> {
     refuse_impossible(location, address)?;
@@ -173,7 +191,23 @@ fn rebuilt(
         return Ok(kept.stripe.payload(range));
     }
     *last = None;
-    let mut stripe = ShardFiles::of(segment).load(at, location.payload_len, Extent::All);
+    let stripe = loaded(access, segment, location, address, Extent::All)?;
+    access.count_rebuilt();
+    let bytes = stripe.payload(range);
+    *last = Some(Rebuilt { segment: id, at, stripe });
+    Ok(bytes)
+}
+
+/// The stripe at `location` from media, its data units good or decoded from good ones; damage is queued for repair.
+fn loaded(
+    access: &Access,
+    segment: &Segment,
+    location: &Location,
+    address: &Address,
+    extent: Extent,
+) -> Result<Stripe> {
+    let (id, at) = (segment.identity.id, location.stripe_at);
+    let mut stripe = ShardFiles::of(segment).load(at, location.payload_len, extent);
     if stripe.header().is_some() {
         access.queue(stripe.repairs(id, at));
     }
@@ -182,10 +216,7 @@ fn rebuilt(
         return Err(Error::RecordUnreadable { address: *address, segment: id, stripe_at: at, good, needed });
     }
     stripe.rebuild(&*access.erasure(segment.identity.code)?)?;
-    access.count_rebuilt();
-    let bytes = stripe.payload(range);
-    *last = Some(Rebuilt { segment: id, at, stripe });
-    Ok(bytes)
+    Ok(stripe)
 }
 
 fn elsewhere(location: &Location, address: &Address) -> Error {

@@ -551,6 +551,11 @@ impl Tier {
         read::record(&self.access, &*self.segment(at.segment)?, suite, at, address)
     }
 
+    /// [`read`](Self::read) past every cache: the whole stripe from media, each unit verified.
+    pub fn read_on_media(&self, suite: Suite, at: &Location, address: &Address) -> Result<Bytes> {
+        read::record_on_media(&self.access, &*self.segment(at.segment)?, suite, at, address)
+    }
+
     /// Whether the frame at `at` names `address`. Reads one frame and verifies nothing else.
     pub fn peek(&self, at: &Location, address: &Address) -> Result<bool> {
         read::peek(&self.access, &*self.segment(at.segment)?, at, address)

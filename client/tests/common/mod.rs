@@ -10,6 +10,7 @@ use shosoin_client::{
     Client, ClientOptions, Condition, Error, Keyring, NewObject, Part, PartContent, Result, Stored, Transport,
 };
 use shosoin_keyring::{Argon2Params, keyfile};
+use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_MIN;
 use shosoin_protocol::manifest::{BucketFacts, Versioning};
@@ -204,6 +205,10 @@ impl Transport for Wire {
             Fault::NoRecords => told(self.vault.record(self.hospital, Address([1; 32])).await),
             _ => Ok(record),
         }
+    }
+
+    async fn audit_record(&self, address: Address, nonce: Nonce) -> Result<AuditReply> {
+        told(self.vault.audit_record(self.hospital, address, nonce).await)
     }
 
     async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply> {

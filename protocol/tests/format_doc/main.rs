@@ -114,6 +114,9 @@ fn every_limit_has_the_value_on_the_page() {
         SHARDS_MAX,
         CLOCK_AHEAD_MS_MAX,
         RECONCILED_MISSING_MAX,
+        EVIDENCE_BYTES_MAX,
+        EVIDENCE_REPORT_LINES_MAX,
+        EVIDENCE_TIMESTAMPS_MAX,
     ]
     .into();
     let page = page();

@@ -5,10 +5,12 @@
 use super::table::Structure;
 use bytes::Bytes;
 use shosoin_protocol::act::{Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity};
+use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
     VersionReply, encode_addresses,
 };
+use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
 use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
@@ -42,6 +44,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all.extend(receipts());
     all.extend(messages());
     all.push(reconciliation());
+    all.push(audit_answer());
     all
 }
 
@@ -504,6 +507,45 @@ fn reconciliation() -> (&'static str, Structure) {
         ("signature", signed.signature.0.to_vec()),
     ];
     ("Reconciliation", whole(signed.encode(), fields))
+}
+
+fn audit_answer() -> (&'static str, Structure) {
+    let outcome = Outcome::Given { len: 0x0bcd, digest: Digest([0xe4; 32]) };
+    let head = Checkpoint {
+        vault: VaultId([0xd1; 16]),
+        hospital: HOSPITAL,
+        size: 3,
+        root: Digest([0xe1; 32]),
+        time_ms: TIME,
+        term: 1,
+    };
+    let said = Said {
+        vault: VaultId([0xd1; 16]),
+        hospital: HOSPITAL,
+        nonce: [0xe2; 32],
+        address: Address([0xe3; 32]),
+        outcome,
+        time_ms: TIME,
+        checkpoint: head.sign(&key(3)),
+    };
+    let signed = Answer::sign(said, &key(3));
+    let fields = vec![
+        ("magic", b"shaa".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("outcome", vec![0]),
+        ("reserved", vec![0]),
+        ("vault", vec![0xd1; 16]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("nonce", vec![0xe2; 32]),
+        ("address", vec![0xe3; 32]),
+        ("length", u32(0x0bcd)),
+        ("digest", vec![0xe4; 32]),
+        ("time", u64(TIME)),
+        ("checkpoint", var(signed.said.checkpoint.as_bytes())),
+        ("signature", signed.signature.0.to_vec()),
+    ];
+    ("Audit answer", whole(signed.encode(), fields))
 }
 
 fn messages() -> Vec<(&'static str, Structure)> {

@@ -3,6 +3,7 @@
 use super::vector::Vector;
 use bytes::Bytes;
 use shosoin_protocol::act::{ActKind, Document};
+use shosoin_protocol::answer::Answer;
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DeviceReply, Enrolment, LogPage, VersionReply, decode_addresses, encode_addresses,
 };
@@ -10,6 +11,7 @@ use shosoin_protocol::checkpoint::{Checkpoint, SignedHead};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
 use shosoin_protocol::envelope::{Envelope, EnvelopeType, write_aad};
+use shosoin_protocol::evidence::{Evidence, Keys};
 use shosoin_protocol::manifest::{AddressList, ManifestRoot, Summary, decode_page, encode_page};
 use shosoin_protocol::merkle::{verify_consistency, verify_inclusion};
 use shosoin_protocol::receipt::{Receipt, read_proof, write_proof};
@@ -51,6 +53,8 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "checkpoint" => checkpoint(vector),
         "receipt" => receipt(vector),
         "reconciliation" => reconciliation(vector),
+        "audit-answer" => audit_answer(vector),
+        "evidence" => evidence(vector),
         "enrolment" => Enrolment::verify(body).map(|_| body.to_vec()),
         "public-key" => public_key(body),
         "signature" => signature(vector),
@@ -140,6 +144,21 @@ fn reconciliation(vector: &Vector) -> Result<Vec<u8>> {
     let signed = Reconciliation::decode(&vector.body)?;
     signed.verify(&needed(vector, "key"))?;
     Ok(signed.encode())
+}
+
+fn audit_answer(vector: &Vector) -> Result<Vec<u8>> {
+    let answer = Answer::decode(&vector.body)?;
+    answer.verify(&needed(vector, "key"))?;
+    Ok(answer.encode())
+}
+
+fn evidence(vector: &Vector) -> Result<Vec<u8>> {
+    let text =
+        std::str::from_utf8(&vector.body).map_err(|_| Error::Invalid { what: "evidence", why: "it is not text" })?;
+    let evidence = Evidence::parse(text)?;
+    let (vault_key, hospital_key) = (needed(vector, "vault-key"), Some(needed(vector, "hospital-key")));
+    evidence.judge(&Keys { vault_key, hospital_key, least_suite: None })?;
+    Ok(evidence.render().into_bytes())
 }
 
 fn public_key(body: &[u8]) -> Result<Vec<u8>> {

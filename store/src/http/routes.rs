@@ -18,7 +18,7 @@ use shosoin_protocol::codec::Writer;
 use shosoin_protocol::limits::{
     ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX, RECORD_BYTES_MAX,
 };
-use shosoin_protocol::{Address, DeviceId, ErrorKind, HospitalId, NameToken, VersionId, receipt};
+use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, HospitalId, NameToken, VersionId, receipt};
 use std::time::Duration;
 
 /// What every handler needs.
@@ -35,6 +35,7 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
         .route("/v1/chunks/missing", post(missing))
         .route("/v1/chunks/{address}", put(put_chunk))
         .route("/v1/records/{address}", get(record))
+        .route("/v1/audit/{address}", get(audit))
         .route("/v1/plan", post(plan))
         .route("/v1/deposits", post(deposit))
         .route("/v1/versions/{version}", get(version))
@@ -77,6 +78,20 @@ async fn record(State(api): State<Api>, Extension(hospital): Caller, Path(addres
     let address: Address = address.parse()?;
     let room = api.budget.reserve(RECORD_BYTES_MAX).await?;
     Ok(reply::bytes(room.hold(api.vault.record(hospital, address).await?)))
+}
+
+/// What an answer to an audit must repeat.
+#[derive(Deserialize)]
+struct NonceQuery {
+    nonce: String,
+}
+
+async fn audit(State(api): State<Api>, Extension(hospital): Caller, Path(address): Path<String>, uri: Uri) -> Reply {
+    let (address, query): (Address, NonceQuery) = (address.parse()?, parse_query(&uri)?);
+    let nonce: Digest = query.nonce.parse()?;
+    let room = api.budget.reserve(2 * RECORD_BYTES_MAX).await?;
+    let reply = api.vault.audit_record(hospital, address, nonce.0).await?;
+    Ok(reply::bytes(room.hold(reply.encode().into())))
 }
 
 async fn plan(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
