@@ -1,8 +1,8 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    applicability, assets, audit, audit_vault, bucket, device, escrow, evidence, forecast, gateway, get, hospital,
-    jobs, keyring, ls, put, reconcile, stat, up, vault, verify, volume,
+    agreement, applicability, assets, audit, audit_vault, bucket, device, escrow, evidence, forecast, gateway, get,
+    hospital, jobs, keyring, ls, put, reconcile, stat, up, vault, verify, volume,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -44,6 +44,9 @@ pub enum Command {
     /// Both sides: received = held + given out + disposed
     #[command(subcommand)]
     Reconcile(reconcile::ReconcileCommand),
+    /// Both sides: what is agreed on, signed by both
+    #[command(subcommand)]
+    Agreement(agreement::AgreementCommands),
     /// Operator: every control of the guideline with its state, its evidence and the moment it was measured
     Applicability(applicability::ApplicabilityArgs),
     /// Operator: the hospitals a vault knows

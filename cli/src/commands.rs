@@ -1,5 +1,6 @@
 //! The commands, one file for each verb.
 
+pub mod agreement;
 pub mod applicability;
 pub mod assets;
 pub mod audit;
@@ -58,6 +59,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Audit(command) => audit::run(command, output).await,
         Command::Assets(command) => assets::run(command, output).await,
         Command::Reconcile(command) => reconcile::run(command, output).await,
+        Command::Agreement(command) => agreement::run(command, output).await,
         Command::Applicability(args) => applicability::run(args, output).await,
     }
 }

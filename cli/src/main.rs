@@ -22,6 +22,7 @@ mod passphrase;
 mod progress;
 mod session;
 mod stop;
+mod terms;
 mod text;
 
 use args::Cli;

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use shosoin_protocol::api::Problem;
 use shosoin_store::accounts::Caller;
+use shosoin_store::agreements::AgreementCommand;
 use shosoin_store::applicability::{Statement, StatementRequest};
 use shosoin_store::assets::AssetCommand;
 use shosoin_store::http::admin::socket_path;
@@ -69,6 +70,18 @@ pub async fn media(dir: &Path, command: &MediaCommand) -> Result<Value> {
     }
     let vault = open(dir).await?;
     let answer = vault.media_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// Does something about its agreements.
+pub async fn agreement(dir: &Path, task: &'static str, command: &AgreementCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/agreements", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.agreement_command(command.clone(), Caller::this_process()).await;
     finish(&vault, answer.map_err(Error::vault(task))).await
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 54] = [
+const COMMANDS: [&[&str]; 57] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -29,6 +29,9 @@ const COMMANDS: [&[&str]; 54] = [
     &["assets", "export"],
     &["reconcile", "sign"],
     &["reconcile", "verify"],
+    &["agreement", "draft"],
+    &["agreement", "sign"],
+    &["agreement", "show"],
     &["applicability"],
     &["hospital", "enrol"],
     &["keyring", "init"],

@@ -1,63 +1,10 @@
 //! The two halves apart: vault and gateway as two processes that meet only over mutual TLS, and a client that needs
 //! the vault alone.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 
-use std::path::PathBuf;
-use support::{Done, Serving, arg, bytes, shosoin};
-use tempfile::TempDir;
-
-/// An operator's folder with a vault, and a hospital's with a keyring; nothing runs yet.
-struct Halves {
-    dir: TempDir,
-    pin: String,
-}
-
-impl Halves {
-    fn new() -> Halves {
-        let halves = Halves { dir: tempfile::tempdir().unwrap(), pin: String::new() };
-        let vault = halves.path("vault");
-        let volumes: Vec<String> =
-            (1..=6).map(|number| halves.path(&format!("m{number}")).display().to_string()).collect();
-        let mut arguments = vec!["vault", "init", "--dir", arg(&vault), "--code", "4+2", "--demo", "--json"];
-        volumes.iter().for_each(|volume| arguments.extend(["--volume", volume]));
-        let pin = shosoin(&arguments).ok().json()["pin"].as_str().unwrap().to_owned();
-        std::fs::write(halves.path("passphrase"), "correct horse").unwrap();
-        Halves { pin, ..halves }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn serve_vault(&self) -> Serving {
-        Serving::start(&["vault", "serve", "--dir", arg(&self.path("vault")), "--listen", "127.0.0.1:0"])
-    }
-
-    /// Makes the keyring of hospital `name`; gives its fingerprint.
-    fn make_hospital(&self, name: &str) -> String {
-        let (dir, passphrase) = (self.path(name), self.path("passphrase"));
-        let made = shosoin(&["keyring", "init", "--dir", arg(&dir), "--passphrase-file", arg(&passphrase), "--json"]);
-        made.ok().json()["fingerprint"].as_str().unwrap().to_owned()
-    }
-
-    fn enrol(&self, name: &str, how: &[&str]) -> Done {
-        let (vault, file) = (self.path("vault"), self.path(name).join("enrolment"));
-        shosoin(&[&["hospital", "enrol", "--dir", arg(&vault), arg(&file), "--json"], how].concat())
-    }
-
-    /// A command of hospital `name` against the vault at `url`.
-    fn hospital(&self, name: &str, url: &str, command: &[&str]) -> Done {
-        self.hospital_with_pin(name, url, &self.pin, command)
-    }
-
-    fn hospital_with_pin(&self, name: &str, url: &str, pin: &str, command: &[&str]) -> Done {
-        let (dir, passphrase) = (self.path(name), self.path("passphrase"));
-        let reach = ["--dir", arg(&dir), "--vault-url", url, "--vault-pin", pin];
-        shosoin(&[command, &reach, &["--passphrase-file", arg(&passphrase), "--json"]].concat())
-    }
-}
+use support::halves::Halves;
+use support::{Serving, arg, bytes, shosoin};
 
 #[test]
 fn a_record_goes_in_and_comes_back_exact_with_no_gateway_anywhere() {

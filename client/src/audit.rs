@@ -111,6 +111,7 @@ impl Devices<'_> {
         let next = Chain { next_seq: statement.device_seq, prev: statement.prev };
         let may_sign = match entry.body() {
             Body::Act(act) if act.kind.author() == Author::Operator => statement.device == vault,
+            Body::Act(act) if act.kind.author() == Author::Either && statement.device == vault => true,
             _ => device.enrolled && statement.device != vault,
         };
         if !may_sign || device.chain != next {
@@ -167,7 +168,11 @@ fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Pla
     let document = match entry.body() {
         Body::Act(act) => {
             identity.keyring.suite().verify(&act.document, &item.attachment).map_err(answer)?;
-            Some(Document::decode(act.kind, &item.attachment).map_err(answer)?)
+            let document = Document::decode(act.kind, &item.attachment).map_err(answer)?;
+            if let Document::Agreement(agreement) = &document {
+                agreement.verify(&identity.parties(&identity.keyring.hospital_key().public())).map_err(answer)?;
+            }
+            Some(document)
         }
         _ => None,
     };

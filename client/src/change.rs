@@ -14,6 +14,7 @@ use shosoin_keyring::Keyring;
 use shosoin_protocol::api::{InlineRecord, code};
 use shosoin_protocol::entry::{Body, Expected, NameChange};
 use shosoin_protocol::manifest::{ObjectFacts, Pairs, Summary, Versioning};
+use shosoin_protocol::policy::DepositPolicy;
 use shosoin_protocol::{Address, NameToken, RecordKind, VersionId};
 
 /// Times a lost race is decided anew before it is called lost.
@@ -27,6 +28,7 @@ impl Client {
         let _inside = self.inner.buckets.read().await;
         let bucket = self.existing(&object.bucket)?;
         let policy = object.policy.unwrap_or(bucket.policy);
+        self.check_agreed(&policy)?;
         let object = check_object(object, &parts, policy.label)?;
         let (name, modified_ms) = ((object.bucket.clone(), object.name.clone()), now_ms());
         let version = object.version.map_or_else(|| fresh_version(modified_ms), Ok)?;
@@ -53,6 +55,13 @@ impl Client {
             .await?;
         let (etag, Accepted { index, receipt }) = (assembled.etag, accepted);
         Ok(Stored { version, facts, etag, leaf_index: index, receipt })
+    }
+
+    /// Refuses what the agreement in force does not have. Called before anything is sealed it saves the sealing.
+    pub fn check_agreed(&self, policy: &DepositPolicy) -> Result<()> {
+        let Some(terms) = self.terms()? else { return Ok(()) };
+        let objection = terms.objects_to(policy);
+        objection.map_or(Ok(()), |source| Err(Error::NotAgreed { number: terms.number, source }))
     }
 
     /// What a deposit of this version would have answered. A version that is out of view by now is described by `facts`,

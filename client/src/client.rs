@@ -1,6 +1,7 @@
 //! The front type: opening, the ledger head, and everything that is asked of the local view.
 //! Writing is in `bucket` and `change`, reading in `fetch`, proving in `verify`.
 
+use crate::agreement::AgreedCache;
 use crate::budget::Budget;
 use crate::clock::now_ms;
 use crate::head::{HeadKeeper, Remembered};
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) intake: Arc<Intake>,
     pub(crate) read_ahead: Arc<Semaphore>,
     pub(crate) manifests: Mutex<LruCache<VersionId, Arc<Opened>>>,
+    pub(crate) agreed: AgreedCache,
     /// held shared by changes inside buckets, alone by changes of buckets: so a bucket that ends is empty
     pub(crate) buckets: RwLock<()>,
 }
@@ -111,6 +113,7 @@ impl Client {
                 intake: Arc::new(intake),
                 read_ahead: Arc::new(Semaphore::new(options.read_ahead_bytes)),
                 manifests: Mutex::new(manifests),
+                agreed: AgreedCache::default(),
                 buckets: RwLock::new(()),
             }),
         }

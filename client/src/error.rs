@@ -75,6 +75,22 @@ pub enum Error {
         /// when a drill was held last, if ever; milliseconds since 1970
         held_ms: Option<u64>,
     },
+    /// An agreement that is not to be signed, or does not say what it must.
+    #[error("the agreement was refused")]
+    Agreement {
+        /// the rule it breaks
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// What was to be stored is not what was agreed on; refused before it was sealed.
+    #[error("it was not agreed to (agreement {number})")]
+    NotAgreed {
+        /// number of the terms in force
+        number: u32,
+        /// what was not agreed on
+        #[source]
+        source: shosoin_protocol::act::agreement::NotAgreed,
+    },
     /// No such bucket.
     #[error("there is no bucket {bucket}")]
     NoSuchBucket {
@@ -218,6 +234,8 @@ impl Error {
             Error::NoSuchBucket { .. } | Error::NoSuchName { .. } | Error::NoSuchVersion { .. } => ErrorKind::NotFound,
             Error::BucketExists { .. } | Error::BucketNotEmpty { .. } | Error::Precondition => ErrorKind::Refused,
             Error::WrongVault { .. } | Error::Head { .. } | Error::NoDrill { .. } => ErrorKind::Refused,
+            Error::NotAgreed { .. } => ErrorKind::Refused,
+            Error::Agreement { .. } => ErrorKind::Invalid,
             Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,
             Error::Answer { .. } | Error::Contradiction { .. } | Error::Damaged { .. } => ErrorKind::Damaged,
             Error::StateDamaged { source, .. } | Error::PartDamaged { source } | Error::ViewDamaged(source) => {

@@ -18,6 +18,7 @@ use crate::view::{Placed, View};
 use crate::{Error, Result, Transport, audit, evidence};
 use parking_lot::RwLock;
 use shosoin_keyring::Keyring;
+use shosoin_protocol::act::agreement::Parties;
 use shosoin_protocol::api::LogPage;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Entry, Seen};
@@ -54,6 +55,13 @@ pub struct Identity {
     pub log: LogId,
     /// threads that verify a page
     pub threads: usize,
+}
+
+impl Identity {
+    /// Whom an agreement must bind, `hospital_key` being the hospital's own.
+    pub fn parties<'a>(&'a self, hospital_key: &'a PublicKey) -> Parties<'a> {
+        Parties { hospital: self.keyring.hospital(), hospital_key, vault: self.vault, vault_key: &self.vault_key }
+    }
 }
 
 /// The ledger as far as it is verified and applied.

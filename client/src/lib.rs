@@ -25,6 +25,7 @@
 
 mod accuse;
 mod act;
+mod agreement;
 mod assemble;
 mod audit;
 mod bucket;
@@ -62,6 +63,7 @@ mod verify;
 mod view;
 
 pub use act::Stated;
+pub use agreement::{Agreed, SignedAgreement};
 pub use challenge::{SAMPLE_MAX, Wanted};
 pub use client::Client;
 pub use clock::now_ms;

@@ -24,6 +24,7 @@ use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{DeviceId, LogId, VersionId};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Memory for rows that were read, in bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
@@ -51,6 +52,8 @@ pub struct Placed {
 pub struct View {
     database: Database,
     rows: Keyspace,
+    /// acts applied since it was opened
+    acts: AtomicU64,
 }
 
 impl View {
@@ -78,7 +81,7 @@ impl View {
         let database = builder.worker_threads(1).open().map_err(Error::View)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let rows = database.keyspace("view", options).map_err(Error::View)?;
-        Ok(View { database, rows })
+        Ok(View { database, rows, acts: AtomicU64::new(0) })
     }
 
     fn begin(self, log: LogId) -> Result<(View, PositionRow)> {
@@ -151,6 +154,11 @@ impl View {
             }
         }
         Ok(acts)
+    }
+
+    /// Changes with every act that is applied.
+    pub fn acts_applied(&self) -> u64 {
+        self.acts.load(Ordering::Acquire)
     }
 
     /// Where the chain of a device stands.

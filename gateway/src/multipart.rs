@@ -43,6 +43,7 @@ pub(crate) async fn create(
         tags: tagging::from_header(input.tagging.as_deref())?,
         checksum: asked_checksum(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?,
     };
+    gateway.client.check_agreed(&upload.policy).map_err(reply::s3)?;
     let id = UploadId::random().map_err(state_failed)?;
     let checksum = upload.checksum;
     let created = id.clone();

@@ -35,6 +35,7 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     };
     let policy = policy::of_upload(bucket.policy, &new.metadata)?;
     new.policy = Some(policy);
+    gateway.client.check_agreed(&policy).map_err(reply::s3)?;
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
     let writer = gateway.client.writer(&bucket, policy.label).map_err(reply::s3)?;
     let received = receive(writer, input.body, length(&headers, input.content_length)?, declared.hasher()).await?;

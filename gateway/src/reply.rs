@@ -39,6 +39,8 @@ fn tell(error: &Error) -> S3Error {
         Error::OverLimit { what: "name", .. } => s3_error!(KeyTooLongError, "Your key is too long"),
         Error::OverLimit { .. } => S3Error::with_message(S3ErrorCode::EntityTooLarge, error.to_string()),
         Error::Invalid { .. } => S3Error::with_message(S3ErrorCode::InvalidArgument, error.to_string()),
+        Error::NotAgreed { .. } => agreed(api::code::NOT_AGREED, error),
+        Error::Vault(problem) if is_of_agreement(&problem.code) => agreed(&problem.code, error),
         Error::IsMarker { .. } => s3_error!(MethodNotAllowed, "The specified version is a delete marker."),
         _ => other(error),
     }
@@ -76,6 +78,38 @@ fn other(error: &Error) -> S3Error {
         }
         (ErrorKind::Invalid | ErrorKind::Bug, _) => s3_error!(InternalError, "We encountered an internal error."),
     }
+}
+
+fn is_of_agreement(code: &str) -> bool {
+    [api::code::NO_AGREEMENT, api::code::NOT_AGREED, api::code::OVER_QUOTA].contains(&code)
+}
+
+/// What hospital and operator did not agree on: to send it again does not help.
+fn agreed(code: &str, error: &Error) -> S3Error {
+    let name = match code {
+        api::code::NO_AGREEMENT => "NoAgreement",
+        api::code::OVER_QUOTA => "QuotaExceeded",
+        _ => "NotAgreed",
+    };
+    refused(name, sentence(error))
+}
+
+/// A refusal that S3 has no code for.
+fn refused(code: &'static str, message: String) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+    error.set_status_code(http::StatusCode::FORBIDDEN);
+    error
+}
+
+/// An error with its causes.
+fn sentence(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }
 
 /// `NoSuchBucket`.

@@ -10,9 +10,11 @@
 //!
 //! Not here: what an act changes. That is for whoever reads the ledger.
 
+pub mod agreement;
 mod hold;
 mod incident;
 
+pub use agreement::{Agreement, Terms};
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
 
@@ -32,6 +34,8 @@ pub enum Author {
     Hospital,
     /// the vault, with the key that signs the hospital's checkpoints
     Operator,
+    /// either: what both have signed goes on the record by whoever signed last
+    Either,
 }
 
 /// What kind of act it is. Codes are stable and never used again for something else.
@@ -42,14 +46,17 @@ pub enum ActKind {
     Hold = 3,
     /// a hold ends
     Release = 4,
+    /// hospital and operator agreed
+    Agreement = 12,
     /// something happened that the hospital must know of
     Incident = 15,
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 3] = [
+const KINDS: [(ActKind, &str, Author); 4] = [
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
+    (ActKind::Agreement, "agreement", Author::Either),
     (ActKind::Incident, "incident", Author::Operator),
 ];
 
@@ -118,6 +125,8 @@ pub enum Document {
     Hold(Hold),
     /// of a release
     Release(Release),
+    /// of an agreement
+    Agreement(Box<Agreement>),
     /// of an incident
     Incident(Incident),
 }
@@ -128,6 +137,7 @@ impl Document {
         match self {
             Document::Hold(_) => ActKind::Hold,
             Document::Release(_) => ActKind::Release,
+            Document::Agreement(_) => ActKind::Agreement,
             Document::Incident(_) => ActKind::Incident,
         }
     }
@@ -139,6 +149,7 @@ impl Document {
         match self {
             Document::Hold(hold) => hold.write(&mut out),
             Document::Release(release) => release.write(&mut out),
+            Document::Agreement(agreement) => agreement.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
         }
         out.finish()
@@ -165,6 +176,7 @@ impl Document {
         let document = match kind {
             ActKind::Hold => Document::Hold(Hold::read(&mut reader)?),
             ActKind::Release => Document::Release(Release::read(&mut reader)?),
+            ActKind::Agreement => Document::Agreement(Box::new(Agreement::read(&mut reader)?)),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
         };
         reader.finish().map(|()| document)

@@ -85,6 +85,12 @@ pub mod code {
     pub const UNKNOWN_DEVICE: &str = "unknown-device";
     /// The device's clock is too far ahead.
     pub const CLOCK_SKEW: &str = "clock-skew";
+    /// No agreement with the hospital is in force.
+    pub const NO_AGREEMENT: &str = "no-agreement";
+    /// The agreement in force does not have this record type, label, retention or route.
+    pub const NOT_AGREED: &str = "not-agreed";
+    /// The agreed quota is used up.
+    pub const OVER_QUOTA: &str = "over-quota";
     /// Too few volumes can be written.
     pub const NO_WRITABLE_MEDIA: &str = "no-writable-media";
     /// Fewer than k good units are left.

@@ -59,6 +59,10 @@ pub const PROOF_HASHES_MAX: usize = 128;
 pub const DEPOSIT_RECORDS_MAX: usize = 4096 + 16;
 /// A document of an act, in bytes: thousands of ids, and a page of the log still holds many.
 pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+/// Record types of one agreement: more than the guideline has.
+pub const AGREED_TYPES_MAX: usize = 256;
+/// Entries of each other list of an agreement.
+pub const AGREED_LIST_MAX: usize = 64;
 /// Inline bytes of one deposit request; larger objects send their chunks first.
 pub const DEPOSIT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Deposits in one batch: those of one device that waited together.

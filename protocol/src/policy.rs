@@ -36,6 +36,11 @@ impl RecordType {
     /// O-00, the default.
     pub const OTHER: RecordType = RecordType(0);
 
+    /// Every type that may be deposited, by number.
+    pub fn all() -> impl Iterator<Item = RecordType> {
+        RECORD_TYPES.iter().filter(|row| row.3).map(|row| RecordType(row.0))
+    }
+
     /// By number; unknown numbers and types that may not be deposited are refused (5.1-R2).
     pub fn from_number(number: u16) -> Result<Self> {
         match RECORD_TYPES.iter().find(|row| row.0 == number) {
@@ -58,6 +63,11 @@ impl RecordType {
         RECORD_TYPES.iter().find(|row| row.0 == self.0).map_or("unknown", |row| row.1)
     }
 
+    /// Its meaning in English.
+    pub fn meaning(self) -> &'static str {
+        RECORD_TYPES.iter().find(|row| row.0 == self.0).map_or("unknown", |row| row.2)
+    }
+
     /// The stored number.
     pub fn number(self) -> u16 {
         self.0
@@ -78,6 +88,9 @@ pub enum Label {
 }
 
 impl Label {
+    /// Every label, the lowest first.
+    pub const ALL: [Label; 3] = [Label::Ordinary, Label::Sensitive, Label::Restricted];
+
     /// By stored byte.
     pub fn from_code(code: u8) -> Result<Self> {
         match code {

@@ -33,6 +33,8 @@ pub enum Domain {
     Answer,
     /// Evidence or a report of an audit, by a device.
     Evidence,
+    /// Terms that hospital and operator agree on, by each of them.
+    Agreement,
     /// A note whose text carries its own domain: a checkpoint.
     Note,
 }
@@ -47,6 +49,7 @@ impl Domain {
             Domain::Reconciliation => b"shosoin reconciliation v1\0",
             Domain::Answer => b"shosoin audit answer v1\0",
             Domain::Evidence => b"shosoin evidence v1\0",
+            Domain::Agreement => b"shosoin agreement v1\0",
             Domain::Note => b"",
         }
     }
@@ -60,6 +63,7 @@ impl Domain {
             Domain::Reconciliation => "reconciliation",
             Domain::Answer => "audit answer",
             Domain::Evidence => "evidence",
+            Domain::Agreement => "agreement",
             Domain::Note => "checkpoint",
         }
     }

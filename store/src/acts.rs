@@ -44,7 +44,7 @@ pub struct StatedAct {
 impl Desk {
     /// Puts an act of the operator into the hospital's log; durable on `Ok`. Blocks.
     pub fn state(&self, act: OperatorAct) -> Result<Seat> {
-        if act.document.kind().author() != Author::Operator {
+        if act.document.kind().author() == Author::Hospital {
             return Err(Error::Bug("an act of the hospital was about to be stated by the operator"));
         }
         self.takes_entries()?;

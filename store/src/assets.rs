@@ -113,20 +113,7 @@ impl Inner {
     /// The desk of the hospital that is meant, if `actor` may read its ledger.
     pub(crate) fn asset_desk(&self, hospital: Option<&str>, actor: &str) -> Result<Arc<Desk>> {
         self.reader(actor)?;
-        let desks = self.desks();
-        let Some(text) = hospital else {
-            return match desks.as_slice() {
-                [desk] => Ok(desk.clone()),
-                _ => Err(Error::Argument {
-                    what: "hospital",
-                    why: format!("the vault knows {} hospitals; name one", desks.len()),
-                }),
-            };
-        };
-        let wrong = |error: shosoin_protocol::Error| Error::Argument { what: "hospital", why: error.to_string() };
-        let hospital: HospitalId = text.parse().map_err(wrong)?;
-        let found = desks.into_iter().find(|desk| desk.info().hospital == hospital);
-        found.ok_or(Error::UnknownHospital { hospital })
+        self.desk_of(hospital)
     }
 
     /// Refuses, on the record, whoever may not read the asset ledger.

@@ -45,6 +45,9 @@ pub struct Config {
     /// how strict the rules about the people who run it are
     #[serde(default, skip_serializing_if = "AccountsConfig::is_default")]
     pub accounts: AccountsConfig,
+    /// what must be there before content is taken
+    #[serde(default, skip_serializing_if = "IntakeConfig::is_default")]
+    pub intake: IntakeConfig,
     /// where figures are shown
     #[serde(default, skip_serializing_if = "MetricsConfig::is_default")]
     pub metrics: MetricsConfig,
@@ -54,6 +57,22 @@ pub struct Config {
     /// which closed segments go to the archive
     #[serde(rename = "migrate", default, skip_serializing_if = "Vec::is_empty")]
     pub migrate: Vec<MigrateRule>,
+}
+
+/// `[intake]`: what must be there before content is taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntakeConfig {
+    /// nothing of a hospital is taken before it and the operator have signed an agreement that is in force; vaults that are
+    /// no demonstration are made so
+    pub agreement_required: bool,
+}
+
+impl IntakeConfig {
+    /// Whether it says nothing.
+    pub fn is_default(&self) -> bool {
+        *self == IntakeConfig::default()
+    }
 }
 
 /// Which embedded database holds the index.
@@ -235,6 +254,7 @@ mod tests {
             jobs: JobsConfig::default(),
             assets: AssetsConfig::default(),
             accounts: AccountsConfig::default(),
+            intake: IntakeConfig { agreement_required: true },
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
             migrate: Vec::new(),

@@ -1,5 +1,6 @@
 //! Everything the vault does for one hospital: its desk. Synchronous; the vault calls it from threads that may block.
 
+use crate::agreements::Agreements;
 use crate::committer::{Committer, Places};
 use crate::error::{Error, Result};
 use crate::group::{Done, Seat, Workplace};
@@ -31,6 +32,7 @@ pub struct Desk {
     records: Arc<Records>,
     index: Arc<dyn Index>,
     clock: Arc<dyn Clock>,
+    agreements: Arc<Agreements>,
     committer: Committer,
     unseen: Option<String>,
 }
@@ -47,6 +49,7 @@ impl Desk {
             records: workplace.records.clone(),
             index: workplace.index.clone(),
             clock: workplace.clock.clone(),
+            agreements: workplace.agreements.clone(),
             committer: Committer::start(workplace, halted)?,
             unseen: standing.unseen,
         })
@@ -100,6 +103,11 @@ impl Desk {
         &self.ledger
     }
 
+    /// What was agreed on with it.
+    pub fn agreements(&self) -> &Agreements {
+        &self.agreements
+    }
+
     /// The hospital's committer.
     pub fn committer(&self) -> &Committer {
         &self.committer
@@ -114,6 +122,7 @@ impl Desk {
     /// Judges a chunk; `None` if it is held already.
     pub fn judge_chunk(&self, address: Address, bytes: Bytes) -> Result<Option<Record>> {
         let record = self.intake().chunk(address, bytes)?;
+        self.agreements.within_quota(0, record.bytes.len() as u64, self.clock.now_ms())?;
         Ok(self.records.offered(self.info.hospital, &address)?.is_none().then_some(record))
     }
 
@@ -129,6 +138,7 @@ impl Desk {
             ledger: &self.ledger,
             records: &self.records,
             index: self.index.as_ref(),
+            agreements: &self.agreements,
             now_ms: self.clock.now_ms(),
         }
     }

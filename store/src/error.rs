@@ -199,6 +199,33 @@ pub enum Error {
         /// one of them
         first: Address,
     },
+    /// Content comes, and no agreement with its hospital is in force.
+    #[error("nothing is taken from hospital {hospital}: {}", no_agreement(*later))]
+    NoAgreement {
+        /// whose content
+        hospital: HospitalId,
+        /// one is signed, and counts from a later time on
+        later: bool,
+    },
+    /// Content comes that the agreement in force does not have.
+    #[error("it was not agreed to (agreement {number})")]
+    NotAgreed {
+        /// number of the terms
+        number: u32,
+        /// what was not agreed on
+        #[source]
+        source: shosoin_protocol::act::agreement::NotAgreed,
+    },
+    /// Content would take more than the agreement leaves room for.
+    #[error("{asked} bytes more than the {used} bytes that are held would exceed the agreed quota of {quota} bytes")]
+    OverQuota {
+        /// sealed bytes that count already
+        used: u64,
+        /// sealed bytes that would come
+        asked: u64,
+        /// agreed on
+        quota: u64,
+    },
     /// There is no such thing.
     #[error("{what} {id} is not held")]
     NotFound {
@@ -327,6 +354,7 @@ impl Error {
             Error::OutOfSequence { .. } | Error::NotAfterPrevious => ErrorKind::Invalid,
             Error::MissingAddresses { .. } => ErrorKind::Invalid,
             Error::NotAllowed { .. } => ErrorKind::Refused,
+            Error::NoAgreement { .. } | Error::NotAgreed { .. } | Error::OverQuota { .. } => ErrorKind::Refused,
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
@@ -371,6 +399,9 @@ impl Error {
             Error::ExpectedVersion { .. } => code::EXPECTED_VERSION,
             Error::VersionExists { .. } => "version-exists",
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
+            Error::NoAgreement { .. } => code::NO_AGREEMENT,
+            Error::NotAgreed { .. } => code::NOT_AGREED,
+            Error::OverQuota { .. } => code::OVER_QUOTA,
             Error::NotFound { .. } => code::NOT_FOUND,
             Error::OnShelf { .. } => code::ON_SHELF,
             Error::ReadOnly { .. } => "read-only",
@@ -402,6 +433,13 @@ impl Error {
             cause = error.source();
         }
         sentence
+    }
+}
+
+fn no_agreement(later: bool) -> &'static str {
+    match later {
+        true => "its agreement is signed and not in force yet",
+        false => "no agreement with it is signed; `shosoin agreement draft` begins one",
     }
 }
 

@@ -4,6 +4,7 @@
 //! changes anything, and it either says that everything is durable and indexed, or that nothing may be assumed.
 
 use crate::acts::OperatorAct;
+use crate::agreements::Agreements;
 use crate::apply;
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
@@ -15,7 +16,7 @@ use crate::rows::{self, DeviceRow, LeafRow, Row, Rows, Watermark};
 use crate::sequence;
 use crate::status::Work;
 use bytes::Bytes;
-use shosoin_protocol::act::Act;
+use shosoin_protocol::act::{Act, Document, Terms};
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry, Seen, Statement};
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::receipt::Durable;
@@ -30,6 +31,8 @@ pub struct Workplace {
     pub hospital: HospitalInfo,
     /// the log
     pub ledger: Arc<Ledger>,
+    /// what was agreed on with it
+    pub agreements: Arc<Agreements>,
     /// what is held
     pub records: Arc<Records>,
     /// rows
@@ -79,6 +82,10 @@ pub struct Group<'a> {
     records: Vec<Record>,
     addresses: HashSet<Address>,
     entries: Vec<PlacedEntry>,
+    /// sealed bytes that its deposits take
+    deposited: u64,
+    /// the newest terms that it puts in force
+    agreed: Option<Terms>,
     now_ms: u64,
     abandoned: Option<Error>,
 }
@@ -93,6 +100,8 @@ impl<'a> Group<'a> {
             records: Vec::new(),
             addresses: HashSet::new(),
             entries: Vec::new(),
+            deposited: 0,
+            agreed: None,
             now_ms: at.clock.now_ms(),
             abandoned: None,
         }
@@ -114,6 +123,7 @@ impl<'a> Group<'a> {
         let index = self.frontier.size();
         let vault = self.at.ledger.public_key().device_id();
         sequence::admit(&self.rows, &self.at.hospital, vault, index, &deposit.entry)?;
+        let stored_bytes = self.agreed(&deposit)?;
         for record in deposit.records {
             self.add_record(record)?;
         }
@@ -126,7 +136,26 @@ impl<'a> Group<'a> {
         }
         apply::leaf(&mut self.rows, self.at.hospital.hospital, &mut self.frontier, seat.leaf);
         self.entries.push(placed);
+        self.deposited += stored_bytes;
+        self.agreed = deposit.agreement.map(|agreement| agreement.terms).or(self.agreed.take());
         Ok(seat)
+    }
+
+    /// The sealed bytes that an entry deposits, if the quota leaves room for them; a new agreement continues the newest.
+    fn agreed(&self, prepared: &Prepared) -> Result<u64> {
+        let agreements = &self.at.agreements;
+        if let Some(agreement) = &prepared.agreement {
+            let newest = agreements.newest()?;
+            let follows = agreement.follows(self.agreed.as_ref().or(newest.as_deref()));
+            follows.map_err(|source| Error::Malformed { what: "agreement", source })?;
+        }
+        match prepared.entry.body() {
+            Body::Deposit(deposit) => {
+                agreements.within_quota(self.deposited, deposit.stored_bytes, self.now_ms)?;
+                Ok(deposit.stored_bytes)
+            }
+            _ => Ok(0),
+        }
     }
 
     /// Adds an act of the operator, signed here, where its place in the chain of such acts is known.
@@ -152,7 +181,11 @@ impl<'a> Group<'a> {
         };
         let entry = Entry::sign(statement, ledger.key());
         let records = vec![Record { kind: RecordKind::Document, address, bytes }];
-        self.add_deposit(Prepared { entry, records })
+        let agreement = match document {
+            Document::Agreement(agreement) => Some(agreement),
+            _ => None,
+        };
+        self.add_deposit(Prepared { entry, records, agreement })
     }
 
     /// Makes everything durable, then indexes it, then lets readers see it. `None` where there was nothing to do.
@@ -215,6 +248,10 @@ impl<'a> Group<'a> {
             None => self.rows.write().map(|()| ledger.head())?,
         };
         self.at.records.stored(hospital, self.addresses.iter().copied());
+        self.at.agreements.add_used(self.deposited);
+        if self.agreed.is_some() {
+            self.at.agreements.forget();
+        }
         Ok(head)
     }
 

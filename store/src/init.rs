@@ -3,7 +3,7 @@
 
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
-use crate::config::{Config, FORM, VolumeSpec};
+use crate::config::{Config, FORM, IntakeConfig, VolumeSpec};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::jobs::{JobsConfig, MetricsConfig};
@@ -35,6 +35,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         index: options.index,
         assets: AssetsConfig::default(),
         accounts: AccountsConfig::default(),
+        intake: IntakeConfig { agreement_required: !options.demo },
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),
         volumes: options.volumes.clone(),

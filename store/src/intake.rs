@@ -6,10 +6,12 @@
 //!   a history that this log had.
 //! - Every record it names is held or sent along, is of the right kind, hospital, version and suite, and nothing else
 //!   was sent along. So the list of addresses is complete before anyone is told that the deposit is.
+//! - Content is what the agreement in force allows; how much of it may still come is judged in its order.
 //! - Nothing is stored here.
 //!
 //! Not here: opening what is sealed. The operator checks framing and addresses, and cannot check more.
 
+use crate::agreements::{self, Agreements};
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Index;
@@ -17,12 +19,13 @@ use crate::ledger::Ledger;
 use crate::records::Records;
 use crate::rows::{self, DeviceRow, Rows};
 use bytes::Bytes;
-use shosoin_protocol::act::{Act, Author, Document};
+use shosoin_protocol::act::{Act, Agreement, Author, Document};
 use shosoin_protocol::api::{DepositRequest, InlineRecord};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Statement};
 use shosoin_protocol::envelope::{Context, Envelope, EnvelopeType};
 use shosoin_protocol::limits::{CLOCK_AHEAD_MS_MAX, DEPOSIT_BYTES_MAX, DEPOSIT_RECORDS_MAX, SUMMARY_BYTES_MAX};
 use shosoin_protocol::manifest::AddressList;
+use shosoin_protocol::policy::DepositPolicy;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{Address, DeviceId, Digest, LogId, RecordKind, VersionId};
 use shosoin_tiers::Record;
@@ -35,6 +38,8 @@ pub struct Prepared {
     pub entry: Entry,
     /// records sent along
     pub records: Vec<Record>,
+    /// the agreement that it puts in force
+    pub agreement: Option<Box<Agreement>>,
 }
 
 /// What intake knows of the hospital that deposits.
@@ -49,6 +54,8 @@ pub struct Intake<'a> {
     pub records: &'a Records,
     /// rows of devices
     pub index: &'a dyn Index,
+    /// what was agreed on
+    pub agreements: &'a Agreements,
     /// the vault's clock
     pub now_ms: u64,
 }
@@ -100,6 +107,7 @@ impl Intake<'_> {
 
     /// Judges a chunk, or a page of a manifest, that is sent before its deposit.
     pub fn chunk(&self, address: Address, bytes: Bytes) -> Result<Record> {
+        self.agreements.for_content(self.now_ms)?;
         let suite = self.hospital.suite;
         suite.verify(&address, &bytes).map_err(|source| Error::Malformed { what: "chunk", source })?;
         let envelope = Envelope::parse(&bytes).map_err(|source| Error::Malformed { what: "chunk", source })?;
@@ -121,9 +129,14 @@ impl Intake<'_> {
         self.signed(&entry, earlier)?;
         self.knows_our_history(statement)?;
         let parcel = Parcel::new(self, &request.records, earlier);
+        let mut agreement = None;
         match &statement.body {
-            Body::Deposit(deposit) => parcel.complete(deposit)?,
+            Body::Deposit(deposit) => {
+                self.agreed(Some(&deposit.policy))?;
+                parcel.complete(deposit)?;
+            }
             Body::Marker(change) | Body::Policy(change) => {
+                self.agreed(None)?;
                 parcel.summary(change.version, &change.summary)?;
                 parcel.nothing_but(|address| *address == change.summary)?;
             }
@@ -131,7 +144,13 @@ impl Intake<'_> {
                 self.certified(change)?;
                 parcel.nothing_but(|_| false)?;
             }
-            Body::Act(act) => parcel.act(act)?,
+            Body::Act(act) => {
+                if let Document::Agreement(agreed) = parcel.act(act)? {
+                    let verified = agreed.verify(&self.agreements.parties());
+                    verified.map_err(|source| Error::Malformed { what: "agreement", source })?;
+                    agreement = Some(agreed);
+                }
+            }
         }
         let (records, named) = parcel.into_records();
         earlier.records.extend(named);
@@ -139,7 +158,15 @@ impl Intake<'_> {
         if let Body::Device(change) = &statement.body {
             earlier.devices.insert(change.key.device_id(), change.key.clone());
         }
-        Ok(Prepared { entry, records })
+        Ok(Prepared { entry, records, agreement })
+    }
+
+    /// Content is taken under an agreement, where one is needed or there is one, and is what it allows.
+    fn agreed(&self, policy: Option<&DepositPolicy>) -> Result<()> {
+        match (self.agreements.for_content(self.now_ms)?, policy) {
+            (Some(terms), Some(policy)) => agreements::allows(&terms, policy),
+            _ => Ok(()),
+        }
     }
 
     fn meant_for_this_log(&self, statement: &Statement) -> Result<()> {
@@ -262,8 +289,8 @@ impl<'a> Parcel<'a> {
     }
 
     /// An act is the hospital's to state, and its document is here or held and says what such a document may say.
-    fn act(&self, act: &Act) -> Result<()> {
-        if act.kind.author() != Author::Hospital {
+    fn act(&self, act: &Act) -> Result<Document> {
+        if act.kind.author() == Author::Operator {
             return Err(Error::Invalid { what: "act", why: "only the operator can state one of this kind" });
         }
         let bytes = self.fetch(RecordKind::Document, &act.document)?;
@@ -276,7 +303,7 @@ impl<'a> Parcel<'a> {
                 return Err(Error::MissingAddresses { count: named.len(), first: *address });
             }
         }
-        Ok(())
+        Ok(document)
     }
 
     /// The summary is here or held, and is of this version.

@@ -18,6 +18,7 @@
 pub mod accounts;
 pub mod actor;
 pub mod acts;
+pub mod agreements;
 pub mod applicability;
 mod apply;
 pub mod assets;
@@ -63,7 +64,7 @@ pub mod volumes;
 pub use audit::{AuditEvent, AuditLog};
 pub use check::{CheckOptions, CheckReport, Finding, Severity};
 pub use compaction::{Amplification, SegmentGain};
-pub use config::{Config, Domains, IndexKind, VolumeSpec};
+pub use config::{Config, Domains, IndexKind, IntakeConfig, VolumeSpec};
 pub use error::{Error, Result};
 pub use hospitals::{HospitalInfo, Machine};
 pub use jobs::{JobKind, JobOptions, JobReport, JobsConfig, MetricsConfig};

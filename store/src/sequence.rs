@@ -19,6 +19,9 @@ pub fn admit(rows: &Pending<'_>, hospital: &HospitalInfo, vault: DeviceId, index
         }
         Body::Device(change) => may_change_devices(rows, hospital, index, statement, &signer, change)?,
         Body::Act(act) if act.kind.author() == Author::Operator => of_operator(statement, vault, index)?,
+        Body::Act(act) if act.kind.author() == Author::Either && statement.device == vault => {
+            of_operator(statement, vault, index)?;
+        }
         _ => enrolled(statement.device, &signer)?,
     }
     next_in_chain(statement, &signer)?;

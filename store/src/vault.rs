@@ -1,6 +1,7 @@
 //! The vault: the front of everything the operator runs. Each method is one request of the API or one command.
 
 use crate::accounts::{Accounts, Caller};
+use crate::agreements::Agreements;
 use crate::audit::{Action, AuditEvent, AuditLog, AuditReport};
 use crate::check::{Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
@@ -411,9 +412,13 @@ impl Inner {
 
     fn open_desk(&self, hospital: HospitalInfo, ledger: Ledger, standing: Standing) -> Result<Desk> {
         let log = LogId::of(self.identity.vault(), hospital.hospital);
+        let (ledger, required) = (Arc::new(ledger), self.config.intake.agreement_required);
+        let (vault, records, index) = (self.identity.vault(), self.records.clone(), self.index.clone());
+        let agreements = Agreements::new(hospital.clone(), vault, ledger.clone(), records, index, required);
         let workplace = Workplace {
             hospital,
-            ledger: Arc::new(ledger),
+            ledger,
+            agreements: Arc::new(agreements),
             records: self.records.clone(),
             index: self.index.clone(),
             tier: self.tier.clone(),
@@ -437,6 +442,24 @@ impl Inner {
             }
         }
         Ok(hospital)
+    }
+
+    /// The desk of the hospital that is meant, by its id in hex; the only hospital of a vault needs no name.
+    pub(crate) fn desk_of(&self, hospital: Option<&str>) -> Result<Arc<Desk>> {
+        let desks = self.desks();
+        let Some(text) = hospital else {
+            return match desks.as_slice() {
+                [desk] => Ok(desk.clone()),
+                _ => Err(Error::Argument {
+                    what: "hospital",
+                    why: format!("the vault knows {} hospitals; name one", desks.len()),
+                }),
+            };
+        };
+        let wrong = |error: shosoin_protocol::Error| Error::Argument { what: "hospital", why: error.to_string() };
+        let hospital: HospitalId = text.parse().map_err(wrong)?;
+        let found = desks.into_iter().find(|desk| desk.info().hospital == hospital);
+        found.ok_or(Error::UnknownHospital { hospital })
     }
 
     /// An id for an act, which nothing else has.

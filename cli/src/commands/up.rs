@@ -20,6 +20,8 @@ use serde_json::json;
 use shosoin_client::ClientOptions;
 use shosoin_gateway::{GatewayOptions, NewCredentials, Role, UserStore};
 use shosoin_keyring::Keyring;
+use shosoin_protocol::act::Document;
+use shosoin_protocol::act::agreement::{Agreement, Draft, Terms};
 use shosoin_store::{Config, IndexKind, InitOptions, Vault, VolumeSpec};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -76,10 +78,32 @@ pub async fn run(args: UpArgs, output: Output) -> Result<()> {
     let admin = AdminTask::start(&vault, &vault_dir).await?;
     let client = ClientOptions { drill: hospital.drill_held(&keyring)?, ..ClientOptions::new(hospital.root()) };
     let session = Session::embedded(vault.clone(), keyring, client, lock).await?;
-    let served = serve(&session, &hospital, &args, stop, output).await;
+    let served = match agree_with_itself(&session, &vault).await {
+        Ok(()) => serve(&session, &hospital, &args, stop, output).await,
+        Err(error) => Err(error),
+    };
     admin.stop().await;
     session.finish(served).await?;
     output.answer(&operator::closed(vault.counters()), || "closed".to_owned())
+}
+
+/// A demonstration agrees with itself, so that everything an agreement governs can be tried. It says that it is one.
+async fn agree_with_itself(session: &Session, vault: &Vault) -> Result<()> {
+    let client = &session.client;
+    let failed = || Error::client("make the agreement of the demonstration");
+    let is_new = client.agreements().map_err(failed())?.is_empty();
+    let hello = client.transport().hello().await.map_err(failed())?;
+    if !hello.demo || !is_new {
+        return Ok(());
+    }
+    let keyring = client.keyring();
+    let (hospital, suite) = (keyring.hospital(), keyring.suite());
+    let terms = Terms::demonstration(Draft { hospital, suite, vault: vault.id(), now_ms: hello.time_ms });
+    let document = Document::Agreement(Box::new(Agreement::draft(terms))).encode();
+    let signed = client.sign_agreement(&document).await.map_err(failed())?;
+    let by_vault = vault.sign_demonstration(hospital, signed.document).await;
+    by_vault.map_err(Error::vault("make the agreement of the demonstration"))?;
+    client.refresh().await.map_err(failed())
 }
 
 async fn serve(session: &Session, hospital: &HospitalDir, args: &UpArgs, stop: Stop, output: Output) -> Result<()> {

@@ -18,12 +18,14 @@ use fjall::OwnedWriteBatch;
 use shosoin_protocol::VersionId;
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::manifest::{Pairs, Summary, Versioning};
+use std::sync::atomic::Ordering;
 
 impl View {
     /// Applies the next entry; afterwards the view stands at `position`.
     pub fn apply(&self, placed: Placed, position: &PositionRow) -> Result<()> {
         let mut change = Change { view: self, rows: self.reading(), batch: self.database.batch(), index: placed.index };
         change.device(&placed.entry)?;
+        let is_act = placed.document.is_some();
         if let (Body::Act(act), Some(document)) = (placed.entry.body(), placed.document) {
             let device = placed.entry.statement().device;
             let (leaf_index, accepted_ms, id, subject) = (placed.index, placed.accepted_ms, act.id, act.subject);
@@ -36,7 +38,9 @@ impl View {
             change.summary(origin, summary)?;
         }
         change.put(key::POSITION.to_vec(), position.encode());
-        change.batch.commit().map_err(Error::View)
+        change.batch.commit().map_err(Error::View)?;
+        self.acts.fetch_add(u64::from(is_act), Ordering::Release);
+        Ok(())
     }
 }
 

@@ -101,6 +101,8 @@ fn every_limit_has_the_value_on_the_page() {
         PROOF_HASHES_MAX,
         RECEIPT_BYTES_MAX,
         DOCUMENT_BYTES_MAX,
+        AGREED_TYPES_MAX,
+        AGREED_LIST_MAX,
         DEPOSIT_RECORDS_MAX,
         DEPOSIT_BYTES_MAX,
         DEPOSIT_BATCH_MAX,

@@ -4,6 +4,7 @@
 
 use super::table::Structure;
 use bytes::Bytes;
+use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity};
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -400,12 +401,84 @@ fn documents() -> Vec<(&'static str, Structure)> {
         ("scene", vec![0xba; 32]),
     ];
     let body = |bytes: &[u8], fields| part(bytes.to_vec(), 8, bytes.len(), fields);
+    let (agreement, agreement_fields) = agreement();
     vec![
+        ("Agreement", body(&agreement, agreement_fields)),
         ("Document header", part(hold.clone(), 0, 8, header)),
         ("Hold", body(&hold, vec![("reason", vec![4]), ("reserved", vec![0; 7])])),
         ("Release", body(&release, vec![("hold", VERSION.0.to_vec())])),
         ("Incident", body(&incident, incident_fields)),
     ]
+}
+
+fn agreement() -> (Vec<u8>, Fields) {
+    let (hospital, vault) = (HOSPITAL, VaultId([0xa4; 16]));
+    let terms = Terms::proposal(Draft { hospital, suite: Suite::Default, vault, now_ms: TIME });
+    let rule =
+        TypeRule { record_type: RecordType::from_number(2).expect("T4-02"), term_days_min: 11, read_within_s: 12 };
+    let (label, deliver) = (Label::Sensitive, Deliver::Grants);
+    let terms = Terms {
+        number: 13,
+        previous: Digest([0xa5; 32]),
+        from_ms: TIME + 1,
+        line: Line::InternetVpn,
+        scan: ScanRule {
+            scanning: Scanning::RequiredInPieces,
+            definitions_hours_max: 14,
+            scan_hours_max: 15,
+            packed_hours_max: 16,
+        },
+        overwrite_passes: 17,
+        cool_down_days: 18,
+        emergency: Emergency::Other,
+        retry: RetryRule { failures_max: 19, window_minutes: 20 },
+        quarantine: QuarantineRule { term_days: 21, bytes_max: 22 },
+        quota_bytes: 23,
+        types: vec![rule],
+        labels: vec![LabelRule { label, deliver, copies: Copies::SecondSite, erasure: Erasure::Destroy }],
+        notices: vec![NoticeRule { notice: Notice::Quarantine, channel: Channel::Mail, target: 24 }],
+        outward: vec![Outward::Mail],
+        papers: vec![(Paper::SecurityPolicy, Digest([0xa6; 32]))],
+        ..terms
+    };
+    let agreement = Agreement::draft(terms).sign_as_hospital(&key(1)).sign_as_vault(&key(2));
+    let fields = vec![
+        ("demonstration", vec![0]),
+        ("suite", vec![1]),
+        ("reserved", vec![0; 6]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("vault", vec![0xa4; 16]),
+        ("number", u32(13)),
+        ("reserved", vec![0; 4]),
+        ("previous", vec![0xa5; 32]),
+        ("made", u64(TIME)),
+        ("in force", u64(TIME + 1)),
+        ("routes", vec![7]),
+        ("line", vec![3]),
+        ("copying", vec![3]),
+        ("scanning", vec![2]),
+        ("erasure", vec![1]),
+        ("passes", vec![17]),
+        ("emergency", vec![3]),
+        ("timestamps", vec![1]),
+        ("cool-down", u32(18)),
+        ("failures", u32(19)),
+        ("window", u32(20)),
+        ("definitions", u32(14)),
+        ("scan age", u32(15)),
+        ("packed age", u32(16)),
+        ("quarantine term", u32(21)),
+        ("quarantine bytes", u64(22)),
+        ("quota", u64(23)),
+        ("record types", counted(1, &[&[2, 0], &u32(11), &u32(12)])),
+        ("labels", counted(1, &[&[1, 2, 1, 2]])),
+        ("notices", counted(1, &[&[4, 3, 24, 0]])),
+        ("outward", counted(1, &[&[3]])),
+        ("papers", counted(1, &[&[8], &[0xa6; 32]])),
+        ("hospital signature", agreement.by_hospital.expect("signed").0.to_vec()),
+        ("vault signature", agreement.by_vault.expect("signed").0.to_vec()),
+    ];
+    (Document::Agreement(Box::new(agreement)).encode(), fields)
 }
 
 fn inclusion() -> (Inclusion, Fields) {

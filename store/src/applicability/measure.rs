@@ -2,6 +2,7 @@
 //!
 //! A check that cannot say anything, because there is nothing to measure, says so; it never passes for want of data.
 
+mod agreements;
 mod holdings;
 mod house;
 mod media;
@@ -82,6 +83,7 @@ impl Measure {
 /// Every check, by name. `proofs` says which control each stands for.
 #[cfg(test)]
 pub const NAMES: &[&str] = &[
+    "agreements",
     "audit-chain",
     "audit-people",
     "account",
@@ -97,11 +99,17 @@ pub const NAMES: &[&str] = &[
     "file-rights",
     "free-space",
     "isolation",
+    "label-rules",
     "ledger-readers",
     "life",
     "media-labels",
     "mutual-tls",
     "page",
+    "paper-application",
+    "paper-disposal",
+    "paper-media",
+    "paper-network",
+    "paper-operation",
     "read-sample",
     "receipt-sample",
     "record-types",
@@ -126,6 +134,7 @@ pub fn all(inner: &Arc<Inner>, desks: &[Arc<Desk>], now_ms: u64) -> Measures {
     measures.extend(house::all(inner, now_ms));
     measures.extend(sample.measures());
     measures.extend(holdings::all(inner, desks, &holdings, now_ms));
+    measures.extend(agreements::all(inner, desks, now_ms));
     measures.insert("mutual-tls", probe::mutual_tls(&vault));
     measures.insert("isolation", probe::isolation(inner, desks));
     measures.insert("disposal-guard", probe::disposal_guard(inner, desks));

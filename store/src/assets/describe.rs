@@ -7,9 +7,10 @@ use crate::error::{Error, Result};
 use crate::rows::{self, RecordRow, Rows};
 use crate::vault::Inner;
 use serde::Serialize;
+use shosoin_protocol::act::agreement::{Copies, Terms};
 use shosoin_protocol::entry::{Body, Deposit, PlacedEntry, VERSION};
 use shosoin_protocol::manifest::AddressList;
-use shosoin_protocol::policy::Retention;
+use shosoin_protocol::policy::{Label, Retention};
 use shosoin_protocol::{Address, SegmentId, VolumeId};
 use shosoin_tiers::SegmentInfo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,24 @@ pub struct Location {
 pub enum Copying {
     /// nothing was agreed with the hospital, so it may not
     NotAgreed,
+    /// it was agreed that it may not
+    None,
+    /// to the second site
+    SecondSite,
+    /// to the second site, and by exports of the hospital
+    Exports,
+}
+
+impl Copying {
+    /// What terms say of a label; what they do not allow at all, no label does (T8).
+    fn of(terms: &Terms, label: Label) -> Self {
+        match terms.of_label(label).map(|rule| rule.copies) {
+            None => Copying::NotAgreed,
+            Some(Copies::Exports) if terms.exports => Copying::Exports,
+            Some(Copies::SecondSite | Copies::Exports) if terms.second_site => Copying::SecondSite,
+            Some(_) => Copying::None,
+        }
+    }
 }
 
 /// A medium that holds shards of a deposit.
@@ -225,7 +244,7 @@ impl<'a> Describer<'a> {
             location: Location {
                 sites,
                 segments: segments.iter().map(SegmentId::to_string).collect(),
-                copying: Copying::NotAgreed,
+                copying: self.copying(deposit.policy.label),
                 copies: Vec::new(),
                 complete,
             },
@@ -242,6 +261,12 @@ impl<'a> Describer<'a> {
             history: vec![stored],
             stored_bytes: slot.stored_bytes,
         }
+    }
+
+    /// Whether records of a label may be copied, as was agreed on.
+    fn copying(&self, label: Label) -> Copying {
+        let terms = self.desk.agreements().in_force(self.inner.clock.now_ms()).ok().flatten();
+        terms.map_or(Copying::NotAgreed, |terms| Copying::of(&terms, label))
     }
 
     /// Sites and media of the shards of segments.

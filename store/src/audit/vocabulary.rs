@@ -175,6 +175,8 @@ vocabulary! {
         SuspicionVerified = 122 "suspicion-verified",
         /// the vault's owner stood up for an accounts file that the log does not know
         AccountsConfirmed = 123 "accounts-confirmed",
+        /// the operator signed an agreement with a hospital
+        AgreementSigned = 80 "agreement-signed",
     }
 
     /// How it ended.

@@ -129,6 +129,7 @@ impl LedgerCheck<'_> {
         let is_vault = statement.device == vault;
         let may_sign = match &statement.body {
             Body::Act(act) if act.kind.author() == Author::Operator => is_vault,
+            Body::Act(act) if act.kind.author() == Author::Either && is_vault => true,
             Body::Device(change) if !change.enrol => true,
             _ => chain.enrolled && !is_vault,
         };

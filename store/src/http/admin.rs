@@ -9,6 +9,7 @@
 //! | `POST /v1/hospitals` | enrolment | `{"hospital": id}` |
 //! | `POST /v1/media` | [`MediaCommand`] as JSON | what it says |
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
+//! | `POST /v1/agreements` | [`AgreementCommand`] as JSON | what it says |
 //! | `POST /v1/applicability` | [`StatementRequest`] as JSON | [`Statement`](crate::applicability::Statement) as JSON |
 //!
 //! Jobs and figures are in `admin_jobs`.
@@ -16,6 +17,7 @@
 use super::reply::{self, Reply};
 use super::routes::parse_query;
 use crate::accounts::Caller;
+use crate::agreements::AgreementCommand;
 use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
 use crate::volumes::MediaCommand;
@@ -63,6 +65,7 @@ impl Admin {
             .route("/v1/hospitals", post(enrol))
             .route("/v1/media", post(media))
             .route("/v1/assets", post(assets))
+            .route("/v1/agreements", post(agreements))
             .route("/v1/applicability", post(applicability))
             .merge(super::admin_jobs::routes())
             .with_state(vault.clone());
@@ -104,6 +107,12 @@ async fn assets(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>
     let command: AssetCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.asset_command(command, peer.caller).await?))
+}
+
+async fn agreements(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: AgreementCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.agreement_command(command, peer.caller).await?))
 }
 
 async fn applicability(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

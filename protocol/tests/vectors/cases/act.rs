@@ -1,8 +1,9 @@
 //! Acts and their documents.
 
 use super::{Made, World, append, put};
+use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
-    Act, ActKind, Author, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity,
+    Act, ActKind, Agreement, Author, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity, Terms,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::{Digest, VersionId};
@@ -25,7 +26,20 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (Some(VersionId([7; 16])), Document::Hold(Hold { reason: HoldReason::Litigation })),
         (Some(VersionId([7; 16])), Document::Release(Release { hold: VersionId([8; 16]) })),
         (None, Document::Incident(incident)),
+        (None, Document::Agreement(Box::new(agreement()))),
     ]
+}
+
+/// An agreement in suite 1, with a list of each kind.
+fn agreement() -> Agreement {
+    let [world, _] = World::both();
+    let draft = Draft { hospital: world.hospital, suite: world.suite, vault: world.vault, now_ms: 1_767_225_600_000 };
+    let mut terms = Terms::proposal(draft);
+    terms.types.truncate(2);
+    terms.notices.truncate(1);
+    terms.outward = vec![Outward::CloudVolumes];
+    terms.papers = vec![(Paper::Specification, Digest([0x5d; 32]))];
+    Agreement::draft(terms).sign_as_hospital(&world.hospital_key).sign_as_vault(&world.vault_key)
 }
 
 fn entries(world: &World) -> Vec<Made> {
@@ -35,6 +49,7 @@ fn entries(world: &World) -> Vec<Made> {
         let (signer, note) = match kind.author() {
             Author::Hospital => (&world.device_key, "An act of the hospital, signed by a device."),
             Author::Operator => (&world.vault_key, "An act of the operator, signed by the vault."),
+            Author::Either => (&world.vault_key, "An act of both, put on the record by the vault, which signed last."),
         };
         let mut statement = world.statement(Body::Act(act));
         statement.device = signer.public().device_id();
@@ -79,7 +94,23 @@ fn documents() -> Vec<Made> {
 fn wrong_documents() -> Vec<Made> {
     let hold = document(ActKind::Hold, "valid", "", &stated()[0].1);
     let incident = document(ActKind::Incident, "valid", "", &stated()[2].1);
+    let agreement = document(ActKind::Agreement, "valid", "", &stated()[3].1);
     vec![
+        agreement.wrong("agreement-routes", "No way in at all.", ("Invalid", "routes"), put(104, &[0])),
+        agreement.wrong("agreement-line", "Line 9.", ("Invalid", "line"), put(105, &[9])),
+        agreement.wrong("agreement-number", "Number 0.", ("Invalid", "number"), put(48, &[0])),
+        agreement.wrong(
+            "agreement-dispensing-record",
+            "Agrees on a dispensing record (1-R1).",
+            ("Invalid", "record type"),
+            put(160, &[64]),
+        ),
+        agreement.wrong(
+            "agreement-types-twice",
+            "The second record type is the first again.",
+            ("Invalid", "record types"),
+            put(170, &[0]),
+        ),
         hold.wrong("magic", "Begins like an entry.", ("Magic", "document"), put(0, b"shse")),
         hold.wrong(
             "newer-version",
