@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 57] = [
+const COMMANDS: [&[&str]; 65] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -56,6 +56,14 @@ const COMMANDS: [&[&str]; 57] = [
     &["audit-vault"],
     &["evidence", "verify"],
     &["evidence", "keys"],
+    &["retention", "show"],
+    &["retention", "start"],
+    &["retention", "extend"],
+    &["retention", "due"],
+    &["hold", "set"],
+    &["hold", "release"],
+    &["hold", "list"],
+    &["dispose", "due"],
     &["scrub"],
     &["repair"],
     &["copy-forward"],
