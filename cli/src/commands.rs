@@ -7,20 +7,18 @@ pub mod audit;
 pub mod audit_vault;
 pub mod bucket;
 pub mod device;
-pub mod dispose;
 pub mod escrow;
 pub mod evidence;
 pub mod forecast;
 pub mod gateway;
 pub mod get;
-pub mod hold;
+pub mod handover;
 pub mod hospital;
 pub mod jobs;
 pub mod keyring;
 pub mod ls;
 pub mod put;
 pub mod reconcile;
-pub mod retention;
 pub mod stat;
 pub mod up;
 pub mod vault;
@@ -46,9 +44,6 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Put(args) => put::run(args, output).await,
         Command::Get(args) => get::run(args, output).await,
         Command::Ls(args) => ls::run(args, output).await,
-        Command::Retention(command) => retention::run(command, output).await,
-        Command::Hold(command) => hold::run(command, output).await,
-        Command::Dispose(command) => dispose::run(command, output).await,
         Command::Stat(args) => stat::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::AuditVault(args) => audit_vault::run(args, output).await,
@@ -64,6 +59,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Forecast(args) => forecast::run(args, output).await,
         Command::Audit(command) => audit::run(command, output).await,
         Command::Assets(command) => assets::run(command, output).await,
+        Command::Handover(command) => handover::run(command, output).await,
         Command::Reconcile(command) => reconcile::run(command, output).await,
         Command::Agreement(command) => agreement::run(command, output).await,
         Command::Applicability(args) => applicability::run(args, output).await,

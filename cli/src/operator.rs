@@ -14,7 +14,7 @@ use shosoin_store::accounts::Caller;
 use shosoin_store::agreements::AgreementCommand;
 use shosoin_store::applicability::{Statement, StatementRequest};
 use shosoin_store::assets::AssetCommand;
-use shosoin_store::disposal::DisposalCommand;
+use shosoin_store::handover::{HandoverCommand, HandoverRun};
 use shosoin_store::http::admin::socket_path;
 use shosoin_store::volumes::MediaCommand;
 use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
@@ -127,18 +127,6 @@ pub async fn one(dir: &Path, task: &'static str, command: &AssetCommand) -> Resu
     operator.finish(answer).await
 }
 
-/// One command about the end of records.
-pub async fn disposal(dir: &Path, task: &'static str, command: &DisposalCommand) -> Result<Value> {
-    let dir = vault_dir(dir);
-    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
-    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/disposal", body.into()).await? {
-        return Ok(answer);
-    }
-    let vault = open(&dir).await?;
-    let answer = vault.disposal_command(command.clone(), Caller::this_process()).await;
-    finish(&vault, answer.map_err(Error::vault(task))).await
-}
-
 /// Id of the vault in a folder, as its configuration says.
 pub fn vault_id(dir: &Path) -> Result<String> {
     let config =
@@ -211,7 +199,7 @@ impl JobRequest {
 
 /// Runs a job in the process that serves the vault, or in this one, and gives its report. Ctrl-C ends it at its next safe
 /// point.
-pub async fn run_job(dir: &Path, request: &JobRequest, mut show: impl FnMut(&Value)) -> Result<Value> {
+pub async fn run_job(dir: &Path, request: &JobRequest, show: impl FnMut(&Value)) -> Result<Value> {
     let (dir, task) = (vault_dir(dir), "run the job");
     let stop = Stop::listen()?;
     if let Some(body) = send(&dir, task, Method::POST, &request.path(), Bytes::new()).await? {
@@ -222,23 +210,52 @@ pub async fn run_job(dir: &Path, request: &JobRequest, mut show: impl FnMut(&Val
     if let Err(error) = admitted.map_err(Error::vault(task)) {
         return finish(&vault, Err(error)).await;
     }
-    let mut job = Box::pin(vault.run_job(request.kind, request.options.clone()));
-    let (mut look, stopped) = (tokio::time::interval(LOOK), stop.asked());
-    tokio::pin!(stopped);
-    let mut asked = false;
-    let report = loop {
-        tokio::select! {
-            report = &mut job => break report.map_err(Error::vault(task)),
-            () = &mut stopped, if !asked => asked = vault.cancel_job(request.kind),
-            _ = look.tick() => {
-                if let Some(progress) = vault.job_progress(request.kind) {
-                    show(&serde_json::json!(progress));
-                }
-            }
-        }
-    };
-    drop(job);
+    let job = async { vault.run_job(request.kind, request.options.clone()).await.map_err(Error::vault(task)) };
+    let look = || vault.job_progress(request.kind).map(|progress| serde_json::json!(progress));
+    let report = watched(job, stop, look, || vault.cancel_job(request.kind), show).await;
     finish(&vault, report.map(|report| serde_json::json!(report))).await
+}
+
+/// Runs a command about a hand-over in the process that serves the vault, or in this one. Ctrl-C ends it at its next safe
+/// point; the same command goes on there.
+pub async fn handover(dir: &Path, command: &HandoverCommand, show: impl FnMut(&Value)) -> Result<Value> {
+    let (dir, task) = (vault_dir(dir), "hand over");
+    let stop = Stop::listen()?;
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(body) = send(&dir, task, Method::POST, "/v1/handover", body.into()).await? {
+        return follow(task, body, stop, show).await;
+    }
+    let (vault, run) = (open(&dir).await?, HandoverRun::default());
+    let work = vault.handover_command(command.clone(), Caller::this_process(), run.clone());
+    let work = async { work.await.map_err(Error::vault(task)) };
+    let look = || Some(serde_json::json!(run.progress()));
+    let cancel = || {
+        run.stop();
+        true
+    };
+    let report = watched(work, stop, look, cancel, show).await;
+    finish(&vault, report).await
+}
+
+/// Waits for work of this process, shows how far it has come, and asks it to end where somebody asked that of us; until
+/// `cancel` says that it was running, it is asked again.
+async fn watched<T>(
+    work: impl Future<Output = Result<T>>,
+    stop: Stop,
+    look: impl Fn() -> Option<Value>,
+    cancel: impl Fn() -> bool,
+    mut show: impl FnMut(&Value),
+) -> Result<T> {
+    let (mut tick, stopped) = (tokio::time::interval(LOOK), stop.asked());
+    tokio::pin!(work, stopped);
+    let mut asked = false;
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = &mut stopped, if !asked => asked = cancel(),
+            _ = tick.tick() => look().iter().for_each(&mut show),
+        }
+    }
 }
 
 /// How often a run in this process is looked at.

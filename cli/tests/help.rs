@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 65] = [
+const COMMANDS: [&[&str]; 59] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -32,6 +32,8 @@ const COMMANDS: [&[&str]; 65] = [
     &["agreement", "draft"],
     &["agreement", "sign"],
     &["agreement", "show"],
+    &["handover", "export"],
+    &["handover", "verify"],
     &["applicability"],
     &["hospital", "enrol"],
     &["keyring", "init"],
@@ -56,14 +58,6 @@ const COMMANDS: [&[&str]; 65] = [
     &["audit-vault"],
     &["evidence", "verify"],
     &["evidence", "keys"],
-    &["retention", "show"],
-    &["retention", "start"],
-    &["retention", "extend"],
-    &["retention", "due"],
-    &["hold", "set"],
-    &["hold", "release"],
-    &["hold", "list"],
-    &["dispose", "due"],
     &["scrub"],
     &["repair"],
     &["copy-forward"],

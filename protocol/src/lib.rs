@@ -22,12 +22,12 @@ pub mod kind;
 pub mod limits;
 pub mod manifest;
 pub mod merkle;
+pub mod package;
 pub mod plan;
 pub mod policy;
 pub mod receipt;
 pub mod reconciliation;
 pub mod record;
-pub mod retention;
 pub mod sign;
 pub mod suite;
 

@@ -93,14 +93,15 @@ pub const EVIDENCE_BYTES_MAX: usize = 1024 * 1024;
 pub const EVIDENCE_REPORT_LINES_MAX: usize = 4096 + 64;
 /// Timestamps of one evidence: one in a few years, for as long as records are kept.
 pub const EVIDENCE_TIMESTAMPS_MAX: usize = 64;
-/// Versions that one act is about: half of a document.
-pub const ACT_VERSIONS_MAX: usize = 8192;
-/// The hospital's own reference to the case of a hold, sealed, in bytes.
-pub const HOLD_NOTE_BYTES_MAX: usize = 512;
-/// Holds that keep one version at the same time.
-pub const HOLDS_MAX: usize = 256;
 /// Missing deposits that a reconciliation names.
 pub const RECONCILED_MISSING_MAX: usize = 4096;
+/// Files of a package that is handed over: 256 TiB in files of 1 GiB.
+pub const PACKAGE_FILES_MAX: usize = 256 * 1024;
+/// Records that a package names as missing: a vault that lost more than these is not handed over but salvaged.
+pub const PACKAGE_MISSING_MAX: usize = 1024 * 1024;
+/// The manifest of a package, in bytes: every file with the longest path, every missing record, and the rest.
+pub const PACKAGE_MANIFEST_BYTES_MAX: usize =
+    PACKAGE_FILES_MAX * (4 + 256 + 40) + PACKAGE_MISSING_MAX * 32 + CHECKPOINT_BYTES_MAX + 512;
 
 const _: () = {
     assert!(CHUNK_PLAIN_BYTES_MIN <= CHUNK_PLAIN_BYTES_DEFAULT && CHUNK_PLAIN_BYTES_DEFAULT <= CHUNK_PLAIN_BYTES_MAX);
@@ -115,6 +116,5 @@ const _: () = {
     assert!(FACTS_BYTES_MAX + FACTS_BYTES_MAX / 50 + 256 < SUMMARY_BYTES_MAX);
     assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
     assert!(DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX && DOCUMENT_BYTES_MAX <= SUMMARY_BYTES_MAX);
-    assert!(ACT_VERSIONS_MAX * 16 <= DOCUMENT_BYTES_MAX / 2);
     assert!(DATA_SHARDS_MAX < SHARDS_MAX);
 };

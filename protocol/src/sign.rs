@@ -35,6 +35,8 @@ pub enum Domain {
     Evidence,
     /// Terms that hospital and operator agree on, by each of them.
     Agreement,
+    /// The manifest of a package that is handed over, by the vault.
+    Package,
     /// A note whose text carries its own domain: a checkpoint.
     Note,
 }
@@ -50,6 +52,7 @@ impl Domain {
             Domain::Answer => b"shosoin audit answer v1\0",
             Domain::Evidence => b"shosoin evidence v1\0",
             Domain::Agreement => b"shosoin agreement v1\0",
+            Domain::Package => b"shosoin package v1\0",
             Domain::Note => b"",
         }
     }
@@ -64,6 +67,7 @@ impl Domain {
             Domain::Answer => "audit answer",
             Domain::Evidence => "evidence",
             Domain::Agreement => "agreement",
+            Domain::Package => "package manifest",
             Domain::Note => "checkpoint",
         }
     }

@@ -8,6 +8,7 @@
 
 mod ledger;
 mod media;
+pub(crate) mod walk;
 
 use crate::desk::Desk;
 use crate::error::Result;

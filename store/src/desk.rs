@@ -98,6 +98,11 @@ impl Desk {
         Ok(row.state != DeviceState::Revoked)
     }
 
+    /// Which log it is.
+    pub fn log(&self) -> LogId {
+        self.log
+    }
+
     /// The hospital's ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

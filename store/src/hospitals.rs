@@ -79,6 +79,25 @@ pub fn keep(folder: &FileMedia, dir: &Path, enrolment: &[u8]) -> Result<Hospital
     Ok(info)
 }
 
+/// The enrolment files of one hospital, by name, as they were handed over.
+pub fn files_of(dir: &Path, hospital: HospitalId) -> Result<Vec<(String, Vec<u8>)>> {
+    let dir = dir.join(DIR);
+    let failed = |source| Error::Io { action: "read", path: dir.clone(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&hospital.to_string()) && name.ends_with(".enrolment") {
+            let read = std::fs::read(dir.join(&name));
+            files.push((
+                name.clone(),
+                read.map_err(|source| Error::Io { action: "read", path: dir.join(&name), source })?,
+            ));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// Every enrolled hospital. A file that does not verify stops the vault from opening: better than to serve some
 /// hospitals and silently not others.
 pub fn load(folder: &FileMedia, dir: &Path) -> Result<Vec<HospitalInfo>> {

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use shosoin_protocol::{HospitalId, VolumeId};
 use std::time::Duration;
 
+pub(crate) use pace::{JobPace, Rate, StopFlag, StopReason};
 pub use report::{JobReport, JobStatus, JobsReport, Outcome, Progress, ScrubDebt, ScrubDebtOfVolume};
 pub(crate) use runner::action as action_of;
 pub(crate) use schedule::Jobs;

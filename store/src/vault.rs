@@ -101,7 +101,7 @@ pub(crate) struct Inner {
     pub(crate) index: Arc<dyn Index>,
     pub(crate) records: Arc<Records>,
     pub(crate) clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    pub(crate) random: Arc<dyn Random>,
     pub(crate) work: Arc<Work>,
     desks: RwLock<BTreeMap<HospitalId, Arc<Desk>>>,
     pub(crate) media: Arc<MediaLedger>,
@@ -114,6 +114,8 @@ pub(crate) struct Inner {
     pub(crate) in_flight: InFlight,
     pub(crate) opened_ms: u64,
     pub(crate) jobs: Jobs,
+    /// held while a package is written or taken in: one at a time
+    pub(crate) handover: Mutex<()>,
     /// when canaries were tried last, once that was looked up
     pub(crate) canaries_ms: Mutex<Option<u64>>,
     /// last, so that the lock on the folder goes when nothing uses it any more
@@ -399,6 +401,7 @@ impl Inner {
             in_flight: InFlight::default(),
             opened_ms: options.clock.now_ms(),
             jobs,
+            handover: Mutex::default(),
             canaries_ms: Mutex::default(),
             folder,
         };

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-/// k data shards and m parity shards; any m of them may be lost. With k = 1 the parity shards are copies.
+/// k data shards and m parity shards; any m of them may be lost. With k = 1 the parity shards are copies, if there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code {
     k: u8,
@@ -10,7 +10,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// Every code this release writes and reads.
+    /// Every code that a vault can be configured to write.
     pub const ALLOWED: [Code; 6] = [
         Code { k: 4, m: 2 },
         Code { k: 6, m: 3 },
@@ -20,10 +20,13 @@ impl Code {
         Code { k: 1, m: 2 },
     ];
 
-    /// The code with `k` data and `m` parity shards, if it is allowed.
+    /// One data shard and nothing else: what packages that are handed over hold. No vault can be configured to write it.
+    pub const PACKAGE: Code = Code { k: 1, m: 0 };
+
+    /// The code with `k` data and `m` parity shards, if it is allowed on media.
     pub fn new(k: u8, m: u8) -> Result<Self> {
         let code = Code { k, m };
-        match Code::ALLOWED.contains(&code) {
+        match Code::ALLOWED.contains(&code) || code == Code::PACKAGE {
             true => Ok(code),
             false => Err(not_allowed(code.to_string())),
         }
@@ -99,5 +102,12 @@ mod tests {
             assert!(matches!(Code::parse(text), Err(Error::Code { .. })), "{text}");
         }
         assert!(Code::new(2, 1).is_err());
+    }
+
+    #[test]
+    fn the_code_of_packages_is_read_and_cannot_be_configured() {
+        assert_eq!(Code::new(1, 0).unwrap(), Code::PACKAGE);
+        assert!(Code::parse(&Code::PACKAGE.to_string()).is_err());
+        assert!(!Code::ALLOWED.contains(&Code::PACKAGE));
     }
 }

@@ -16,13 +16,14 @@ pub type Slot<'a> = (&'a mut [u8], bool);
 #[derive(Debug)]
 pub struct Erasure {
     code: Code,
-    coder: ReedSolomon,
+    /// none where there is no parity
+    coder: Option<ReedSolomon>,
 }
 
 impl Erasure {
     /// The coder of `code`.
     pub fn new(code: Code) -> Result<Self> {
-        let coder = ReedSolomon::new(code.k(), code.m()).map_err(units)?;
+        let coder = (code.m() > 0).then(|| ReedSolomon::new(code.k(), code.m())).transpose().map_err(units)?;
         Ok(Erasure { code, coder })
     }
 
@@ -33,8 +34,8 @@ impl Erasure {
 
     /// Computes the m parity units of k data units, all of one length that is not zero.
     pub fn encode(&self, data: &[&[u8]], parity: &mut [&mut [u8]]) -> Result<()> {
-        if !self.code.is_mirror() {
-            return self.coder.encode_sep(data, parity).map_err(units);
+        if let Some(coder) = self.coder.as_ref().filter(|_| !self.code.is_mirror()) {
+            return coder.encode_sep(data, parity).map_err(units);
         }
         match data {
             [only] if parity.len() == self.code.m() && parity.iter().all(|copy| copy.len() == only.len()) => {
@@ -47,12 +48,26 @@ impl Erasure {
 
     /// Rebuilds every unit that is not good, in place. Slots are all k + m units in shard order.
     pub fn rebuild(&self, slots: &mut [Slot<'_>]) -> Result<()> {
-        self.coder.reconstruct(slots).map_err(|error| self.failed(error, slots))
+        match &self.coder {
+            Some(coder) => coder.reconstruct(slots).map_err(|error| self.failed(error, slots)),
+            None => self.nothing_to_rebuild_from(slots),
+        }
     }
 
     /// Rebuilds only data units; the slots of parity units that are not good may be empty.
     pub fn rebuild_data(&self, slots: &mut [Slot<'_>]) -> Result<()> {
-        self.coder.reconstruct_data(slots).map_err(|error| self.failed(error, slots))
+        match &self.coder {
+            Some(coder) => coder.reconstruct_data(slots).map_err(|error| self.failed(error, slots)),
+            None => self.nothing_to_rebuild_from(slots),
+        }
+    }
+
+    /// Without parity all units are good, or nothing helps.
+    fn nothing_to_rebuild_from(&self, slots: &[Slot<'_>]) -> Result<()> {
+        match slots.iter().filter(|(_, is_good)| *is_good).count() {
+            good if good >= self.code.k() => Ok(()),
+            good => Err(Error::TooFewUnits { good, needed: self.code.k() }),
+        }
     }
 
     fn failed(&self, error: reed_solomon_erasure::Error, slots: &[Slot<'_>]) -> Error {

@@ -16,6 +16,8 @@
 //! segment, into a `new_shard` that counts only after it was read back. `repair` brings shards back, `copy_forward` moves
 //! them to a `target`, a [`Drain`] empties a volume, and `compact` moves the records that still matter out of a segment.
 //!
+//! What leaves the house is written by [`pack`], onto one medium in whole files.
+//!
 //! A [`Tour`] reads everything on a volume, copy by copy: `scrub` verifies one as it comes in by `stream`, at the medium's
 //! own speed and the [`Pace`] it is given, against the `outline` that the other copies give of it. No volume is waited for
 //! without end (`wait`), and one that was away is looked at before it counts again (`returning`).
@@ -54,6 +56,7 @@ mod mount;
 mod new_shard;
 mod outline;
 mod pace;
+pub mod pack;
 pub mod placement;
 mod pool;
 mod prepare;

@@ -13,12 +13,14 @@ mod faulty;
 mod file;
 mod hooked;
 mod memory;
+mod read_only;
 mod recorded;
 
 pub use faulty::{Faults, FaultyMedia};
 pub use file::{FileMedia, FileOptions};
 pub use hooked::{Call, Fault, Hook, Hooked, Op};
 pub use memory::MemoryMedia;
+pub use read_only::ReadOnlyMedia;
 pub use recorded::{RecordedMedia, Recorder};
 
 use crate::buffer::{AlignedBuf, is_aligned};

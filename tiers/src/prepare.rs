@@ -20,7 +20,7 @@ use std::sync::Arc;
 const STRIP_BYTES: usize = 32 * 1024;
 /// Payload at which a stripe takes no more records and the next one begins: large enough that a sync costs little beside
 /// the writing, small enough that the next stripe can be prepared meanwhile and a rebuild reads no more than it must.
-const STRIPE_PAYLOAD_BYTES_AIM: usize = 8 * 1024 * 1024;
+pub const STRIPE_PAYLOAD_BYTES_AIM: usize = 8 * 1024 * 1024;
 
 /// Where each stripe of a group begins and ends among `records`, in order.
 pub fn split(records: &[Record]) -> Result<Vec<Range<usize>>> {

@@ -74,34 +74,14 @@ impl Writer {
     /// Appends a stripe and gives its offset; it is durable on all k + m volumes then. After an error the segment must be
     /// given to [`Writer::close`]: it takes no further stripe.
     pub fn append(&mut self, prepared: &mut Prepared, now_ms: u64) -> Result<u64> {
-        let header = self.next_header(prepared, now_ms);
+        let table = self.segment.table().unwrap_or_else(|| Arc::new(Table::new(self.segment.identity.code)));
+        let header = next_header(&self.segment.identity, &table, prepared, now_ms);
         let digest = prepared.write_headers(&header);
         self.written_to = header.end();
         self.write_all(prepared, header.at)?;
         let row = StripeRow { payload_len: header.payload_len, records: header.records, digest };
         self.segment.grow(|table| table.push(row, &prepared.frames));
         Ok(header.at)
-    }
-
-    fn next_header(&self, prepared: &Prepared, written_ms: u64) -> StripeHeader {
-        let Identity { id, hospital, suite, code } = self.segment.identity;
-        debug_assert_eq!(suite, prepared.suite, "a segment has one suite");
-        let table = self.segment.table();
-        let next = |table: &Table| (u64::from(table.stripe_count()), table.end(), table.chain());
-        let (stripe_no, at, previous) = table.map_or_else(|| next(&Table::new(code)), |table| next(&table));
-        StripeHeader {
-            suite,
-            code,
-            segment: id,
-            hospital,
-            stripe_no,
-            at,
-            payload_len: prepared.payload_len,
-            records: prepared.records(),
-            written_ms,
-            previous,
-            units: prepared.units.clone(),
-        }
     }
 
     fn write_all(&mut self, prepared: &mut Prepared, at: u64) -> Result<()> {
@@ -151,6 +131,24 @@ impl Writer {
         let failures = write_footers(&table, closing, &shards);
         self.segment.stop(failures.len() < shards.len(), now_ms);
         failures
+    }
+}
+
+/// The header of the stripe that comes next in a segment with this table.
+pub fn next_header(identity: &Identity, table: &Table, prepared: &Prepared, written_ms: u64) -> StripeHeader {
+    debug_assert_eq!(identity.suite, prepared.suite, "a segment has one suite");
+    StripeHeader {
+        suite: identity.suite,
+        code: identity.code,
+        segment: identity.id,
+        hospital: identity.hospital,
+        stripe_no: table.stripe_count().into(),
+        at: table.end(),
+        payload_len: prepared.payload_len,
+        records: prepared.records(),
+        written_ms,
+        previous: table.chain(),
+        units: prepared.units.clone(),
     }
 }
 

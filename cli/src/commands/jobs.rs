@@ -71,11 +71,11 @@ pub struct JobsArgs {
     cancel: Option<JobKind>,
 }
 
-fn parse_id<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+pub fn parse_id<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "an id is 32 hex digits, as `shosoin vault status` shows it".to_owned())
 }
 
-fn parse_rate(text: &str) -> Result<u64, String> {
+pub fn parse_rate(text: &str) -> Result<u64, String> {
     let rate: bytesize::ByteSize = text.trim_end_matches("/s").parse()?;
     match rate.as_u64() {
         0 => Err("it must be more than nothing".to_owned()),

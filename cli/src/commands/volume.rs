@@ -8,9 +8,10 @@ use crate::error::{Error, Result};
 use crate::operator;
 use crate::output::Output;
 use crate::text as words;
+pub use arguments::parse_spec;
 pub use text::record_line;
 
-use arguments::{LabelArgs, StateName, TestArgs, parse_spec};
+use arguments::{LabelArgs, StateName, TestArgs};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use shosoin_store::VolumeSpec;

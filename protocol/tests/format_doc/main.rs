@@ -103,9 +103,6 @@ fn every_limit_has_the_value_on_the_page() {
         DOCUMENT_BYTES_MAX,
         AGREED_TYPES_MAX,
         AGREED_LIST_MAX,
-        ACT_VERSIONS_MAX,
-        HOLD_NOTE_BYTES_MAX,
-        HOLDS_MAX,
         DEPOSIT_RECORDS_MAX,
         DEPOSIT_BYTES_MAX,
         DEPOSIT_BATCH_MAX,
@@ -122,6 +119,9 @@ fn every_limit_has_the_value_on_the_page() {
         EVIDENCE_BYTES_MAX,
         EVIDENCE_REPORT_LINES_MAX,
         EVIDENCE_TIMESTAMPS_MAX,
+        PACKAGE_FILES_MAX,
+        PACKAGE_MISSING_MAX,
+        PACKAGE_MANIFEST_BYTES_MAX,
     ]
     .into();
     let page = page();

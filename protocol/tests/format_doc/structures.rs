@@ -5,10 +5,7 @@
 use super::table::Structure;
 use bytes::Bytes;
 use shosoin_protocol::act::agreement::*;
-use shosoin_protocol::act::{
-    Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Lock, LockMode, Release, Retain,
-    RetentionChange, Severity, Versions,
-};
+use shosoin_protocol::act::{Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity};
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
@@ -19,6 +16,7 @@ use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
 use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
 use shosoin_protocol::manifest::*;
+use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
 use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
@@ -49,6 +47,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all.extend(messages());
     all.push(reconciliation());
     all.push(audit_answer());
+    all.extend(packages());
     all
 }
 
@@ -389,12 +388,7 @@ fn entries() -> Vec<(&'static str, Structure)> {
 fn documents() -> Vec<(&'static str, Structure)> {
     let header =
         vec![("magic", b"shdc".to_vec()), ("version", vec![1]), ("reserved", vec![0]), ("act kind", vec![3, 0])];
-    let versions = Versions::new(vec![VersionId([0xba; 16])]).unwrap_or_default();
-    let listed = counted(1, &[&[0xba; 16]]);
-    let hold = Hold { reason: HoldReason::Audit, versions: versions.clone(), note: vec![0xbb; 3] };
-    let hold = Document::Hold(hold).encode();
-    let lock = RetentionChange::Bypass(Some(Lock { mode: LockMode::Compliance, until_ms: TIME }));
-    let retention = Document::Retention(Retain { change: lock, versions }).encode();
+    let hold = Document::Hold(Hold { reason: HoldReason::Audit }).encode();
     let release = Document::Release(Release { hold: VERSION }).encode();
     let (class, severity) = (IncidentClass::Access, Severity::Grave);
     let scene = Some(Digest([0xba; 32]));
@@ -413,32 +407,7 @@ fn documents() -> Vec<(&'static str, Structure)> {
     vec![
         ("Agreement", body(&agreement, agreement_fields)),
         ("Document header", part(hold.clone(), 0, 8, header)),
-        (
-            "Hold",
-            body(
-                &hold,
-                vec![
-                    ("reason", vec![4]),
-                    ("reserved", vec![0; 7]),
-                    ("versions", listed.clone()),
-                    ("note", var(&[0xbb; 3])),
-                ],
-            ),
-        ),
-        (
-            "Retention",
-            body(
-                &retention,
-                vec![
-                    ("change", vec![5]),
-                    ("mode", vec![2]),
-                    ("reserved", vec![0; 2]),
-                    ("term days", u32(0)),
-                    ("moment", u64(TIME)),
-                    ("versions", listed),
-                ],
-            ),
-        ),
+        ("Hold", body(&hold, vec![("reason", vec![4]), ("reserved", vec![0; 7])])),
         ("Release", body(&release, vec![("hold", VERSION.0.to_vec())])),
         ("Incident", body(&incident, incident_fields)),
     ]
@@ -690,4 +659,49 @@ fn messages() -> Vec<(&'static str, Structure)> {
         ("Version reply", whole(version.encode(), version_fields)),
         ("Log page", whole(page.encode(), vec![("items", counted(1, &[&item]))])),
     ]
+}
+
+fn packages() -> Vec<(&'static str, Structure)> {
+    let file = PackageFile { path: "a/b".into(), len_bytes: 0xe7, digest: Digest([0xe8; 32]) };
+    let of_file = vec![("path", var(b"a/b")), ("length", u64(0xe7)), ("digest", vec![0xe8; 32])];
+    let file_bytes: Vec<u8> = of_file.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
+    let package = Package {
+        state: PackageState::Closed,
+        vault: VaultId([0xe1; 16]),
+        hospital: HOSPITAL,
+        log: LOG,
+        made_ms: TIME,
+        log_size: 0xe2,
+        log_root: Digest([0xe3; 32]),
+        vault_key: key(3).public(),
+        records: 0xe4,
+        record_bytes: 0xe5,
+        checkpoint: "head".into(),
+        missing: vec![Address([0xe6; 32])],
+        files: vec![file],
+    };
+    let encoded = package.sign(&key(3));
+    let end = encoded.len();
+    let fields = vec![
+        ("magic", b"shpm".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("state", vec![3]),
+        ("reserved", vec![0]),
+        ("vault", vec![0xe1; 16]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("log", LOG.0.to_vec()),
+        ("made", u64(TIME)),
+        ("log size", u64(0xe2)),
+        ("log root", vec![0xe3; 32]),
+        ("vault key", [&[1], key(3).public().as_bytes()].concat()),
+        ("records", u64(0xe4)),
+        ("record bytes", u64(0xe5)),
+        ("checkpoint", var(b"head")),
+        ("missing", counted(1, &[&[0xe6; 32]])),
+        ("files", counted(1, &[&file_bytes])),
+        ("signature", encoded[end - 64..].to_vec()),
+    ];
+    let file = encoded[end - 64 - file_bytes.len()..end - 64].to_vec();
+    vec![("Package manifest", whole(encoded, fields)), ("File of a package", whole(file, of_file))]
 }

@@ -14,9 +14,10 @@ use shosoin_protocol::envelope::{Envelope, EnvelopeType, write_aad};
 use shosoin_protocol::evidence::{Evidence, Keys};
 use shosoin_protocol::manifest::{AddressList, ManifestRoot, Summary, decode_page, encode_page};
 use shosoin_protocol::merkle::{verify_consistency, verify_inclusion};
+use shosoin_protocol::package::Package;
 use shosoin_protocol::receipt::{Receipt, read_proof, write_proof};
 use shosoin_protocol::reconciliation::Reconciliation;
-use shosoin_protocol::sign::{Domain, PublicKey, Signature};
+use shosoin_protocol::sign::{Domain, PublicKey, Signature, SigningKey};
 use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
 
@@ -55,6 +56,7 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "reconciliation" => reconciliation(vector),
         "audit-answer" => audit_answer(vector),
         "evidence" => evidence(vector),
+        "package-manifest" => package(vector),
         "enrolment" => Enrolment::verify(body).map(|_| body.to_vec()),
         "public-key" => public_key(body),
         "signature" => signature(vector),
@@ -159,6 +161,13 @@ fn evidence(vector: &Vector) -> Result<Vec<u8>> {
     let (vault_key, hospital_key) = (needed(vector, "vault-key"), Some(needed(vector, "hospital-key")));
     evidence.judge(&Keys { vault_key, hospital_key, least_suite: None })?;
     Ok(evidence.render().into_bytes())
+}
+
+/// A manifest is signed by the key in it; what it encodes to is compared without the signature, which only its maker can make.
+fn package(vector: &Vector) -> Result<Vec<u8>> {
+    let package = Package::verify(&vector.body)?;
+    let seed = [needed::<u8>(vector, "seed"); 32];
+    Ok(package.sign(&SigningKey::from_seed(package.suite(), &seed.into())?))
 }
 
 fn public_key(body: &[u8]) -> Result<Vec<u8>> {

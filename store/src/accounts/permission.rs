@@ -54,6 +54,8 @@ vocabulary! {
         ApproveWork = 21 "approve-work",
         /// draft and read agreements, reports and notifications
         Hospitals = 22 "hospitals",
+        /// write packages of hospitals, and take hospitals over
+        HandOver = 23 "hand-over",
     }
 }
 
@@ -72,7 +74,7 @@ impl Permission {
             Permission::ReadAudit | Permission::ConfirmClock | Permission::StopAccounts => &[Auditor, Admin],
             Permission::ReadAccounts | Permission::ApproveRights => &[Auditor, Admin],
             Permission::Statement => &[Keeper, Auditor, Admin],
-            Permission::RunDisposal | Permission::Quarantine => &[Keeper],
+            Permission::RunDisposal | Permission::Quarantine | Permission::HandOver => &[Keeper],
             Permission::ApproveDisposal => &[DisposalApprover],
             Permission::ApproveWork => &[Keeper, Media, Auditor, Admin],
         }
@@ -100,12 +102,12 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("assets show", Permission::ReadAssets),
     ("assets export", Permission::ReadAssets),
     ("reconcile sign", Permission::Reconcile),
-    ("dispose due", Permission::ReadAssets),
     ("applicability", Permission::Statement),
     ("hospital enrol", Permission::EnrolHospital),
     ("agreement draft", Permission::Hospitals),
     ("agreement show", Permission::Hospitals),
     ("agreement sign", Permission::EnrolHospital),
+    ("handover export", Permission::HandOver),
     ("scrub", Permission::RunJobs),
     ("repair", Permission::RunJobs),
     ("copy-forward", Permission::RunJobs),

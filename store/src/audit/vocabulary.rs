@@ -177,6 +177,8 @@ vocabulary! {
         AccountsConfirmed = 123 "accounts-confirmed",
         /// the operator signed an agreement with a hospital
         AgreementSigned = 80 "agreement-signed",
+        /// everything of a hospital was written to a package that leaves the house
+        HandoverExported = 150 "handover-exported",
     }
 
     /// How it ended.

@@ -1,41 +1,38 @@
 //! One ledger, from its first entry to its head: signatures, chains of devices, hashes, and that every record an entry
 //! names has a row.
 
+use crate::check::walk::{Terms, Walk};
 use crate::check::{CheckReport, Finding};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::rows::{self, LeafIndex, LeafRow, RecordRow, Rows};
-use shosoin_protocol::act::{Act, Author, Document};
+use shosoin_protocol::act::{Act, Document};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
 use shosoin_protocol::manifest::AddressList;
 use shosoin_protocol::merkle::Frontier;
-use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{Address, DeviceId, Digest};
-use std::collections::HashMap;
+use shosoin_protocol::{Address, Digest};
 
 /// Checks the ledger of one desk.
 pub fn check(desk: &Desk, index: &dyn Index, report: &mut CheckReport) -> Result<()> {
-    let vault_key = desk.ledger().public_key().clone();
-    let vault = (vault_key.device_id(), Chain { key: vault_key, enrolled: false, next_seq: 0, prev: Digest([0; 32]) });
-    LedgerCheck { desk, index, devices: HashMap::from([vault]), frontier: Frontier::default(), report }.run()
+    let info = desk.info();
+    let terms = Terms {
+        hospital: info.hospital,
+        suite: info.suite,
+        hospital_key: info.hospital_key.clone(),
+        log: desk.log(),
+        vault_key: desk.ledger().public_key().clone(),
+    };
+    LedgerCheck { desk, index, walk: Walk::begin(terms), frontier: Frontier::default(), report }.run()
 }
 
 struct LedgerCheck<'a> {
     desk: &'a Desk,
     index: &'a dyn Index,
-    devices: HashMap<DeviceId, Chain>,
+    walk: Walk,
     frontier: Frontier,
     report: &'a mut CheckReport,
-}
-
-/// Where a device stood before the entry that is being checked.
-struct Chain {
-    key: PublicKey,
-    enrolled: bool,
-    next_seq: u64,
-    prev: Digest,
 }
 
 impl LedgerCheck<'_> {
@@ -96,16 +93,9 @@ impl LedgerCheck<'_> {
 
     fn entry(&mut self, placed: &PlacedEntry, leaf: Digest) -> Result<()> {
         self.report.entries += 1;
-        if let Body::Device(change) = placed.entry.body() {
-            let device = change.key.device_id();
-            let chain = Chain { key: change.key.clone(), enrolled: false, next_seq: 0, prev: Digest([0; 32]) };
-            self.devices.entry(device).or_insert(chain).enrolled = change.enrol;
-            let certified = change.verify(placed.entry.statement().log, &self.desk.info().hospital_key);
-            if let Err(error) = certified {
-                self.damaged("device-certificate", format!("leaf {}: {error}", placed.index));
-            }
+        for (code, why) in self.walk.step(placed, leaf) {
+            self.damaged(code, why);
         }
-        self.signature_and_chain(placed, leaf);
         if let Some(version) = placed.entry.body().id() {
             let row = self.index.row::<LeafIndex>(&rows::version_key(self.desk.info().hospital, version))?;
             if row != Some(LeafIndex(placed.index)) {
@@ -116,30 +106,6 @@ impl LedgerCheck<'_> {
             }
         }
         self.records(placed)
-    }
-
-    fn signature_and_chain(&mut self, placed: &PlacedEntry, leaf: Digest) {
-        let (statement, vault) = (placed.entry.statement(), self.desk.ledger().public_key().device_id());
-        let Some(chain) = self.devices.get_mut(&statement.device) else {
-            return self.damaged("entry-device", format!("leaf {} is of a device never enrolled", placed.index));
-        };
-        let follows = statement.device_seq == chain.next_seq && statement.prev == chain.prev;
-        chain.next_seq = statement.device_seq.saturating_add(1);
-        chain.prev = leaf;
-        let is_vault = statement.device == vault;
-        let may_sign = match &statement.body {
-            Body::Act(act) if act.kind.author() == Author::Operator => is_vault,
-            Body::Act(act) if act.kind.author() == Author::Either && is_vault => true,
-            Body::Device(change) if !change.enrol => true,
-            _ => chain.enrolled && !is_vault,
-        };
-        let signed = placed.entry.verify(&chain.key);
-        if let Err(error) = signed {
-            self.damaged("entry-signature", format!("leaf {}: {error}", placed.index));
-        }
-        if !follows || !may_sign {
-            self.damaged("entry-chain", format!("leaf {} does not follow in the chain of its device", placed.index));
-        }
     }
 
     /// Every record the entry names has a row. That rows lead to their records is checked for all of them at once.

@@ -9,29 +9,22 @@
 //! | `GET /metrics` | | figures in the text form of Prometheus |
 
 use super::admin::Peer;
+use super::lines;
 use super::reply::{self, Refusal, Reply};
 use super::routes::parse_query;
 use crate::compaction::Amplification;
-use crate::jobs::{JobKind, JobOptions, JobReport};
-use crate::{Result, Vault, metrics};
+use crate::jobs::{JobKind, JobOptions};
+use crate::{Vault, metrics};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::{get, post};
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, Uri};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use shosoin_protocol::ErrorKind;
-use std::convert::Infallible;
 use std::time::Duration;
-use tokio::sync::mpsc;
-
-/// How often a run says how far it has come.
-const LOOK: Duration = Duration::from_millis(500);
-/// Lines that may wait for a caller.
-const LINES_MAX: usize = 16;
 
 /// The routes.
 pub(super) fn routes() -> Router<Vault> {
@@ -86,44 +79,13 @@ async fn run(
     let kind = kind_of(&job)?;
     let options = parse_query::<RunQuery>(&uri)?.options()?;
     vault.admit_job(&peer.caller, kind, &options).await?;
-    let (lines, mut told) = mpsc::channel(LINES_MAX);
-    tokio::spawn(follow(vault, kind, options, lines));
-    let body = futures::stream::poll_fn(move |context| told.poll_recv(context));
-    let mut response = Response::new(Body::from_stream(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    Ok(response)
-}
-
-/// Runs a job and tells how far it has come, until it ends or nobody listens.
-async fn follow(vault: Vault, kind: JobKind, options: JobOptions, lines: mpsc::Sender<Result<Bytes, Infallible>>) {
-    let mut job = Box::pin(vault.run_job(kind, options));
-    let mut look = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            ended = &mut job => {
-                let _ = lines.send(Ok(last_line(ended))).await;
-                return;
-            }
-            () = lines.closed() => break,
-            _ = look.tick() => {
-                let progress = vault.job_progress(kind).map(|progress| line(&json!({ "progress": progress })));
-                let _ = progress.map(|line| lines.try_send(Ok(line)));
-            }
-        }
-    }
-    vault.cancel_job(kind);
-    let _ = job.await;
-}
-
-fn last_line(ended: Result<JobReport>) -> Bytes {
-    line(&match ended {
-        Ok(report) => json!({ "report": report }),
-        Err(error) => json!({ "problem": error.problem() }),
-    })
-}
-
-fn line(value: &Value) -> Bytes {
-    format!("{value}\n").into()
+    let seen = vault.clone();
+    let stopped = vault.clone();
+    let work = async move { Ok(json!(vault.run_job(kind, options).await?)) };
+    let progress = move || seen.job_progress(kind).map(|progress| json!(progress));
+    Ok(lines::answer(work, progress, move || {
+        stopped.cancel_job(kind);
+    }))
 }
 
 async fn cancel(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, Path(job): Path<String>) -> Reply {

@@ -10,8 +10,10 @@
 //! Not here: what the calls mean (`Vault`), their messages (`protocol::api`).
 
 pub mod admin;
+mod admin_handover;
 mod admin_jobs;
 mod budget;
+mod lines;
 pub mod metrics;
 mod reply;
 mod routes;

@@ -87,20 +87,20 @@ pub struct JobPace {
     deadline: Option<Instant>,
     rates: Vec<Arc<Rate>>,
     clients: Arc<Clients>,
-    meter: Arc<Meter>,
+    meter: Option<Arc<Meter>>,
     turn: Mutex<Instant>,
 }
 
 impl JobPace {
-    /// A pace that ends with `stop` or at `deadline`, keeps to every rate, and gives way to `clients`.
+    /// A pace that ends with `stop` or at `deadline`, keeps to every rate, gives way to `clients`, and tells a meter, if any.
     pub fn new(
         stop: StopFlag,
         deadline: Option<Instant>,
         rates: Vec<Arc<Rate>>,
         clients: Arc<Clients>,
-        meter: Arc<Meter>,
+        meter: impl Into<Option<Arc<Meter>>>,
     ) -> Self {
-        JobPace { stop, deadline, rates, clients, meter, turn: Mutex::new(Instant::now()) }
+        JobPace { stop, deadline, rates, clients, meter: meter.into(), turn: Mutex::new(Instant::now()) }
     }
 
     fn check(&self) -> Result<()> {
@@ -144,7 +144,7 @@ impl Pace for JobPace {
             self.give_way(turn)?;
         }
         *self.turn.lock() = Instant::now();
-        self.meter.spend(bytes);
+        self.meter.iter().for_each(|meter| meter.spend(bytes));
         Ok(())
     }
 }

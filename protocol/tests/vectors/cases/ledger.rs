@@ -4,9 +4,10 @@ use super::{Made, World, append, cut, flip, put};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, PlacedEntry, Seen};
+use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt, write_proof};
 use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
-use shosoin_protocol::{Digest, LogId, VaultId, merkle};
+use shosoin_protocol::{Address, Digest, LogId, VaultId, merkle};
 
 const DURABLE: Durable = Durable { level: 1, sites: 1, k: 4, m: 2 };
 
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Made> {
         wrong_checkpoints(&one),
         receipts(&one, &two),
         reconciliations(&one, &two),
+        packages(&one, &two),
         proofs(),
     ]
     .concat()
@@ -397,6 +399,45 @@ fn ct_tree(size: usize) -> (merkle::Frontier, impl Fn(merkle::Node) -> Result<Di
         });
     }
     (frontier, move |node| nodes.get(&node).copied().ok_or(()))
+}
+
+fn packages(world: &World, foreign: &World) -> Vec<Made> {
+    let made = |world: &World, name: &str, note: &str| {
+        let file =
+            |path: &str, len_bytes, fill| PackageFile { path: path.into(), len_bytes, digest: Digest([fill; 32]) };
+        let shard = format!("segments/{}/{}-0.shard", world.hospital, "5e".repeat(16));
+        let package = Package {
+            state: PackageState::Whole,
+            vault: world.vault,
+            hospital: world.hospital,
+            log: world.log,
+            made_ms: 1_767_225_603_000,
+            log_size: 40,
+            log_root: Digest([0x61; 32]),
+            vault_key: world.vault_key.public(),
+            records: 200,
+            record_bytes: 123_456_789,
+            checkpoint: "text of a head".into(),
+            missing: vec![Address([0x62; 32]), Address([0x63; 32])],
+            files: vec![file("format.md", 1000, 0x64), file(&shard, 1 << 30, 0x65)],
+        };
+        let name = format!("package-manifest/{name}-suite-{}", world.suite.code());
+        Made::new(name, "package-manifest", note, package.sign(&world.vault_key)).with("seed", 3)
+    };
+    let good = made(world, "valid-missing", "Two records could not be read any more, and are named.");
+    vec![
+        made(foreign, "valid-missing", "The same with the other suite."),
+        good.wrong("magic", "Begins like a receipt.", ("Magic", "package manifest"), put(0, b"shsr")),
+        good.wrong("newer-version", "Says version 2.", ("Version", "package manifest"), put(4, &[2])),
+        good.wrong("state", "A state that nobody defined.", ("Invalid", "state of the package"), put(6, &[4])),
+        good.wrong("reserved", "The reserved byte is set.", ("Invalid", "reserved"), flip(7)),
+        good.wrong("suite", "Its key is of another suite.", ("Suite", "the suite of the package"), put(5, &[2])),
+        good.wrong("size", "One more leaf than was signed.", ("Signature", "package manifest"), flip(64)),
+        good.wrong("order", "The missing records do not ascend.", ("Invalid", "missing records"), put(175, &[0x64])),
+        good.wrong("path", "A file is outside of the package.", ("Invalid", "path of a file"), put(247, b"/")),
+        good.wrong("cut", "The signature lacks its last byte.", ("Truncated", "signature"), cut(1)),
+        good,
+    ]
 }
 
 fn reconciliations(world: &World, foreign: &World) -> Vec<Made> {

@@ -1,0 +1,219 @@
+//! `shosoin handover`: everything of one hospital in a package, from this provider to the next.
+
+use super::volume::parse_spec;
+use crate::error::{Error, Result};
+use crate::operator;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::text::{bytes, time};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use shosoin_protocol::HospitalId;
+use shosoin_store::handover::{self, Meter, VerifyOptions, VerifyReport};
+use shosoin_store::stores::Stores;
+use shosoin_store::{IndexKind, VolumeSpec};
+use shosoin_tiers::{Random as _, SystemRandom, Unpaced};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Programs that read along are told how far a run has come when it begins, and then this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often a verification is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What is done about a hand-over.
+#[derive(Debug, Subcommand)]
+pub enum HandoverCommand {
+    /// Operator: write everything of one hospital into a package, in a folder or a bucket; again to let it grow
+    #[command(after_help = "Examples:\n  \
+        shosoin handover export --dir ./vault --to /mnt/package\n  \
+        shosoin handover export --dir ./vault --hospital 77ab12... --to s3://handover/77ab --json")]
+    Export(ExportArgs),
+    /// Anyone: check a package against itself, without any key
+    #[command(after_help = "Example:\n  \
+        shosoin handover verify --from /mnt/package --fingerprint \"01c9 77e0 ...\" --json")]
+    Verify(VerifyArgs),
+}
+
+/// Where a package is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Object store")]
+struct StoreArgs {
+    /// Where the store answers, if not where its provider's stores do
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Region of the bucket
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+    /// File with the credentials of the store, mode 0600 [default: from the environment]
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    fn complete(self, place: VolumeSpec) -> Result<VolumeSpec> {
+        let absolute = |path: PathBuf| std::path::absolute(&path).map_err(Error::file("find", path));
+        let credentials = self.credentials.map(absolute).transpose()?;
+        Ok(VolumeSpec { endpoint: self.endpoint, region: self.region, credentials, ..place })
+    }
+}
+
+/// Arguments of `handover export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Folder of the vault, or of a site made by `up`
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Whose [default: the only hospital of the vault]
+    #[arg(long, value_name = "ID", value_parser = super::jobs::parse_id::<HospitalId>)]
+    hospital: Option<HospitalId>,
+    /// An empty folder, or prefix of a bucket as in `s3://bucket/prefix`; or one with a package that is to grow
+    #[arg(long, value_name = "PLACE", value_parser = parse_spec)]
+    to: VolumeSpec,
+    /// Read and write at most this much a second, as in `100MiB`
+    #[arg(long, value_name = "SIZE", value_parser = super::jobs::parse_rate)]
+    rate: Option<u64>,
+    /// Payload of each file of the package, as in `256MiB`
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = super::jobs::parse_rate)]
+    file_size: u64,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Arguments of `handover verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Where the package is: a folder, or prefix of a bucket as in `s3://bucket/prefix`
+    #[arg(long, value_name = "PLACE", value_parser = parse_spec)]
+    from: VolumeSpec,
+    /// Fingerprint of the key of the vault that made it, as its operator tells it; without it the package is checked against
+    /// itself alone
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<String>,
+    /// Folder for some 100 bytes a record while it is checked [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Runs one of them.
+pub async fn run(command: HandoverCommand, output: Output) -> Result<()> {
+    match command {
+        HandoverCommand::Export(args) => export(args, output).await,
+        HandoverCommand::Verify(args) => verify(args, output).await,
+    }
+}
+
+async fn export(args: ExportArgs, output: Output) -> Result<()> {
+    let ExportArgs { dir, hospital, to, rate, file_size, store } = args;
+    let to = store.complete(to)?;
+    if to.url.is_none() {
+        crate::files::create_dir(&to.path)?;
+    }
+    let hospital = hospital.map(|id| id.to_string());
+    let command = handover::HandoverCommand::Export { hospital, to, rate, segment_bytes: Some(file_size) };
+    let report = operator::handover(&dir, &command, shown(output, "packing")).await?;
+    output.answer(&report, || export_text(&report))?;
+    match report["missing"].as_array().map_or(0, Vec::len) as u64 {
+        0 => Ok(()),
+        count => Err(Error::Damage { count, what: "records could not be read and are missing in the package" }),
+    }
+}
+
+/// Shows progress as it comes: a bar for people, a line now and then for programs.
+fn shown(output: Output, what: &'static str) -> impl FnMut(&Value) {
+    let bar = Progress::bytes(output, what, Some(0));
+    let mut told: Option<Instant> = None;
+    move |progress: &Value| {
+        let done = progress["bytes"].as_u64().unwrap_or(0);
+        bar.set(done, progress["bytes_total"].as_u64().unwrap_or(0).max(done));
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            told = Some(Instant::now());
+            output.progress(progress);
+        }
+    }
+}
+
+fn export_text(report: &Value) -> String {
+    let size = |field: &str| bytes(report[field].as_u64().unwrap_or(0));
+    let mut out = format!(
+        "{} package of {} entries and {} records, {}, in {} files at {}\n",
+        report["state"].as_str().unwrap_or("?"),
+        report["log_size"],
+        report["records"],
+        size("record_bytes"),
+        report["files"],
+        report["place"].as_str().unwrap_or("?"),
+    );
+    let _ = writeln!(
+        out,
+        "this run added {} entries and {} records and wrote {}",
+        report["added_entries"],
+        report["added_records"],
+        size("added_bytes")
+    );
+    for address in report["missing"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let _ = writeln!(out, "MISSING  {address}: it cannot be read at this vault; the manifest says so");
+    }
+    let _ = writeln!(out, "signed with key {}", report["fingerprint"].as_str().unwrap_or("?"));
+    out
+}
+
+async fn verify(args: VerifyArgs, output: Output) -> Result<()> {
+    let VerifyArgs { from, fingerprint, scratch, store } = args;
+    let from = store.complete(from)?;
+    let folder = scratch.unwrap_or_else(std::env::temp_dir);
+    let mut id = [0; 16];
+    SystemRandom.fill(&mut id).map_err(|error| Error::invalid("scratch folder", error.to_string()))?;
+    let scratch = folder.join(format!("shosoin-verify-{}", hex::encode(id)));
+    let options = VerifyOptions { fingerprint, scratch, index: IndexKind::Fjall };
+    let meter = Arc::new(Meter::default());
+    let (judging, seen) = (meter.clone(), meter);
+    let mut work = tokio::task::spawn_blocking(move || {
+        let media = Stores::new(Path::new("")).media(&from)?;
+        handover::verify::verify(media, &options, &Unpaced, &judging)
+    });
+    let (mut show, mut look) = (shown(output, "verifying"), tokio::time::interval(LOOK));
+    let report = loop {
+        tokio::select! {
+            done = &mut work => break done.map_err(|_| Error::Job { job: "verify", why: "it panicked".to_owned() })?,
+            _ = look.tick() => show(&serde_json::json!(seen.progress())),
+        }
+    };
+    drop(show);
+    let report = report.map_err(Error::vault("verify the package"))?;
+    output.answer(&report, || verify_text(&report))?;
+    match report.findings.len() as u64 + report.further_findings {
+        0 => Ok(()),
+        count => Err(Error::Damage { count, what: "findings: the package is not as it was made" }),
+    }
+}
+
+fn verify_text(report: &VerifyReport) -> String {
+    let mut out = String::new();
+    for finding in &report.findings {
+        let _ = writeln!(out, "{:<24}{}", finding.code, finding.message);
+    }
+    if report.further_findings > 0 {
+        let _ = writeln!(out, "and {} further findings", report.further_findings);
+    }
+    let VerifyReport { vault, hospital, state, entries, log_size, records, heads, .. } = report;
+    let _ = writeln!(out, "{state} package of hospital {hospital}, made by vault {vault} at {}", time(report.made_ms));
+    let _ = writeln!(
+        out,
+        "{entries} of {log_size} entries proved, {records} records of {}, {heads} signed heads, {} files",
+        bytes(report.record_bytes),
+        report.files
+    );
+    for address in &report.missing {
+        let _ = writeln!(out, "MISSING  {address}: the vault says that it could not read it");
+    }
+    let _ = writeln!(out, "signed with key {}", report.fingerprint);
+    match report.is_good() {
+        true => out + "everything in it holds\n",
+        false => out,
+    }
+}

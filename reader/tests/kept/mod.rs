@@ -1,0 +1,184 @@
+//! A vault that holds records of every shape, closed, with everything that opens it beside it.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use super::common::{BUCKET, Wire, get, noise, put};
+use shosoin_client::{Client, ClientOptions, Condition};
+use shosoin_keyring::escrow::{Quorum, sheet};
+use shosoin_keyring::{Argon2Params, Keyring, keyfile};
+use shosoin_protocol::Suite;
+use shosoin_protocol::manifest::{BucketFacts, Versioning};
+use shosoin_store::accounts::Caller;
+use shosoin_store::handover::{HandoverCommand, HandoverRun};
+use shosoin_store::{Code, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const CHUNK: usize = 256 * 1024;
+
+/// Volumes with records, a key file, sheets, and nothing that runs.
+pub struct Kept {
+    pub dir: TempDir,
+    /// what must come out, by path below the folder of files
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// versions that names no longer have
+    pub older: usize,
+}
+
+impl Kept {
+    pub async fn new(suite: Suite, paged: bool) -> Kept {
+        Kept::made(suite, paged, false).await
+    }
+
+    /// The same, with everything in `package` too, in files of 1 MiB and more.
+    pub async fn packed(suite: Suite) -> Kept {
+        Kept::made(suite, false, true).await
+    }
+
+    async fn made(suite: Suite, paged: bool, packed: bool) -> Kept {
+        let dir = tempfile::tempdir().unwrap();
+        let options = InitOptions {
+            volumes: (1..=6).map(|no| VolumeSpec::at(format!("volumes/v{no:02}"))).collect(),
+            code: Code::parse("4+2").unwrap(),
+            demo: true,
+            index: IndexKind::Fjall,
+            listen: "127.0.0.1:0".parse().unwrap(),
+        };
+        let vault_dir = dir.path().join("vault");
+        Vault::init(&vault_dir, options).await.unwrap();
+        let vault = Vault::open(&vault_dir, OpenOptions::default()).await.unwrap();
+        let keyring = Keyring::generate(suite).unwrap();
+        let params = Argon2Params { memory_kib: 8, passes: 1, lanes: 1 };
+        std::fs::write(dir.path().join("keyring"), keyfile::seal(&keyring, b"open sesame", params).unwrap()).unwrap();
+        std::fs::write(dir.path().join("passphrase"), "open sesame\n").unwrap();
+        for share in keyring.split(Quorum::default(), 0).unwrap() {
+            std::fs::write(dir.path().join(format!("sheet-{}", share.index())), &*sheet::lines(&share)).unwrap();
+        }
+        let wire = Wire::new(vault.clone(), vault.enrol(&keyring.enrolment()).unwrap());
+        let options = ClientOptions::new(dir.path().join("hospital"));
+        let client = Client::open(options, keyring, wire.clone()).await.unwrap();
+        let (files, older) = fill(&client, paged).await;
+        client.close().await.unwrap();
+        if packed {
+            export(&vault, &dir.path().join("package")).await;
+        }
+        vault.close().await.unwrap();
+        Kept { dir, files, older }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn volume(&self, number: usize) -> PathBuf {
+        self.path(&format!("vault/volumes/v{number:02}"))
+    }
+
+    pub fn run(&self, out: &str, more: &[&str]) -> Output {
+        self.run_from("vault/volumes", out, more)
+    }
+
+    pub fn run_from(&self, from: &str, out: &str, more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shosoin-reader"));
+        command.arg("--from").arg(self.path(from)).arg("--out").arg(self.path(out)).args(more);
+        command.output().unwrap()
+    }
+
+    pub fn with_key_file(&self, out: &str, more: &[&str]) -> Output {
+        self.with_key_file_on("vault/volumes", out, more)
+    }
+
+    pub fn with_key_file_on(&self, from: &str, out: &str, more: &[&str]) -> Output {
+        let (keyring, passphrase) = (self.path("keyring"), self.path("passphrase"));
+        let keys =
+            ["--key-file", keyring.to_str().unwrap(), "--passphrase-file", passphrase.to_str().unwrap(), "--json"];
+        self.run_from(from, out, &[&keys, more].concat())
+    }
+
+    /// Three of the five sheets, as arguments.
+    pub fn sheets(&self) -> Vec<String> {
+        let sheet = |number: &u8| self.path(&format!("sheet-{number}")).display().to_string();
+        [5, 1, 3].iter().flat_map(|number| ["--sheet".to_owned(), sheet(number)]).collect()
+    }
+
+    #[track_caller]
+    pub fn assert_whole(&self, out: &str, done: &Output) {
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let report = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(
+            report.contains("\"failed\":0,\"findings\":0") && report.contains("\"ledger_proved\":true"),
+            "{report}"
+        );
+        let found = files_below(&self.path(out).join("files"));
+        assert_eq!(found.keys().collect::<Vec<_>>(), self.files.keys().collect::<Vec<_>>());
+        for (path, content) in &self.files {
+            assert!(found[path] == *content, "{path} came back with other bytes");
+        }
+    }
+}
+
+async fn export(vault: &Vault, package: &Path) {
+    std::fs::create_dir(package).unwrap();
+    let to = VolumeSpec::at(package);
+    let command = HandoverCommand::Export { hospital: None, to, rate: None, segment_bytes: Some(1 << 20) };
+    vault.handover_command(command, Caller::this_process(), HandoverRun::default()).await.unwrap();
+}
+
+/// Puts records of every shape; gives what must come out, and how many versions are older.
+async fn fill(client: &Client, paged: bool) -> (BTreeMap<String, Vec<u8>>, usize) {
+    let facts = |bucket: &str, codec| BucketFacts {
+        versioning: Versioning::Enabled,
+        chunk_plain_bytes: CHUNK as u32,
+        codec,
+        ..BucketFacts::new(bucket, 1)
+    };
+    client.create_bucket(facts(BUCKET, 0)).await.unwrap();
+    let mut files = BTreeMap::new();
+    for (name, path, len) in [
+        ("none", "none", 0),
+        ("a/one", "a/one", 1),
+        ("a/small", "a/small", 70_000),
+        ("診療録/chunk", "診療録/chunk", CHUNK),
+        ("../out", "%2E%2E/out", 5),
+        ("many", "many", 9 * CHUNK + 77),
+        ("paged", "paged", if paged { 257 * CHUNK - 1 } else { 2 }),
+    ] {
+        put(client, name, &noise(len as u64, len)).await;
+        files.insert(format!("{BUCKET}/{path}"), noise(len as u64, len));
+    }
+    put(client, "changed", b"first").await;
+    put(client, "changed", b"second").await;
+    files.insert(format!("{BUCKET}/changed"), b"second".to_vec());
+    put(client, "deleted", b"gone").await;
+    client.delete(BUCKET, "deleted", Condition::Any).await.unwrap();
+    put(client, "back", b"again").await;
+    let latest = put(client, "back", b"withdrawn").await.version;
+    client.withdraw(BUCKET, "back", latest).await.unwrap();
+    files.insert(format!("{BUCKET}/back"), b"again".to_vec());
+    client.create_bucket(facts("packed", 1)).await.unwrap();
+    let text = b"a line that repeats itself\n".repeat(40_000);
+    let packed = client.bucket("packed").unwrap().unwrap();
+    let mut writer = client.writer(&packed, shosoin_protocol::policy::Label::Ordinary).unwrap();
+    writer.push(text.clone().into()).await.unwrap();
+    let part = shosoin_client::Part::single(writer.finish().await.unwrap());
+    let object = shosoin_client::NewObject { bucket: "packed".into(), name: "text".into(), ..Default::default() };
+    client.put_object(object, part, Condition::Any).await.unwrap();
+    files.insert("packed/text".to_owned(), text);
+    assert_eq!(get(client, "back").await.unwrap(), b"again");
+    (files, 3)
+}
+
+pub fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let (mut found, mut waiting) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(path) = waiting.pop().filter(|path| path.exists()) {
+        match path.is_dir() {
+            true => waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path())),
+            false => {
+                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,45 @@
+//! What an entry of the ledger needs beside it: the records it names, in the order in which they are needed to read it.
+
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use shosoin_protocol::Address;
+use shosoin_protocol::act::Document;
+use shosoin_protocol::entry::{Body, Deposit};
+use shosoin_protocol::manifest::AddressList;
+
+/// The records that an entry names; those that only a record of its own names are read from that with `read`. What cannot be
+/// read is given to `read` alone: what it names is not known then.
+pub fn named(body: &Body, read: &mut dyn FnMut(&Address) -> Result<Option<Bytes>>) -> Result<Vec<Address>> {
+    let mut addresses: Vec<Address> = body.attachment().into_iter().collect();
+    match body {
+        Body::Deposit(deposit) => {
+            addresses.extend([deposit.wrap, deposit.manifest, deposit.address_list]);
+            if let Some(bytes) = read(&deposit.address_list)? {
+                addresses.extend(list(deposit, &bytes)?.addresses());
+            }
+        }
+        Body::Act(act) => {
+            if let Some(bytes) = read(&act.document)? {
+                let document = Document::decode(act.kind, &bytes);
+                let document = document.map_err(|error| damaged("document", act.document)(error.to_string()))?;
+                addresses.extend(document.names());
+            }
+        }
+        _ => {}
+    }
+    Ok(addresses)
+}
+
+/// An address list, which must be the one that the entry commits to.
+fn list(deposit: &Deposit, bytes: &[u8]) -> Result<AddressList> {
+    let damaged = damaged("address list", deposit.address_list);
+    match AddressList::decode(bytes) {
+        Ok(list) if list.root() == deposit.address_root => Ok(list),
+        Ok(_) => Err(damaged("it is not the one that the entry commits to".to_owned())),
+        Err(error) => Err(damaged(error.to_string())),
+    }
+}
+
+fn damaged(what: &'static str, address: Address) -> impl Fn(String) -> Error {
+    move |why| Error::Damaged { what, id: address.to_string(), why }
+}
