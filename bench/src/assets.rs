@@ -69,6 +69,8 @@ fn slot(number: u64) -> Slot {
         number,
         state: AssetState::Held,
         policy: DepositPolicy { record_type: types[at(4)], label: labels[at(3)], retention },
+        keep_until_ms: 0,
+        on_hold: false,
         accepted_ms: 1_700_000_000_000 + number,
         address_count: 3,
         stored_bytes: mixed % 100_000_000,

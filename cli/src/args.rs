@@ -1,8 +1,8 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    agreement, applicability, assets, audit, audit_vault, bucket, device, escrow, evidence, forecast, gateway, get,
-    handover, hospital, jobs, keyring, ls, put, reconcile, stat, up, vault, verify, volume,
+    agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast, gateway,
+    get, handover, hold, hospital, jobs, keyring, ls, put, reconcile, retention, stat, up, vault, verify, volume,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -78,6 +78,15 @@ pub enum Command {
     Ls(ls::LsArgs),
     /// Hospital: what is known of one record
     Stat(stat::StatArgs),
+    /// Hospital: how long records are kept: show, start, extend, what is due
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
+    /// Hospital: legal holds, which keep records whatever has expired
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
+    /// Both sides: the end of records, by order and with proof
+    #[command(subcommand)]
+    Dispose(dispose::DisposeCommand),
     /// Hospital: prove a record, from its receipt to its content
     Verify(verify::VerifyArgs),
     /// Hospital: ask the vault for records drawn at random, and verify what it gives

@@ -7,18 +7,21 @@ pub mod audit;
 pub mod audit_vault;
 pub mod bucket;
 pub mod device;
+pub mod dispose;
 pub mod escrow;
 pub mod evidence;
 pub mod forecast;
 pub mod gateway;
 pub mod get;
 pub mod handover;
+pub mod hold;
 pub mod hospital;
 pub mod jobs;
 pub mod keyring;
 pub mod ls;
 pub mod put;
 pub mod reconcile;
+pub mod retention;
 pub mod stat;
 pub mod up;
 pub mod vault;
@@ -44,6 +47,9 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Put(args) => put::run(args, output).await,
         Command::Get(args) => get::run(args, output).await,
         Command::Ls(args) => ls::run(args, output).await,
+        Command::Retention(command) => retention::run(command, output).await,
+        Command::Hold(command) => hold::run(command, output).await,
+        Command::Dispose(command) => dispose::run(command, output).await,
         Command::Stat(args) => stat::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::AuditVault(args) => audit_vault::run(args, output).await,

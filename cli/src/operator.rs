@@ -14,6 +14,7 @@ use shosoin_store::accounts::Caller;
 use shosoin_store::agreements::AgreementCommand;
 use shosoin_store::applicability::{Statement, StatementRequest};
 use shosoin_store::assets::AssetCommand;
+use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
 use shosoin_store::http::admin::socket_path;
 use shosoin_store::volumes::MediaCommand;
@@ -125,6 +126,18 @@ pub async fn one(dir: &Path, task: &'static str, command: &AssetCommand) -> Resu
     let operator = Operator::at(dir);
     let answer = operator.ask(task, command).await;
     operator.finish(answer).await
+}
+
+/// One command about the end of records.
+pub async fn disposal(dir: &Path, task: &'static str, command: &DisposalCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/disposal", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.disposal_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
 }
 
 /// Id of the vault in a folder, as its configuration says.

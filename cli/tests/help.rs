@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 59] = [
+const COMMANDS: [&[&str]; 67] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -58,6 +58,14 @@ const COMMANDS: [&[&str]; 59] = [
     &["audit-vault"],
     &["evidence", "verify"],
     &["evidence", "keys"],
+    &["retention", "show"],
+    &["retention", "start"],
+    &["retention", "extend"],
+    &["retention", "due"],
+    &["hold", "set"],
+    &["hold", "release"],
+    &["hold", "list"],
+    &["dispose", "due"],
     &["scrub"],
     &["repair"],
     &["copy-forward"],

@@ -302,7 +302,7 @@ mod tests {
         let vault_key = SigningKey::from_seed(Suite::Default, &[8; 32].into()).unwrap();
         let identity = Identity { vault_key: vault_key.public(), ..identity() };
         let device_key = identity.keyring.device_key();
-        let hold = Document::Hold(Hold { reason: HoldReason::Other });
+        let hold = Document::Hold(Hold::whole(HoldReason::Other));
         let (class, severity) = (IncidentClass::Other, Severity::Notice);
         let incident = Document::Incident(Incident { class, severity, noticed_ms: 1, began_ms: None, scene: None });
         assert_eq!(checked(&identity, vec![act(&identity, device_key, &hold)]).unwrap(), 1);
@@ -311,7 +311,7 @@ mod tests {
             assert!(matches!(checked(&identity, vec![forged]), Err(Error::Contradiction { .. })));
         }
         let mut other = act(&identity, device_key, &hold);
-        other.attachment = Document::Hold(Hold { reason: HoldReason::Audit }).encode().into();
+        other.attachment = Document::Hold(Hold::whole(HoldReason::Audit)).encode().into();
         assert!(matches!(checked(&identity, vec![other]), Err(Error::Answer { .. })));
     }
 

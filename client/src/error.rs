@@ -123,6 +123,21 @@ pub enum Error {
         /// version asked for
         version: VersionId,
     },
+    /// The ledger has no deposit of this version.
+    #[error("the ledger has no deposit of version {version}")]
+    UnknownVersion {
+        /// version asked for
+        version: VersionId,
+    },
+    /// What keeps the version may not change like that; refused before anything was sent.
+    #[error("what keeps version {version} cannot change like that")]
+    KeepingRule {
+        /// which version
+        version: VersionId,
+        /// the rule it breaks
+        #[source]
+        source: shosoin_protocol::Error,
+    },
     /// The version is a delete marker and has no content.
     #[error("version {version} is a delete marker")]
     IsMarker {
@@ -232,6 +247,8 @@ impl Error {
             Error::Vault(problem) => problem.kind(),
             Error::Unreachable { .. } | Error::Closing => ErrorKind::Unavailable,
             Error::NoSuchBucket { .. } | Error::NoSuchName { .. } | Error::NoSuchVersion { .. } => ErrorKind::NotFound,
+            Error::UnknownVersion { .. } => ErrorKind::NotFound,
+            Error::KeepingRule { .. } => ErrorKind::Refused,
             Error::BucketExists { .. } | Error::BucketNotEmpty { .. } | Error::Precondition => ErrorKind::Refused,
             Error::WrongVault { .. } | Error::Head { .. } | Error::NoDrill { .. } => ErrorKind::Refused,
             Error::NotAgreed { .. } => ErrorKind::Refused,

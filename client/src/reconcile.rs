@@ -14,7 +14,6 @@ use bytes::Bytes;
 use serde::Serialize;
 use shosoin_protocol::api::LogItem;
 use shosoin_protocol::entry::Body;
-use shosoin_protocol::limits::LOG_PAGE_ENTRIES_MAX;
 use shosoin_protocol::manifest::Summary;
 use shosoin_protocol::merkle::{self, Frontier};
 use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
@@ -102,33 +101,26 @@ impl Client {
 
     /// Counts the deposits of the leaves that are accounted for, and says which of the missing ones they are.
     async fn count(&self, account: &Account) -> Result<Counted> {
-        let (missing, mut counted) = (account.missing_leaves.iter().copied().collect(), Counted::default());
+        let missing: BTreeSet<u64> = account.missing_leaves.iter().copied().collect();
+        let mut counted = Counted::default();
         let own = self.inner.ledger.size();
         if own < account.log_size {
             let size = account.log_size;
             counted.findings.push(format!("log: the account is about {size} entries, the log has {own}"));
             return Ok(counted);
         }
-        while counted.frontier.size() < account.log_size {
-            let from = counted.frontier.size();
-            let count = u32::try_from(account.log_size - from).unwrap_or(u32::MAX);
-            let count = count.min(u32::try_from(LOG_PAGE_ENTRIES_MAX).unwrap_or(u32::MAX));
-            let page = repeat(|| self.inner.transport.log_entries(from, count)).await?;
-            if page.items.is_empty() || page.items.len() as u64 > u64::from(count) {
-                let why = format!("a page of {} entries from {from} on was asked for {count}", page.items.len());
-                return Err(Error::Contradiction { operation: OPERATION, why });
-            }
-            for item in &page.items {
-                self.count_entry(item, &missing, &mut counted);
-            }
-        }
+        let frontier = self
+            .pages(account.log_size, &mut |index, item| {
+                self.count_entry(index, item, &missing, &mut counted);
+                Ok(())
+            })
+            .await?;
+        counted.frontier = frontier;
         Ok(counted)
     }
 
-    fn count_entry(&self, item: &LogItem, missing: &BTreeSet<u64>, counted: &mut Counted) {
-        let (index, entry) = (counted.frontier.size(), &item.placed.entry);
-        counted.frontier.push(entry.leaf_hash(), |_, _| {});
-        let Body::Deposit(deposit) = entry.body() else {
+    fn count_entry(&self, index: u64, item: &LogItem, missing: &BTreeSet<u64>, counted: &mut Counted) {
+        let Body::Deposit(deposit) = item.placed.entry.body() else {
             if missing.contains(&index) {
                 counted.findings.push(format!("missing: leaf {index} is said to be missing, and is no deposit"));
             }

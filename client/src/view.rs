@@ -9,13 +9,14 @@
 //! Not here: following the ledger (`ledger`), what S3 makes of the rows (`gateway`).
 
 mod apply;
+pub mod keeping;
 mod key;
 pub mod list;
 pub mod row;
 
 use crate::{Error, Result, ViewRow};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
-use row::{ActRow, BucketRow, Chain, DeviceRow, NameRow, PositionRow, VersionRow};
+use row::{ActRow, BucketRow, Chain, DeviceRow, KeptRow, NameRow, PositionRow, VersionRow};
 use shosoin_protocol::act::{ActKind, Document};
 use shosoin_protocol::entry::Entry;
 use shosoin_protocol::manifest::{BucketFacts, Summary};
@@ -159,6 +160,20 @@ impl View {
     /// Changes with every act that is applied.
     pub fn acts_applied(&self) -> u64 {
         self.acts.load(Ordering::Acquire)
+    }
+
+    /// What keeps a version; with the id of zeros, the holds on everything.
+    pub fn kept(&self, version: VersionId) -> Result<KeptRow> {
+        self.reading().kept(version)
+    }
+
+    /// The act of this id.
+    pub fn act(&self, id: VersionId) -> Result<Option<ActRow>> {
+        let rows = self.reading();
+        match rows.placed(id)? {
+            Some(index) => rows.decode(&key::act(index), ActRow::decode),
+            None => Ok(None),
+        }
     }
 
     /// Where the chain of a device stands.

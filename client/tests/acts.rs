@@ -15,7 +15,7 @@ async fn acts_of_hospital_and_operator_are_in_the_view_in_the_order_of_the_ledge
     for suite in Suite::ALL {
         let (_site, wire, client) = ward(suite, Versioning::Off).await;
         let stored = put(&client, "chart", b"a chart").await;
-        let hold = Document::Hold(Hold { reason: HoldReason::Audit });
+        let hold = Document::Hold(Hold::whole(HoldReason::Audit));
         let stated = client.state(Some(stored.version), hold.clone()).await.unwrap();
         assert!(stated.receipt.is_some());
         let (class, severity) = (IncidentClass::Loss, Severity::Grave);

@@ -13,10 +13,14 @@
 pub mod agreement;
 mod hold;
 mod incident;
+mod retention;
+mod versions;
 
 pub use agreement::{Agreement, Terms};
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
+pub use retention::{Lock, LockMode, Retain, RetentionChange};
+pub use versions::Versions;
 
 use crate::codec::{Reader, Writer};
 use crate::limits::DOCUMENT_BYTES_MAX;
@@ -48,15 +52,18 @@ pub enum ActKind {
     Release = 4,
     /// hospital and operator agreed
     Agreement = 12,
+    /// retention starts, grows, or is locked
+    Retention = 5,
     /// something happened that the hospital must know of
     Incident = 15,
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 4] = [
+const KINDS: [(ActKind, &str, Author); 5] = [
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
     (ActKind::Agreement, "agreement", Author::Either),
+    (ActKind::Retention, "retention", Author::Hospital),
     (ActKind::Incident, "incident", Author::Operator),
 ];
 
@@ -127,6 +134,8 @@ pub enum Document {
     Release(Release),
     /// of an agreement
     Agreement(Box<Agreement>),
+    /// of a change of retention
+    Retention(Retain),
     /// of an incident
     Incident(Incident),
 }
@@ -138,6 +147,7 @@ impl Document {
             Document::Hold(_) => ActKind::Hold,
             Document::Release(_) => ActKind::Release,
             Document::Agreement(_) => ActKind::Agreement,
+            Document::Retention(_) => ActKind::Retention,
             Document::Incident(_) => ActKind::Incident,
         }
     }
@@ -150,6 +160,7 @@ impl Document {
             Document::Hold(hold) => hold.write(&mut out),
             Document::Release(release) => release.write(&mut out),
             Document::Agreement(agreement) => agreement.write(&mut out),
+            Document::Retention(retain) => retain.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
         }
         out.finish()
@@ -177,6 +188,7 @@ impl Document {
             ActKind::Hold => Document::Hold(Hold::read(&mut reader)?),
             ActKind::Release => Document::Release(Release::read(&mut reader)?),
             ActKind::Agreement => Document::Agreement(Box::new(Agreement::read(&mut reader)?)),
+            ActKind::Retention => Document::Retention(Retain::read(&mut reader)?),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
         };
         reader.finish().map(|()| document)
@@ -246,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_document_of_one_kind_does_not_stand_in_for_another() {
-        let hold = Document::Hold(Hold { reason: HoldReason::Litigation });
+        let hold = Document::Hold(Hold::whole(HoldReason::Litigation));
         let bytes = hold.encode();
         assert_eq!(Document::decode(ActKind::Hold, &bytes).unwrap(), hold);
         for kind in ActKind::all().filter(|kind| *kind != ActKind::Hold) {

@@ -79,6 +79,8 @@ pub mod code {
     pub const MISSING_ADDRESSES: &str = "missing-addresses";
     /// The device sequence or previous entry is not the next one.
     pub const OUT_OF_SEQUENCE: &str = "out-of-sequence";
+    /// A hold, a release or a change of retention that the rules do not allow.
+    pub const KEEPING_RULE: &str = "keeping-rule";
     /// The vault does not know the hospital.
     pub const UNKNOWN_HOSPITAL: &str = "unknown-hospital";
     /// The vault does not know the device, or it was revoked.

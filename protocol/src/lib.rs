@@ -28,6 +28,7 @@ pub mod policy;
 pub mod receipt;
 pub mod reconciliation;
 pub mod record;
+pub mod retention;
 pub mod sign;
 pub mod suite;
 

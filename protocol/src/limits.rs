@@ -93,6 +93,12 @@ pub const EVIDENCE_BYTES_MAX: usize = 1024 * 1024;
 pub const EVIDENCE_REPORT_LINES_MAX: usize = 4096 + 64;
 /// Timestamps of one evidence: one in a few years, for as long as records are kept.
 pub const EVIDENCE_TIMESTAMPS_MAX: usize = 64;
+/// Versions that one act is about: half of a document.
+pub const ACT_VERSIONS_MAX: usize = 8192;
+/// The hospital's own reference to the case of a hold, sealed, in bytes.
+pub const HOLD_NOTE_BYTES_MAX: usize = 512;
+/// Holds that keep one version at the same time.
+pub const HOLDS_MAX: usize = 256;
 /// Missing deposits that a reconciliation names.
 pub const RECONCILED_MISSING_MAX: usize = 4096;
 /// Files of a package that is handed over: 256 TiB in files of 1 GiB.
@@ -116,5 +122,6 @@ const _: () = {
     assert!(FACTS_BYTES_MAX + FACTS_BYTES_MAX / 50 + 256 < SUMMARY_BYTES_MAX);
     assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
     assert!(DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX && DOCUMENT_BYTES_MAX <= SUMMARY_BYTES_MAX);
+    assert!(ACT_VERSIONS_MAX * 16 <= DOCUMENT_BYTES_MAX / 2);
     assert!(DATA_SHARDS_MAX < SHARDS_MAX);
 };

@@ -21,8 +21,8 @@ mod slot;
 pub use command::AssetCommand;
 pub use describe::{Arisen, Asset, Copying, Format, Handling, Held, Location, Rights};
 pub use select::{AssetQuery, Order, PAGE_MAX, RetentionFilter, Selection, select};
-pub use slot::{AssetState, Slot, fill, retention_end_ms};
-pub(crate) use slot::{note, scan};
+pub use slot::{AssetState, Slot, fill};
+pub(crate) use slot::{get as slot_of, note, put as put_slot, scan};
 
 use crate::audit::{ACTOR_BYTES_MAX, Action, AuditEvent, Outcome};
 use crate::desk::Desk;
@@ -105,8 +105,7 @@ impl Inner {
             return Err(not_found());
         }
         self.note_read(desk.info().hospital, actor, 1)?;
-        let placed = desk.ledger().entry(number)?;
-        let slot = Slot::of(&placed).ok_or_else(not_found)?;
+        let slot = slot_of(self.index.as_ref(), desk.info().hospital, number)?.ok_or_else(not_found)?;
         Describer::new(self, &desk).in_full(&slot)
     }
 

@@ -13,12 +13,19 @@
 //! Every day the vault tries to dispose of one record of each hospital, its *canary*, and puts the refusal on the record:
 //! a guard that has come loose is seen within a day, on a record that is still there.
 
-use crate::assets::{AssetQuery, Slot, retention_end_ms, select};
+mod command;
+mod due;
+
+pub use command::DisposalCommand;
+pub use due::{Due, DueEntry, DueQuery};
+
+use crate::assets::{AssetQuery, AssetState, Slot, select};
 use crate::audit::{Action, AuditEvent, AuditQuery, Detail, Outcome};
 use crate::desk::Desk;
 use crate::error::Result;
+use crate::keeping;
 use crate::vault::Inner;
-use shosoin_protocol::policy::Retention;
+use shosoin_protocol::retention::End;
 use shosoin_tiers::life::DAY_MS;
 
 /// Who tries on canaries, in the audit log.
@@ -29,10 +36,12 @@ pub const APPROVALS_MIN: usize = 2;
 /// What the guard looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
-    /// how long it must be kept
-    pub retention: Retention,
+    /// when its retention ends: its term, what the hospital added, a lock of an S3 client
+    pub end: End,
     /// the hospital, or a court through it, forbids any end
     pub on_hold: bool,
+    /// what was said of keeping it is known, every act of it
+    pub keeping_known: bool,
     /// the hospital signed an order for this very record
     pub ordered: bool,
     /// distinct people who approved it, the one who asked not among them
@@ -57,6 +66,8 @@ pub enum Obstacle {
     Approvals,
     /// it is on hold
     OnHold,
+    /// an act about retention or holds cannot be read
+    KeepingUnknown,
     /// its term has not begun
     StartUnknown,
     /// its term ends at this moment, in milliseconds since 1970
@@ -71,6 +82,7 @@ impl std::fmt::Display for Obstacle {
             Obstacle::NoOrder => f.write_str("no order of the hospital"),
             Obstacle::Approvals => write!(f, "fewer than {APPROVALS_MIN} approvals"),
             Obstacle::OnHold => f.write_str("on hold"),
+            Obstacle::KeepingUnknown => f.write_str("an act about retention or holds cannot be read"),
             Obstacle::StartUnknown => f.write_str("start of its term not known"),
             Obstacle::NotExpired(end_ms) => write!(f, "kept until {end_ms} ms"),
             Obstacle::ClockDoubted => f.write_str("clock doubted"),
@@ -94,10 +106,13 @@ pub fn judge(case: &Case, now: Now) -> Result<Permit, Vec<Obstacle>> {
     if case.on_hold {
         obstacles.push(Obstacle::OnHold);
     }
-    match (case.retention, retention_end_ms(case.retention), now) {
-        (_, _, Now::Doubted) => obstacles.push(Obstacle::ClockDoubted),
-        (Retention::Term { .. }, None, _) => obstacles.push(Obstacle::StartUnknown),
-        (_, Some(end_ms), Now::Trusted(now_ms)) if now_ms < end_ms => obstacles.push(Obstacle::NotExpired(end_ms)),
+    if !case.keeping_known {
+        obstacles.push(Obstacle::KeepingUnknown);
+    }
+    match (case.end, now) {
+        (_, Now::Doubted) => obstacles.push(Obstacle::ClockDoubted),
+        (End::StartUnknown, _) => obstacles.push(Obstacle::StartUnknown),
+        (End::At(end_ms), Now::Trusted(now_ms)) if now_ms < end_ms => obstacles.push(Obstacle::NotExpired(end_ms)),
         _ => {}
     }
     if obstacles.is_empty() { Ok(Permit(())) } else { Err(obstacles) }
@@ -140,8 +155,14 @@ impl Inner {
     /// still be there. Says whether both are so; `None` where there is no record yet.
     pub(crate) fn try_canary(&self, desk: &Desk) -> Result<Option<bool>> {
         let Some(slot) = self.canary(desk)? else { return Ok(None) };
-        let retention = slot.policy.retention;
-        let case = Case { retention, on_hold: false, ordered: false, approvals: 0 };
+        let hospital = desk.info().hospital;
+        let case = Case {
+            end: slot.end(),
+            on_hold: slot.on_hold || !keeping::of_everything(self.index.as_ref(), hospital)?.is_empty(),
+            keeping_known: keeping::is_known(self.index.as_ref(), hospital)?,
+            ordered: false,
+            approvals: 0,
+        };
         let verdict = judge(&case, self.now_for_disposal()?);
         let entry = desk.ledger().entry(slot.number);
         let mut event = AuditEvent::of_job(self.clock.now_ms(), "canary", Action::DisposalRefused);
@@ -166,9 +187,9 @@ impl Inner {
         self.media.record(event).map(|_| Some(sound))
     }
 
-    /// The record that is tried: the first deposit of the hospital.
+    /// The record that is tried: the first deposit of the hospital that is held.
     fn canary(&self, desk: &Desk) -> Result<Option<Slot>> {
-        let query = AssetQuery { limit: Some(1), ..AssetQuery::default() };
+        let query = AssetQuery { limit: Some(1), states: vec![AssetState::Held], ..AssetQuery::default() };
         let selected = select(self.index.as_ref(), desk.info().hospital, desk.head()?.size, &query)?;
         Ok(selected.slots.first().copied())
     }
@@ -182,8 +203,8 @@ mod tests {
 
     /// A case against which nothing can be said after [`END_MS`].
     fn clear() -> Case {
-        let retention = Retention::Term { term_days: 10, start_ms: Some(0) };
-        Case { retention, on_hold: false, ordered: true, approvals: APPROVALS_MIN }
+        let end = End::At(END_MS);
+        Case { end, on_hold: false, keeping_known: true, ordered: true, approvals: APPROVALS_MIN }
     }
 
     fn obstacles(case: Case, now: Now) -> Vec<Obstacle> {
@@ -193,7 +214,7 @@ mod tests {
     #[test]
     fn a_record_whose_term_is_over_that_was_ordered_and_approved_twice_may_end() {
         assert_eq!(obstacles(clear(), Now::Trusted(END_MS)), []);
-        let without_term = Case { retention: Retention::None, ..clear() };
+        let without_term = Case { end: End::Never, ..clear() };
         assert_eq!(obstacles(without_term, Now::Trusted(0)), []);
     }
 
@@ -204,20 +225,21 @@ mod tests {
         assert_eq!(obstacles(Case { approvals: 1, ..clear() }, now), [Obstacle::Approvals]);
         assert_eq!(obstacles(Case { on_hold: true, ..clear() }, now), [Obstacle::OnHold]);
         assert_eq!(obstacles(clear(), Now::Trusted(END_MS - 1)), [Obstacle::NotExpired(END_MS)]);
+        assert_eq!(obstacles(Case { keeping_known: false, ..clear() }, now), [Obstacle::KeepingUnknown]);
         let nothing = Case { ordered: false, approvals: 0, on_hold: true, ..clear() };
         assert_eq!(obstacles(nothing, Now::Trusted(0)).len(), 4);
     }
 
     #[test]
     fn a_term_whose_start_is_not_known_never_ends_1_1_r1() {
-        let unknown = Case { retention: Retention::Term { term_days: 0, start_ms: None }, ..clear() };
+        let unknown = Case { end: End::StartUnknown, ..clear() };
         assert_eq!(obstacles(unknown, Now::Trusted(u64::MAX)), [Obstacle::StartUnknown]);
     }
 
     #[test]
     fn while_the_clock_is_doubted_nothing_has_expired() {
-        for retention in [clear().retention, Retention::None] {
-            assert_eq!(obstacles(Case { retention, ..clear() }, Now::Doubted), [Obstacle::ClockDoubted]);
+        for end in [clear().end, End::Never] {
+            assert_eq!(obstacles(Case { end, ..clear() }, Now::Doubted), [Obstacle::ClockDoubted]);
         }
     }
 }

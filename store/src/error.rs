@@ -191,6 +191,21 @@ pub enum Error {
         /// the id
         version: VersionId,
     },
+    /// A hold, a release or a change of retention that the rules do not allow.
+    #[error("what keeps version {version} cannot change like that")]
+    KeepingRule {
+        /// which version; zeros: everything
+        version: VersionId,
+        /// the rule it breaks
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// Time decides, and the clock is doubted.
+    #[error("the clock is doubted: {why}; confirm it, then run this again")]
+    ClockDoubted {
+        /// what it did
+        why: String,
+    },
     /// Addresses that are neither held nor sent along.
     #[error("{count} addresses of the deposit are not held, {first} among them")]
     MissingAddresses {
@@ -358,6 +373,7 @@ impl Error {
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
+            Error::KeepingRule { .. } | Error::ClockDoubted { .. } => ErrorKind::Refused,
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Io { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
             Error::ReadOnly { .. } | Error::LogUnseen { .. } | Error::OnShelf { .. } => ErrorKind::Unavailable,
@@ -398,6 +414,8 @@ impl Error {
             Error::ClockSkew { .. } => code::CLOCK_SKEW,
             Error::ExpectedVersion { .. } => code::EXPECTED_VERSION,
             Error::VersionExists { .. } => "version-exists",
+            Error::KeepingRule { .. } => code::KEEPING_RULE,
+            Error::ClockDoubted { .. } => "clock-doubted",
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
             Error::NoAgreement { .. } => code::NO_AGREEMENT,
             Error::NotAgreed { .. } => code::NOT_AGREED,

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::{Index, Pending};
 use crate::intake::Prepared;
+use crate::keeping;
 use crate::ledger::{self, Head, Ledger};
 use crate::records::Records;
 use crate::rows::{self, DeviceRow, LeafRow, Row, Rows, Watermark};
@@ -124,12 +125,16 @@ impl<'a> Group<'a> {
         let vault = self.at.ledger.public_key().device_id();
         sequence::admit(&self.rows, &self.at.hospital, vault, index, &deposit.entry)?;
         let stored_bytes = self.agreed(&deposit)?;
+        let kept = self.judge_keeping(&deposit)?;
         for record in deposit.records {
             self.add_record(record)?;
         }
         let seat = Seat { index, accepted_ms: self.now_ms, leaf: deposit.entry.leaf_hash() };
         let placed = PlacedEntry { index, accepted_ms: self.now_ms, entry: deposit.entry };
-        if let Err(error) = apply::effects(&mut self.rows, &placed) {
+        let hospital = self.hospital();
+        let effects = apply::effects(&mut self.rows, &placed)
+            .and_then(|()| kept.map_or(Ok(()), |kept| kept.write(&mut self.rows, hospital, index)));
+        if let Err(error) = effects {
             // Some of its effects may be pending, so nothing that is pending can be trusted.
             self.abandoned = Some(error);
             return Err(Error::Bug("effects of an entry could not be noted"));
@@ -156,6 +161,22 @@ impl<'a> Group<'a> {
             }
             _ => Ok(0),
         }
+    }
+
+    /// What an act changes in what keeps records, if it may.
+    fn judge_keeping(&self, deposit: &Prepared) -> Result<Option<keeping::Changes>> {
+        let Body::Act(act) = deposit.entry.body() else { return Ok(None) };
+        if !keeping::concerns(act.kind) {
+            return Ok(None);
+        }
+        let read = |address: &Address| self.at.records.read(self.hospital(), self.at.hospital.suite, address);
+        let sent = deposit.records.iter().find(|record| record.address == act.document).map(|record| &record.bytes);
+        let document = keeping::document(act, sent, read)?;
+        let document_of = |act: &Act| {
+            let pending = self.records.iter().find(|record| record.address == act.document).map(|record| &record.bytes);
+            keeping::document(act, pending, read)
+        };
+        keeping::judge(&self.rows, self.hospital(), act, &document, &document_of).map(Some)
     }
 
     /// Adds an act of the operator, signed here, where its place in the chain of such acts is known.

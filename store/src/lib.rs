@@ -42,6 +42,7 @@ mod init;
 mod intake;
 pub mod jobs;
 mod journal;
+mod keeping;
 mod ledger;
 pub mod media_facts;
 pub mod media_ledger;

@@ -12,6 +12,7 @@ use crate::check::{Finding, Severity};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::index::{Index, Pending};
+use crate::keeping;
 use crate::rows::{self, Meta, Row, Rows, Watermark};
 use serde::Serialize;
 use shosoin_protocol::checkpoint::Checkpoint;
@@ -105,6 +106,8 @@ pub fn catch_up(
     for hospital in hospitals {
         let size = apply::grow(&mut walk.rows, hospital)?;
         walk.report.log_sizes.insert(hospital.to_string(), size);
+        walk.rows.write()?;
+        walk.report.findings.extend(keeping::catch_up(index, tier, hospital, size)?);
     }
     walk.rows.write()?;
     Ok(walk.report)

@@ -15,6 +15,8 @@
 //! | 10 | hospital, address | since when it is known that no entry names the record, and where it was then |
 //! | 11 | hospital, block `u64` | what the asset ledger filters and sorts by, of 64 leaves ([`crate::assets`]) |
 //! | 12 | hospital, leaf index `u64` | fields of an act ([`crate::acts`]) |
+//! | 13 | hospital, version | what acts say keeps a version; version zero: holds on everything ([`crate::keeping`]) |
+//! | 14 | hospital | up to which leaf acts are in the rows of tag 13 |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
@@ -25,6 +27,7 @@ use shosoin_protocol::act::Act;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::merkle::Node;
+use shosoin_protocol::retention::Kept;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{
     Address, DeviceId, Digest, HospitalId, NameToken, RecordKind, SegmentId, VaultId, VersionId, VolumeId,
@@ -32,7 +35,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 4;
+pub const FORM: u8 = 5;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -47,6 +50,8 @@ const SHELF: u8 = 9;
 const UNNAMED: u8 = 10;
 const ASSETS: u8 = 11;
 const ACT: u8 = 12;
+const KEPT: u8 = 13;
+const KEPT_TO: u8 = 14;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -192,6 +197,16 @@ pub fn act_prefix(hospital: HospitalId) -> Vec<u8> {
 /// The leaf index in the key of an [`ActRow`].
 pub fn act_index(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(1 + HospitalId::LEN..)?.try_into().ok()?))
+}
+
+/// Key of what keeps a version.
+pub fn kept_key(hospital: HospitalId, version: VersionId) -> Vec<u8> {
+    key(KEPT, &[&hospital.0, &version.0])
+}
+
+/// Key of [`KeptTo`].
+pub fn kept_to_key(hospital: HospitalId) -> Vec<u8> {
+    key(KEPT_TO, &[&hospital.0])
 }
 
 /// Begins the keys of every [`ShelfRow`].
@@ -471,6 +486,39 @@ impl Row for ActRow {
     }
 }
 
+impl Row for Kept {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(64);
+        self.write(&mut out);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Kept::read(reader)
+    }
+}
+
+/// Up to which leaf acts are in the rows of what keeps versions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeptTo {
+    /// acts below this leaf are in
+    pub leaf: u64,
+    /// the next one could not be read, so nobody knows what keeps what
+    pub broken: bool,
+}
+
+impl Row for KeptTo {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(9);
+        out.u64(self.leaf).u8(self.broken.into());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(KeptTo { leaf: reader.u64("leaf index")?, broken: reader.u8("broken")? != 0 })
+    }
+}
+
 /// A record that no entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnnamedRow {
@@ -531,6 +579,8 @@ mod tests {
         let (id, subject, document) = (VersionId([15; 16]), Some(VersionId([16; 16])), Address([17; 32]));
         let act = Act { id, kind: ActKind::Hold, subject, document };
         round_trip(ActRow { act, accepted_ms: 18 });
+        round_trip(Kept { until_ms: 19, holds: vec![VersionId([20; 16])], ..Kept::default() });
+        round_trip(KeptTo { leaf: 21, broken: true });
     }
 
     #[test]

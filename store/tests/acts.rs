@@ -20,7 +20,7 @@ fn incident() -> Document {
 }
 
 fn hold() -> Document {
-    Document::Hold(Hold { reason: HoldReason::Litigation })
+    Document::Hold(Hold::whole(HoldReason::Litigation))
 }
 
 /// An act as a device of the hospital signs it, with the document that it brings.

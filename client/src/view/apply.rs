@@ -9,7 +9,7 @@
 //! | withdrawn | takes one version out of view; the next older one is the newest |
 //! | tags | tags of one version |
 //! | bucket | the bucket as a whole |
-//! | act | the act itself |
+//! | act | the act itself, and what it says of keeping versions |
 
 use super::row::{ActRow, BucketRow, Chain, CurrentRow, DeviceRow, NameRow, PositionRow, VersionContent, VersionRow};
 use super::{Placed, Reading, View, key};
@@ -26,7 +26,11 @@ impl View {
         let mut change = Change { view: self, rows: self.reading(), batch: self.database.batch(), index: placed.index };
         change.device(&placed.entry)?;
         let is_act = placed.document.is_some();
+        if let Body::Deposit(deposit) = placed.entry.body() {
+            change.deposited(deposit.version, deposit.policy)?;
+        }
         if let (Body::Act(act), Some(document)) = (placed.entry.body(), placed.document) {
+            change.keeping(act, &document)?;
             let device = placed.entry.statement().device;
             let (leaf_index, accepted_ms, id, subject) = (placed.index, placed.accepted_ms, act.id, act.subject);
             change.put(key::placed(id), leaf_index.to_le_bytes().to_vec());
@@ -52,15 +56,15 @@ struct Origin {
 }
 
 /// One entry's worth of rows, written together.
-struct Change<'a> {
+pub(super) struct Change<'a> {
     view: &'a View,
-    rows: Reading<'a>,
+    pub(super) rows: Reading<'a>,
     batch: OwnedWriteBatch,
-    index: u64,
+    pub(super) index: u64,
 }
 
 impl Change<'_> {
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.batch.insert(&self.view.rows, key, value);
     }
 

@@ -5,6 +5,7 @@
 //! b bucket                              bucket facts, newest change
 //! d device                              key and chain of a device, or of the vault for its acts
 //! a index                               an act; index big-endian
+//! k version                             what keeps a version; version zero: holds on everything
 //! n bucket 0 name                       newest change, newest version, null version
 //! c bucket 0 name                       what a list says of the current object; no row for markers
 //! v bucket 0 escaped name 0 1 !index    one version, newest first; index big-endian and inverted
@@ -31,6 +32,11 @@ pub fn acts() -> Vec<u8> {
 /// Row of an act.
 pub fn act(index: u64) -> Vec<u8> {
     [b"a", index.to_be_bytes().as_slice()].concat()
+}
+
+/// Row of what keeps a version.
+pub fn kept(version: VersionId) -> Vec<u8> {
+    [b"k", version.0.as_slice()].concat()
 }
 
 /// What the rows of all devices begin with.

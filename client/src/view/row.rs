@@ -7,6 +7,8 @@ use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{BucketFacts, ChecksumAlgorithm, ObjectFacts, Summary};
 use shosoin_protocol::merkle::Frontier;
+use shosoin_protocol::policy::DepositPolicy;
+use shosoin_protocol::retention::Kept;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{DeviceId, Digest, Error, LogId, Result, VersionId};
 
@@ -103,7 +105,7 @@ impl PositionRow {
 }
 
 /// Format of all rows; a view of another format is thrown away and rebuilt.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// An act, whoever stated it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +141,32 @@ impl ActRow {
         let kind = ActKind::from_code(reader.u16("act kind")?)?;
         let document = Document::decode(kind, reader.rest())?;
         Ok(ActRow { leaf_index, accepted_ms, id, device, subject, document })
+    }
+}
+
+/// What keeps a version: what its deposit said, and what acts said since.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptRow {
+    /// leaf of its deposit and what that said; none before the deposit
+    pub deposited: Option<(u64, DepositPolicy)>,
+    /// what acts said
+    pub kept: Kept,
+}
+
+impl KeptRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(80);
+        write_index(&mut out, self.deposited.map(|(index, _)| index));
+        self.deposited.map_or_else(DepositPolicy::default, |(_, policy)| policy).write(&mut out);
+        self.kept.write(&mut out);
+        out.finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "row of what keeps a version");
+        let (index, policy) = (read_index(&mut reader)?, DepositPolicy::read(&mut reader)?);
+        let kept = Kept::read(&mut reader)?;
+        reader.finish().map(|()| KeptRow { deposited: index.map(|index| (index, policy)), kept })
     }
 }
 

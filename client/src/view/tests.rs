@@ -6,6 +6,7 @@ use super::{Placed, View};
 use crate::ViewRow;
 use proptest::prelude::*;
 use shosoin_keyring::Keyring;
+use shosoin_protocol::act::{Act, Document, Hold, HoldReason, Lock, LockMode, Release, Retain, RetentionChange};
 use shosoin_protocol::entry::{Body, Entry, Expected, NameChange, Seen, Statement};
 use shosoin_protocol::manifest::{BucketFacts, ObjectFacts, PartFact, Summary, Versioning};
 use shosoin_protocol::merkle::Frontier;
@@ -396,4 +397,51 @@ fn a_version_and_the_newest_change_of_its_name_are_seen_at_one_moment() {
         ended.store(true, std::sync::atomic::Ordering::Relaxed);
         reader.join().unwrap();
     });
+}
+
+impl Made {
+    /// Applies an act of the hospital about a version.
+    fn act(&mut self, subject: VersionId, document: Document) -> crate::Result<VersionId> {
+        let index = self.frontier.size();
+        let id = VersionId([u8::try_from(index + 100).unwrap(); 16]);
+        let act = Act { id, kind: document.kind(), subject: Some(subject), document: Address([0; 32]) };
+        let statement = Statement {
+            suite: Suite::Default,
+            log: LogId([3; 16]),
+            hospital: KEYRING.hospital(),
+            device: KEYRING.device_id(),
+            device_seq: index,
+            prev: Digest([u8::from(index > 0); 32]),
+            seen: Seen::nothing(),
+            claimed_ms: 0,
+            body: Body::Act(act),
+        };
+        let entry = Entry::sign(statement, KEYRING.device_key());
+        let mut frontier = self.frontier.clone();
+        frontier.push(entry.leaf_hash(), |_, _| {});
+        let position = PositionRow { log: LogId([3; 16]), frontier: frontier.clone(), checkpoint: String::new() };
+        let placed = Placed { index, accepted_ms: 1000 + index, entry, summary: None, document: Some(document) };
+        self.view.apply(placed, &position)?;
+        self.frontier = frontier;
+        Ok(id)
+    }
+}
+
+#[test]
+fn a_vault_that_let_a_lock_shorten_or_a_hold_end_twice_contradicts_its_rules() {
+    let mut made = Made::new(Versioning::Off);
+    let version = VersionId([7; 16]);
+    let lock = |mode, until_ms| Document::Retention(Retain::of_subject(RetentionChange::Lock(Lock { mode, until_ms })));
+    made.act(version, lock(LockMode::Compliance, 50)).unwrap();
+    let shorter = made.act(version, lock(LockMode::Compliance, 49));
+    assert!(matches!(shorter, Err(crate::Error::Contradiction { .. })), "{shorter:?}");
+    let weaker = made.act(version, lock(LockMode::Governance, 60));
+    assert!(matches!(weaker, Err(crate::Error::Contradiction { .. })), "{weaker:?}");
+    assert_eq!(made.view.kept(version).unwrap().kept.lock, Some(Lock { mode: LockMode::Compliance, until_ms: 50 }));
+    let hold = made.act(version, Document::Hold(Hold::whole(HoldReason::Audit))).unwrap();
+    assert_eq!(made.view.kept(version).unwrap().kept.holds, [hold]);
+    made.act(version, Document::Release(Release { hold })).unwrap();
+    assert_eq!(made.view.kept(version).unwrap().kept.holds, []);
+    let twice = made.act(version, Document::Release(Release { hold }));
+    assert!(matches!(twice, Err(crate::Error::Contradiction { .. })), "{twice:?}");
 }

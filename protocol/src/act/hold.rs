@@ -1,7 +1,8 @@
 //! Holds: the hospital, or a court through it, forbids any end of a record's life until the hold is released.
 
-use super::codes;
+use super::{Versions, codes};
 use crate::codec::{Reader, Writer};
+use crate::limits::HOLD_NOTE_BYTES_MAX;
 use crate::{Result, VersionId};
 
 codes! {
@@ -22,11 +23,15 @@ codes! {
     }
 }
 
-/// A version, or everything the hospital has, is on hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One version (the act's subject), the versions listed, or everything the hospital has and will have is on hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// why
     pub reason: HoldReason,
+    /// the versions; none beside a subject, and none where it is on everything
+    pub versions: Versions,
+    /// the hospital's own reference, as of a case, sealed by it; empty: none
+    pub note: Vec<u8>,
 }
 
 /// A hold ends.
@@ -37,14 +42,22 @@ pub struct Release {
 }
 
 impl Hold {
+    /// A hold of the act's subject, or of everything where it has none.
+    pub fn whole(reason: HoldReason) -> Self {
+        Hold { reason, versions: Versions::default(), note: Vec::new() }
+    }
+
     pub(super) fn write(&self, out: &mut Writer) {
         out.u8(self.reason.code()).zeros(7);
+        self.versions.write(out);
+        out.var(&self.note);
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self> {
         let reason = HoldReason::from_code(reader.u8("reason of the hold")?)?;
         reader.zeros(7, "reserved bytes of the hold")?;
-        Ok(Hold { reason })
+        let versions = Versions::read(reader)?;
+        Ok(Hold { reason, versions, note: reader.var(HOLD_NOTE_BYTES_MAX, "note of the hold")?.to_vec() })
     }
 }
 

@@ -5,7 +5,10 @@
 use super::table::Structure;
 use bytes::Bytes;
 use shosoin_protocol::act::agreement::*;
-use shosoin_protocol::act::{Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity};
+use shosoin_protocol::act::{
+    Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Lock, LockMode, Release, Retain,
+    RetentionChange, Severity, Versions,
+};
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
@@ -388,7 +391,12 @@ fn entries() -> Vec<(&'static str, Structure)> {
 fn documents() -> Vec<(&'static str, Structure)> {
     let header =
         vec![("magic", b"shdc".to_vec()), ("version", vec![1]), ("reserved", vec![0]), ("act kind", vec![3, 0])];
-    let hold = Document::Hold(Hold { reason: HoldReason::Audit }).encode();
+    let versions = Versions::new(vec![VersionId([0xba; 16])]).unwrap_or_default();
+    let listed = counted(1, &[&[0xba; 16]]);
+    let hold = Hold { reason: HoldReason::Audit, versions: versions.clone(), note: vec![0xbb; 3] };
+    let hold = Document::Hold(hold).encode();
+    let lock = RetentionChange::Bypass(Some(Lock { mode: LockMode::Compliance, until_ms: TIME }));
+    let retention = Document::Retention(Retain { change: lock, versions }).encode();
     let release = Document::Release(Release { hold: VERSION }).encode();
     let (class, severity) = (IncidentClass::Access, Severity::Grave);
     let scene = Some(Digest([0xba; 32]));
@@ -407,7 +415,32 @@ fn documents() -> Vec<(&'static str, Structure)> {
     vec![
         ("Agreement", body(&agreement, agreement_fields)),
         ("Document header", part(hold.clone(), 0, 8, header)),
-        ("Hold", body(&hold, vec![("reason", vec![4]), ("reserved", vec![0; 7])])),
+        (
+            "Hold",
+            body(
+                &hold,
+                vec![
+                    ("reason", vec![4]),
+                    ("reserved", vec![0; 7]),
+                    ("versions", listed.clone()),
+                    ("note", var(&[0xbb; 3])),
+                ],
+            ),
+        ),
+        (
+            "Retention",
+            body(
+                &retention,
+                vec![
+                    ("change", vec![5]),
+                    ("mode", vec![2]),
+                    ("reserved", vec![0; 2]),
+                    ("term days", u32(0)),
+                    ("moment", u64(TIME)),
+                    ("versions", listed),
+                ],
+            ),
+        ),
         ("Release", body(&release, vec![("hold", VERSION.0.to_vec())])),
         ("Incident", body(&incident, incident_fields)),
     ]

@@ -102,6 +102,7 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("assets show", Permission::ReadAssets),
     ("assets export", Permission::ReadAssets),
     ("reconcile sign", Permission::Reconcile),
+    ("dispose due", Permission::ReadAssets),
     ("applicability", Permission::Statement),
     ("hospital enrol", Permission::EnrolHospital),
     ("agreement draft", Permission::Hospitals),

@@ -201,8 +201,8 @@ impl<'a> Describer<'a> {
     /// The entry on media, which must be what the index said.
     fn read(&self, slot: &Slot) -> Result<(PlacedEntry, Deposit)> {
         let placed = self.desk.ledger().entry(slot.number)?;
-        match (Slot::of(&placed), placed.entry.body()) {
-            (Some(found), Body::Deposit(deposit)) if (Slot { state: slot.state, ..found }) == *slot => {
+        match placed.entry.body() {
+            Body::Deposit(deposit) if slot.is_of(&placed) => {
                 let deposit = Deposit::clone(deposit);
                 Ok((placed, deposit))
             }

@@ -1,24 +1,23 @@
-//! What the asset ledger filters and sorts by, of one leaf: 56 bytes, 64 leaves to a row of the index.
+//! What the asset ledger filters and sorts by, of one leaf: 64 bytes, 64 leaves to a row of the index.
 //!
-//! Packed, so that a look at a million entries is one sequential read of some 56 MB and not a million lookups; and in
-//! blocks of 64, so that a deposit rewrites 3.5 KiB of the index at most. No entry is judged by its slot alone: whoever
+//! Packed, so that a look at a million entries is one sequential read of some 64 MB and not a million lookups; and in
+//! blocks of 64, so that a deposit rewrites 4 KiB of the index at most. No entry is judged by its slot alone: whoever
 //! shows one reads the entry on media.
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
-use crate::rows;
+use crate::rows::{self, Row, Rows};
 use serde::{Deserialize, Serialize};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::entry::{Body, PlacedEntry};
-use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
+use shosoin_protocol::policy::{DepositPolicy, Label, RecordType};
+use shosoin_protocol::retention::{End, Kept};
 use shosoin_protocol::{DeviceId, HospitalId};
 
 /// Leaves of one row.
 pub const BLOCK_SLOTS: u64 = 64;
 /// Bytes of one leaf.
-pub const SLOT_BYTES: usize = 56;
-/// Milliseconds of a day.
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub const SLOT_BYTES: usize = 64;
 
 /// Kind of a leaf that is a deposit, as in its entry; 0 is a leaf nobody noted yet.
 const DEPOSIT: u8 = 1;
@@ -58,8 +57,12 @@ pub struct Slot {
     pub number: u64,
     /// what became of it
     pub state: AssetState,
-    /// record type, label, retention
+    /// record type, label, and retention as it is by now
     pub policy: DepositPolicy,
+    /// kept at least until this moment whatever the term says, in milliseconds since 1970; 0: no such moment
+    pub keep_until_ms: u64,
+    /// it is on hold; a hold on everything is not in here
+    pub on_hold: bool,
     /// the vault's clock when it was accepted
     pub accepted_ms: u64,
     /// addresses it depends on
@@ -78,6 +81,8 @@ impl Slot {
             number: placed.index,
             state: AssetState::Held,
             policy: deposit.policy,
+            keep_until_ms: 0,
+            on_hold: false,
             accepted_ms: placed.accepted_ms,
             address_count: deposit.address_count,
             stored_bytes: deposit.stored_bytes,
@@ -85,9 +90,35 @@ impl Slot {
         })
     }
 
+    /// When it may go, as far as time has to do with it.
+    pub fn end(&self) -> End {
+        Kept { until_ms: self.keep_until_ms, ..Kept::default() }.end(self.policy.retention)
+    }
+
     /// When its retention ends, in milliseconds since 1970: `None` where no end is known or none was set.
     pub fn retention_end_ms(&self) -> Option<u64> {
-        retention_end_ms(self.policy.retention)
+        match self.end() {
+            End::At(end_ms) => Some(end_ms),
+            End::Never | End::StartUnknown => None,
+        }
+    }
+
+    /// Whether this is what is known of an entry, but for what came after it.
+    pub fn is_of(&self, placed: &PlacedEntry) -> bool {
+        let policy = |of: &Slot| (of.policy.record_type, of.policy.label);
+        Slot::of(placed).is_some_and(|entry| {
+            policy(&entry) == policy(self)
+                && (entry.number, entry.accepted_ms, entry.device) == (self.number, self.accepted_ms, self.device)
+                && (entry.address_count, entry.stored_bytes) == (self.address_count, self.stored_bytes)
+        })
+    }
+
+    /// The same deposit, kept as acts say by now.
+    #[must_use]
+    pub fn kept(self, kept: &Kept) -> Self {
+        let keep_until_ms = kept.until_ms.max(kept.lock.map_or(0, |lock| lock.until_ms));
+        let policy = DepositPolicy { retention: kept.retention(self.policy.retention), ..self.policy };
+        Slot { policy, keep_until_ms, on_hold: !kept.holds.is_empty(), ..self }
     }
 
     /// Its bytes.
@@ -95,7 +126,8 @@ impl Slot {
         let mut out = Writer::with_capacity(SLOT_BYTES);
         out.u8(DEPOSIT).u8(self.state as u8);
         self.policy.write(&mut out);
-        out.u64(self.accepted_ms).u32(self.address_count).u64(self.stored_bytes).put(&self.device.0).zeros(2);
+        out.u64(self.accepted_ms).u32(self.address_count).u64(self.stored_bytes).put(&self.device.0);
+        out.u64(self.keep_until_ms).u8(self.on_hold.into()).zeros(1);
         out.finish()
     }
 
@@ -113,32 +145,50 @@ impl Slot {
             address_count: reader.u32("address count")?,
             stored_bytes: reader.u64("stored bytes")?,
             device: DeviceId::read(&mut reader)?,
+            keep_until_ms: reader.u64("kept until")?,
+            on_hold: reader.u8("on hold")? != 0,
         };
-        reader.zeros(2, "reserved bytes")?;
+        reader.zeros(1, "reserved byte")?;
         reader.finish()?;
         Ok(Some(slot))
     }
 }
 
-/// When a retention ends, in milliseconds since 1970: `None` where no end is known or none was set.
-pub fn retention_end_ms(retention: Retention) -> Option<u64> {
-    match retention {
-        Retention::Term { term_days, start_ms: Some(start_ms) } => {
-            Some(start_ms.saturating_add(u64::from(term_days).saturating_mul(DAY_MS)))
-        }
-        Retention::Term { start_ms: None, .. } | Retention::None => None,
-    }
-}
-
-/// Notes an entry in its block. Order and repetition do not matter: a slot is a function of its entry.
+/// Notes an entry in its block, unless it is there: what acts have changed since stays.
 pub fn note(rows: &mut Pending<'_>, placed: &PlacedEntry) -> Result<()> {
-    match Slot::of(placed) {
-        Some(slot) => put(rows, placed.entry.statement().hospital, &slot),
-        None => Ok(()),
+    let hospital = placed.entry.statement().hospital;
+    match (Slot::of(placed), placed.entry.body()) {
+        (Some(slot), Body::Deposit(deposit)) if get(rows, hospital, slot.number)?.is_none() => {
+            let kept = rows.row::<Kept>(&rows::kept_key(hospital, deposit.version))?;
+            put(rows, hospital, &kept.map_or(slot, |kept| slot.kept(&kept)))
+        }
+        _ => Ok(()),
     }
 }
 
-fn put(rows: &mut Pending<'_>, hospital: HospitalId, slot: &Slot) -> Result<()> {
+/// What is known of one leaf; nothing of one that deposits nothing.
+pub fn get(rows: &(impl Rows + ?Sized), hospital: HospitalId, number: u64) -> Result<Option<Slot>> {
+    let Some(Block(block)) = rows.row(&rows::assets_key(hospital, number / BLOCK_SLOTS))? else { return Ok(None) };
+    let at = usize::try_from(number % BLOCK_SLOTS).unwrap_or(0) * SLOT_BYTES;
+    let Some(bytes) = block.get(at..at + SLOT_BYTES) else { return Ok(None) };
+    Slot::read(number, bytes).map_err(|error| Error::Index { action: "read", why: error.to_string() })
+}
+
+/// A block as it is.
+struct Block(Vec<u8>);
+
+impl Row for Block {
+    fn encode(&self) -> Vec<u8> {
+        self.0.clone()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(Block(reader.rest().to_vec()))
+    }
+}
+
+/// Writes what is known of one leaf.
+pub fn put(rows: &mut Pending<'_>, hospital: HospitalId, slot: &Slot) -> Result<()> {
     let key = rows::assets_key(hospital, slot.number / BLOCK_SLOTS);
     let mut block = rows.get(&key)?.unwrap_or_default();
     let at = usize::try_from(slot.number % BLOCK_SLOTS).unwrap_or(0) * SLOT_BYTES;
@@ -226,6 +276,8 @@ pub fn label(name: &str) -> Result<Label> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shosoin_protocol::policy::Retention;
+    use shosoin_protocol::retention::DAY_MS;
 
     fn slot(number: u64) -> Slot {
         Slot {
@@ -236,6 +288,8 @@ mod tests {
                 label: Label::Sensitive,
                 retention: Retention::Term { term_days: 3650, start_ms: Some(7) },
             },
+            keep_until_ms: 14,
+            on_hold: true,
             accepted_ms: 11,
             address_count: 12,
             stored_bytes: 13,
@@ -254,9 +308,16 @@ mod tests {
 
     #[test]
     fn retention_without_a_known_start_has_no_end_1_1_r1() {
-        assert_eq!(retention_end_ms(Retention::None), None);
-        assert_eq!(retention_end_ms(Retention::Term { term_days: 5 * 365, start_ms: None }), None);
-        assert_eq!(retention_end_ms(Retention::Term { term_days: 2, start_ms: Some(1) }), Some(2 * DAY_MS + 1));
-        assert_eq!(retention_end_ms(Retention::Term { term_days: u32::MAX, start_ms: Some(u64::MAX) }), Some(u64::MAX));
+        let of = |retention, keep_until_ms| {
+            let policy = DepositPolicy { retention, ..slot(5).policy };
+            Slot { policy, keep_until_ms, ..slot(5) }.retention_end_ms()
+        };
+        let term = |term_days, start_ms| Retention::Term { term_days, start_ms };
+        assert_eq!(of(Retention::None, 0), None);
+        assert_eq!(of(term(5 * 365, None), 0), None);
+        assert_eq!(of(term(5 * 365, None), 9), None, "a moment that is known does not make the other known");
+        assert_eq!(of(term(2, Some(1)), 0), Some(2 * DAY_MS + 1));
+        assert_eq!(of(term(2, Some(1)), 3 * DAY_MS), Some(3 * DAY_MS));
+        assert_eq!(of(term(u32::MAX, Some(u64::MAX)), 0), Some(u64::MAX));
     }
 }

@@ -10,6 +10,7 @@
 //! | `POST /v1/media` | [`MediaCommand`] as JSON | what it says |
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
 //! | `POST /v1/agreements` | [`AgreementCommand`] as JSON | what it says |
+//! | `POST /v1/disposal` | [`DisposalCommand`] as JSON | what it says |
 //! | `POST /v1/applicability` | [`StatementRequest`] as JSON | [`Statement`](crate::applicability::Statement) as JSON |
 //!
 //! Hand-over is in `admin_handover`.
@@ -22,6 +23,7 @@ use crate::accounts::Caller;
 use crate::agreements::AgreementCommand;
 use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
+use crate::disposal::DisposalCommand;
 use crate::volumes::MediaCommand;
 use crate::{CheckOptions, Error, Result, Vault};
 use axum::Router;
@@ -68,6 +70,7 @@ impl Admin {
             .route("/v1/media", post(media))
             .route("/v1/assets", post(assets))
             .route("/v1/agreements", post(agreements))
+            .route("/v1/disposal", post(disposal))
             .route("/v1/applicability", post(applicability))
             .merge(super::admin_jobs::routes())
             .merge(super::admin_handover::routes())
@@ -116,6 +119,12 @@ async fn agreements(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<P
     let command: AgreementCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.agreement_command(command, peer.caller).await?))
+}
+
+async fn disposal(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: DisposalCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.disposal_command(command, peer.caller).await?))
 }
 
 async fn applicability(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "help for tests, which may panic")]
 
 use bytes::Bytes;
-use shosoin_protocol::api::{DepositBatch, DepositRequest, Enrolment, InlineRecord};
+use shosoin_protocol::act::{Act, Document};
+use shosoin_protocol::api::{DepositBatch, DepositRequest, Enrolment, InlineRecord, Problem};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, Seen, Statement};
 use shosoin_protocol::envelope::{Context, write_aad};
 use shosoin_protocol::manifest::AddressList;
@@ -203,6 +204,15 @@ impl Hospital {
         (parcel, request)
     }
 
+    /// An act with the document that it brings, signed by the device.
+    pub fn act(&mut self, subject: Option<VersionId>, document: &Document) -> (VersionId, DepositRequest) {
+        let (id, bytes) = (self.fresh_version(), Bytes::from(document.encode()));
+        let act = Act { id, kind: document.kind(), subject, document: self.suite.address(&bytes) };
+        let entry = self.device.sign(&self.named(), Body::Act(act));
+        let records = vec![InlineRecord { kind: RecordKind::Document, bytes }];
+        (id, DepositRequest { entry: Bytes::copy_from_slice(entry.bytes()), records })
+    }
+
     /// A delete marker on `name`.
     pub fn marker(&mut self, name: &str) -> (VersionId, DepositRequest) {
         let version = self.fresh_version();
@@ -348,6 +358,14 @@ pub async fn vault_key(vault: &Vault, hospital: HospitalId) -> shosoin_protocol:
     let hello = vault.hello(hospital).await.unwrap();
     let bytes = hex::decode(hello.vault_key).unwrap();
     shosoin_protocol::sign::PublicKey::read(&mut shosoin_protocol::codec::Reader::new(&bytes, "vault key")).unwrap()
+}
+
+/// Sends one deposit that must be refused, and gives the refusal; the device's chain stands where it stood.
+pub async fn refused(vault: &Vault, hospital: &mut Hospital, request: DepositRequest) -> Problem {
+    let statement = Entry::decode(&request.entry).unwrap().statement().clone();
+    let replies = vault.deposit(hospital.id, batch([request])).await.unwrap().replies;
+    (hospital.device.next_seq, hospital.device.prev) = (statement.device_seq, statement.prev);
+    replies.into_iter().next().unwrap().unwrap_err()
 }
 
 /// Every file below `dir`.

@@ -3,7 +3,8 @@
 use super::{Made, World, append, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
-    Act, ActKind, Agreement, Author, Document, Hold, HoldReason, Incident, IncidentClass, Release, Severity, Terms,
+    Act, ActKind, Agreement, Author, Document, Hold, HoldReason, Incident, IncidentClass, Lock, LockMode, Release,
+    Retain, RetentionChange, Severity, Terms, Versions,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::{Digest, VersionId};
@@ -11,6 +12,24 @@ use shosoin_protocol::{Digest, VersionId};
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
     [entries(&one), entries(&two), documents(), wrong_documents()].concat()
+}
+
+const TIME: u64 = 1_767_225_600_000;
+
+fn listed() -> Versions {
+    Versions::new(vec![VersionId([7; 16]), VersionId([6; 16])]).unwrap()
+}
+
+/// The further forms of a change of retention.
+fn changes() -> Vec<(&'static str, RetentionChange)> {
+    let lock = |mode| Lock { mode, until_ms: TIME };
+    vec![
+        ("term", RetentionChange::Term { term_days: 3652 }),
+        ("until", RetentionChange::Until { until_ms: TIME }),
+        ("lock", RetentionChange::Lock(lock(LockMode::Compliance))),
+        ("bypass", RetentionChange::Bypass(Some(lock(LockMode::Governance)))),
+        ("bypass-all", RetentionChange::Bypass(None)),
+    ]
 }
 
 /// Every document, with the version its act is about.
@@ -23,10 +42,11 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         scene: Some(Digest([0x5c; 32])),
     };
     vec![
-        (Some(VersionId([7; 16])), Document::Hold(Hold { reason: HoldReason::Litigation })),
+        (None, Document::Hold(Hold { reason: HoldReason::Litigation, versions: listed(), note: vec![0x5d; 9] })),
         (Some(VersionId([7; 16])), Document::Release(Release { hold: VersionId([8; 16]) })),
         (None, Document::Incident(incident)),
         (None, Document::Agreement(Box::new(agreement()))),
+        (None, Document::Retention(Retain { change: RetentionChange::Start { start_ms: TIME }, versions: listed() })),
     ]
 }
 
@@ -88,13 +108,22 @@ fn documents() -> Vec<Made> {
         let kind = stated.kind();
         document(kind, &format!("valid-{}", kind.name()), "Every field is in use.", &stated)
     });
-    made.collect()
+    let of_changes = changes().into_iter().map(|(name, change)| {
+        let stated = Document::Retention(Retain::of_subject(change));
+        document(ActKind::Retention, &format!("valid-retention-{name}"), "A change of the act's subject.", &stated)
+    });
+    made.chain(of_changes).collect()
 }
 
 fn wrong_documents() -> Vec<Made> {
     let hold = document(ActKind::Hold, "valid", "", &stated()[0].1);
     let incident = document(ActKind::Incident, "valid", "", &stated()[2].1);
     let agreement = document(ActKind::Agreement, "valid", "", &stated()[3].1);
+    let retention = document(ActKind::Retention, "valid", "", &stated()[4].1);
+    let twice = |body: &mut Vec<u8>| {
+        let last = body.len() - 16;
+        body.copy_within(last - 16..last, last);
+    };
     vec![
         agreement.wrong("agreement-routes", "No way in at all.", ("Invalid", "routes"), put(104, &[0])),
         agreement.wrong("agreement-line", "Line 9.", ("Invalid", "line"), put(105, &[9])),
@@ -111,6 +140,19 @@ fn wrong_documents() -> Vec<Made> {
             ("Invalid", "record types"),
             put(170, &[0]),
         ),
+        retention.wrong("retention-change", "Change 6.", ("Invalid", "change of retention"), put(8, &[6])),
+        retention.wrong("retention-unused", "A start with a mode.", ("Invalid", "change of retention"), put(9, &[1])),
+        retention.wrong("retention-days", "A start with days.", ("Invalid", "change of retention"), put(12, &[1])),
+        retention.wrong("retention-lock-mode", "A lock of mode 3.", ("Invalid", "mode of a lock"), put(8, &[4, 3])),
+        retention.wrong("retention-twice", "One version twice.", ("Invalid", "versions of an act"), twice),
+        retention.wrong("retention-zero", "A version of zeros.", ("Invalid", "versions of an act"), put(28, &[0; 16])),
+        retention.wrong(
+            "retention-many",
+            "More versions than allowed.",
+            ("OverLimit", "versions of one act"),
+            put(24, &[1, 0x20]),
+        ),
+        hold.wrong("hold-note", "A longer note than allowed.", ("OverLimit", "note of the hold"), put(52, &[1, 2])),
         hold.wrong("magic", "Begins like an entry.", ("Magic", "document"), put(0, b"shse")),
         hold.wrong(
             "newer-version",

@@ -9,7 +9,7 @@ use crate::http::tls;
 use crate::rows;
 use crate::vault::{Inner, Vault};
 use shosoin_protocol::HospitalId;
-use shosoin_protocol::policy::Retention;
+use shosoin_protocol::retention::End;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -81,11 +81,11 @@ pub fn isolation(inner: &Inner, desks: &[Arc<Desk>]) -> Measure {
 /// The guard of disposal is asked what it must refuse, and the canary of each hospital is tried.
 pub fn disposal_guard(inner: &Inner, desks: &[Arc<Desk>]) -> Measure {
     let now_ms = inner.clock.now_ms();
-    let term = |start_ms| Retention::Term { term_days: 1827, start_ms };
-    let clear = Case { retention: Retention::None, on_hold: false, ordered: true, approvals: disposal::APPROVALS_MIN };
+    let (end, approvals) = (End::Never, disposal::APPROVALS_MIN);
+    let clear = Case { end, on_hold: false, keeping_known: true, ordered: true, approvals };
     let must_refuse = [
-        (Case { retention: term(None), ..clear }, Now::Trusted(now_ms)),
-        (Case { retention: term(Some(now_ms)), ..clear }, Now::Trusted(now_ms)),
+        (Case { end: End::StartUnknown, ..clear }, Now::Trusted(now_ms)),
+        (Case { end: End::At(now_ms.saturating_add(1)), ..clear }, Now::Trusted(now_ms)),
         (Case { on_hold: true, ..clear }, Now::Trusted(now_ms)),
         (Case { ordered: false, ..clear }, Now::Trusted(now_ms)),
         (Case { approvals: 1, ..clear }, Now::Trusted(now_ms)),

@@ -23,6 +23,8 @@ fn slots(count: u64) -> Vec<Slot> {
             number,
             state: AssetState::Held,
             policy: DepositPolicy { record_type, label, retention },
+            keep_until_ms: 0,
+            on_hold: false,
             accepted_ms: 1_000 + number,
             address_count: 1,
             stored_bytes: number * 7919 % 1_000,
