@@ -3,6 +3,7 @@
 use crate::commands::{
     agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast, gateway,
     get, handover, hold, hospital, jobs, keyring, ls, put, reconcile, retention, stat, up, vault, verify, volume,
+    witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -94,6 +95,9 @@ pub enum Command {
     /// Anyone: what evidence proves, judged offline with public keys alone
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
+    /// Anyone outside: co-sign ledger heads that continue what was seen before
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
     /// Operator: read and verify every unit of every volume; changes nothing
     #[command(after_help = "Example:\n  shosoin scrub --dir ./vault --max-duration 6h --rate 200MiB")]
     Scrub(jobs::RunArgs),
@@ -138,6 +142,9 @@ pub struct SiteArgs {
     /// Folder for the remembered ledger head and the view of names [default: beside the key file]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// How many witnesses must have co-signed a ledger head before it is believed [default: from gateway.toml]
+    #[arg(long, value_name = "N")]
+    pub require_witnesses: Option<usize>,
     /// Where the passphrase comes from
     #[command(flatten)]
     pub passphrase: PassphraseArgs,

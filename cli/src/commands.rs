@@ -27,6 +27,7 @@ pub mod up;
 pub mod vault;
 pub mod verify;
 pub mod volume;
+pub mod witness;
 
 use crate::args::Command;
 use crate::error::Result;
@@ -53,6 +54,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Stat(args) => stat::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::AuditVault(args) => audit_vault::run(args, output).await,
+        Command::Witness(command) => witness::run(command, output).await,
         Command::Evidence(command) => evidence::run(command, output),
         Command::Scrub(args) => jobs::run(JobKind::Scrub, args, output).await,
         Command::Repair(args) => jobs::run(JobKind::Repair, args, output).await,

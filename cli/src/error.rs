@@ -110,6 +110,15 @@ pub enum Error {
         /// who has it, as far as its lock file says
         pid: String,
     },
+    /// A witness could not be made, opened or run.
+    #[error("cannot {task}")]
+    Witness {
+        /// what was being done
+        task: &'static str,
+        /// why
+        #[source]
+        source: shosoin_witness::Error,
+    },
     /// An argument or a line of a configuration cannot be.
     #[error("{what} is not valid: {why}")]
     Invalid {
@@ -207,6 +216,7 @@ impl Error {
             Error::Invalid { .. } => ErrorKind::Invalid,
             Error::NotConfirmed { .. } => ErrorKind::Refused,
             Error::Damage { .. } => ErrorKind::Damaged,
+            Error::Witness { source, .. } => source.kind(),
         }
     }
 
@@ -291,11 +301,15 @@ fn escrow_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str)
 
 /// Advice for failures that have their own; the rest follow their kind.
 fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'static str)> {
-    use shosoin_client::Error::{Head, NoDrill, Unreachable, WrongVault};
+    use shosoin_client::Error::{Head, NoDrill, Unreachable, Unwitnessed, WrongVault};
     match error {
         WrongVault { .. } => Some((
             "nothing was sent to it",
             "ask the operator for the vault's pin over a channel you trust, and change --vault-pin only if they confirm it",
+        )),
+        Unwitnessed { .. } => Some((
+            "everything that was believed before; what was just stored may be in the vault",
+            "look after the witnesses named above, then run the command again; `require_witnesses` in gateway.toml says how many",
         )),
         NoDrill { .. } => Some((
             "nothing was sent; the key file is as it was",

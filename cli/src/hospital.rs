@@ -5,10 +5,12 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::passphrase::PassphraseArgs;
 use serde::{Deserialize, Serialize};
+use shosoin_client::{WitnessPolicy, WitnessSpec};
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Form of `gateway.toml` that this release reads.
 const FORM: u32 = 1;
@@ -129,11 +131,46 @@ pub struct GatewayConfig {
     /// domain under which buckets are host names
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    /// how many of the witnesses must have co-signed a ledger head before it is believed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_witnesses: Option<usize>,
+    /// how long a head may wait for them, in seconds
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness_wait_seconds: Option<u64>,
+    /// the witnesses
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<WitnessConfig>,
 }
+
+/// A witness in `gateway.toml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// `http://host:port/prefix`, or `https://` with a pin
+    pub url: String,
+    /// its name and key, as `shosoin witness show` prints it
+    pub key: String,
+    /// SHA-256 of its TLS key, in hex
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+}
+
+/// Seconds that a head waits for witnesses, unless the configuration says otherwise.
+const WITNESS_WAIT_SECONDS: u64 = 15;
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        GatewayConfig { form: FORM, vault_url: None, vault_pin: None, listen: None, region: None, domain: None }
+        GatewayConfig {
+            form: FORM,
+            vault_url: None,
+            vault_pin: None,
+            listen: None,
+            region: None,
+            domain: None,
+            require_witnesses: None,
+            witness_wait_seconds: None,
+            witnesses: Vec::new(),
+        }
     }
 }
 
@@ -149,6 +186,29 @@ impl GatewayConfig {
             FORM => Ok(config),
             form => Err(refuse(format!("its form is {form}, this release reads form {FORM}"))),
         }
+    }
+
+    /// What the file, or else `required`, demands of witnesses. Witnesses without a number, or the other way round, are
+    /// refused: a demand that is silently not kept is worse than none.
+    pub fn witness_policy(&self, required: Option<usize>) -> Result<Option<WitnessPolicy>> {
+        let required = match (required.or(self.require_witnesses), self.witnesses.is_empty()) {
+            (None, true) | (Some(0), _) => return Ok(None),
+            (Some(required), _) => required,
+            (None, false) => {
+                let why = "witnesses are configured; say how many of them must sign, or 0";
+                return Err(Error::invalid("require_witnesses", why));
+            }
+        };
+        let spec = |witness: &WitnessConfig| {
+            let key = witness.key.parse().map_err(|error| Error::invalid("key of a witness", format!("{error}")))?;
+            let pin = witness.pin.as_deref().map(parse_pin).transpose()?;
+            Ok(WitnessSpec { url: witness.url.clone(), key, pin })
+        };
+        let witnesses = self.witnesses.iter().map(spec).collect::<Result<Vec<_>>>()?;
+        let wait = Duration::from_secs(self.witness_wait_seconds.unwrap_or(WITNESS_WAIT_SECONDS));
+        let policy = WitnessPolicy { witnesses, required, wait };
+        policy.check().map_err(Error::client("require witnesses"))?;
+        Ok(Some(policy))
     }
 
     /// Writes the file of a hospital's folder, which must not have one.

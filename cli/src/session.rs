@@ -30,7 +30,9 @@ impl Session {
         let state = args.state.clone().unwrap_or_else(|| hospital.root().to_owned());
         files::create_dir(&state)?;
         let lock = Lock::take(&state)?;
-        let client = ClientOptions { drill: hospital.drill_held(&keyring)?, ..ClientOptions::new(state) };
+        let witnesses = GatewayConfig::load(&hospital)?.witness_policy(args.require_witnesses)?;
+        let drill = hospital.drill_held(&keyring)?;
+        let client = ClientOptions { drill, witnesses, ..ClientOptions::new(state) };
         match embedded_vault(args) {
             Some(dir) => {
                 let vault = operator::open(&dir).await?;

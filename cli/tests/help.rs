@@ -5,7 +5,7 @@ mod support;
 
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 67] = [
+const COMMANDS: [&[&str]; 71] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -66,6 +66,10 @@ const COMMANDS: [&[&str]; 67] = [
     &["hold", "release"],
     &["hold", "list"],
     &["dispose", "due"],
+    &["witness", "init"],
+    &["witness", "add-log"],
+    &["witness", "serve"],
+    &["witness", "show"],
     &["scrub"],
     &["repair"],
     &["copy-forward"],

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Every crate of ours and all of ours that it depends on.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("shosoin-protocol", &[]),
     ("shosoin-reader", &[]),
     ("shosoin-keyring", &["shosoin-protocol"]),
@@ -15,10 +15,19 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("shosoin-simulator", &["shosoin-protocol", "shosoin-tiers"]),
     ("shosoin-store", &["shosoin-archive", "shosoin-protocol", "shosoin-tiers"]),
     ("shosoin-client", &["shosoin-keyring", "shosoin-protocol"]),
+    ("shosoin-witness", &["shosoin-protocol"]),
     ("shosoin-gateway", &["shosoin-client", "shosoin-protocol"]),
     (
         "shosoin",
-        &["shosoin-client", "shosoin-gateway", "shosoin-keyring", "shosoin-protocol", "shosoin-store", "shosoin-tiers"],
+        &[
+            "shosoin-client",
+            "shosoin-gateway",
+            "shosoin-keyring",
+            "shosoin-protocol",
+            "shosoin-store",
+            "shosoin-tiers",
+            "shosoin-witness",
+        ],
     ),
     (
         "shosoin-bench",

@@ -14,6 +14,7 @@ use crate::upload::Intake;
 use crate::uploader::Uploader;
 use crate::view::View;
 use crate::view::row::Chain;
+use crate::witness::Witnesses;
 use crate::{
     ClientOptions, Error, ListPage, ListQuery, ObjectWriter, OpenObject, Result, Transport, VersionsPage,
     VersionsQuery, ViewRow,
@@ -76,7 +77,10 @@ impl Client {
         let view = Arc::new(view);
         let chain = remembered.chain;
         let keeper = HeadKeeper::new(head_path, remembered);
-        let ledger = Arc::new(Ledger::new(identity, transport.clone(), view.clone(), position, keeper)?);
+        let witnesses =
+            options.witnesses.clone().map(|policy| Witnesses::new(policy, &options.state_dir)).transpose()?;
+        let ledger = Ledger::new(identity, transport.clone(), view.clone(), position, keeper, witnesses)?;
+        let ledger = Arc::new(ledger);
         ledger.refresh().await?;
         let client = Client::assemble(&options, keyring, transport, view, ledger);
         if client.check_chain(chain).await? {

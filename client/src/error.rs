@@ -69,6 +69,12 @@ pub enum Error {
         /// file with what proves it
         evidence: PathBuf,
     },
+    /// Too few witnesses co-signed a head of the ledger.
+    #[error("the vault's newest ledger head is not believed: {why}")]
+    Unwitnessed {
+        /// what each witness said
+        why: String,
+    },
     /// Nobody has shown lately that the root can be brought back from its shares.
     #[error("this device does not join the ledger of a production vault: {}", drilled(*held_ms))]
     NoDrill {
@@ -245,7 +251,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Vault(problem) => problem.kind(),
-            Error::Unreachable { .. } | Error::Closing => ErrorKind::Unavailable,
+            Error::Unreachable { .. } | Error::Closing | Error::Unwitnessed { .. } => ErrorKind::Unavailable,
             Error::NoSuchBucket { .. } | Error::NoSuchName { .. } | Error::NoSuchVersion { .. } => ErrorKind::NotFound,
             Error::UnknownVersion { .. } => ErrorKind::NotFound,
             Error::KeepingRule { .. } => ErrorKind::Refused,

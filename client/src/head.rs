@@ -93,9 +93,9 @@ impl Remembered {
     }
 }
 
-/// The key of the vault that the state in `state_dir` has pinned; none if it never met one.
-pub fn pinned_vault_key(state_dir: &Path) -> Result<Option<PublicKey>> {
-    Ok(Remembered::load(&state_dir.join("head"))?.map(|remembered| remembered.vault_key))
+/// The vault that the state in `state_dir` has pinned, and its key; none if it never met one.
+pub fn pinned_vault(state_dir: &Path) -> Result<Option<(VaultId, PublicKey)>> {
+    Ok(Remembered::load(&state_dir.join("head"))?.map(|remembered| (remembered.vault, remembered.vault_key)))
 }
 
 /// Saves the newest state in the background.

@@ -5,6 +5,7 @@
 //! - A call is repeated only if the vault cannot have acted on it, or if acting twice is the same as acting once.
 //! - Connections, waiting times, repetitions and the size of every answer are bounded.
 
+pub(crate) mod plain;
 mod pool;
 mod tls;
 

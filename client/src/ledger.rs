@@ -15,6 +15,7 @@ use crate::retry::repeat;
 use crate::task::blocking;
 use crate::view::row::{Chain, PositionRow};
 use crate::view::{Placed, View};
+use crate::witness::{Unwitnessed, Witnesses};
 use crate::{Error, Result, Transport, audit, evidence};
 use parking_lot::RwLock;
 use shosoin_keyring::Keyring;
@@ -73,6 +74,7 @@ pub struct Ledger {
     position: Mutex<PositionRow>,
     head: RwLock<Option<Head>>,
     keeper: HeadKeeper,
+    witnesses: Option<Witnesses>,
     /// newest entries of this device: sequence, leaf hash, leaf index
     own: parking_lot::Mutex<VecDeque<(u64, Digest, u64)>>,
 }
@@ -85,6 +87,7 @@ impl Ledger {
         view: Arc<View>,
         position: PositionRow,
         keeper: HeadKeeper,
+        witnesses: Option<Witnesses>,
     ) -> Result<Self> {
         view.know_vault(identity.vault_key.clone())?;
         let mut newest: Option<Head> = None;
@@ -97,7 +100,7 @@ impl Ledger {
             }
         }
         let (position, head, own) = (Mutex::new(position), RwLock::new(newest), Default::default());
-        Ok(Ledger { identity, transport, view, position, head, keeper, own })
+        Ok(Ledger { identity, transport, view, position, head, keeper, witnesses, own })
     }
 
     /// Whose ledger this is.
@@ -216,6 +219,9 @@ impl Ledger {
         if offered.size() <= from {
             return Ok(());
         }
+        if remembered.as_ref().is_none_or(|remembered| remembered.size() < offered.size()) {
+            self.demand_witnesses(&offered).await?;
+        }
         match known {
             true => self.apply(position, own, &offered, true).await?,
             false => self.follow(position, &offered).await?,
@@ -229,6 +235,25 @@ impl Ledger {
             *self.head.write() = Some(offered);
         }
         Ok(())
+    }
+
+    /// Refuses a head that too few witnesses have co-signed, where the hospital requires them.
+    async fn demand_witnesses(&self, offered: &Head) -> Result<()> {
+        let Some(witnesses) = &self.witnesses else { return Ok(()) };
+        match witnesses.require(&self.identity, &self.transport, offered).await {
+            Ok(()) => Ok(()),
+            Err(Unwitnessed { why, other }) => {
+                tracing::error!(
+                    why,
+                    size = offered.size(),
+                    "ALARM: a ledger head lacks the witnesses that are required"
+                );
+                match other {
+                    Some(other) => Err(self.refused(FORKED, *other, offered.clone(), Vec::new()).await),
+                    None => Err(Error::Unwitnessed { why }),
+                }
+            }
+        }
     }
 
     /// A larger ledger that was signed earlier. Order comes from the log, so nothing is refused; but it is the vault's own

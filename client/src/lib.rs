@@ -11,7 +11,8 @@
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
 //! again, `verify` proves it, and `plan` says what the operator must mount first.
 //!
-//! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`.
+//! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`. With `witness`
+//! no head is believed that outsiders have not co-signed.
 //!
 //! Invariants
 //! - No byte of a chunk is given out before the whole chunk is verified; no answer of the vault is believed unchecked.
@@ -63,6 +64,7 @@ mod vault_audit;
 mod verify;
 mod view;
 mod walk;
+mod witness;
 
 pub use act::Stated;
 pub use agreement::{Agreed, SignedAgreement};
@@ -72,7 +74,7 @@ pub use clock::now_ms;
 pub use device::Device;
 pub use error::Error;
 pub use fetch::OpenObject;
-pub use head::pinned_vault_key;
+pub use head::pinned_vault;
 pub use http::{HttpOptions, HttpTransport};
 pub use keeping::{HoldNote, HoldStanding, Keeping, Selected, Selection};
 pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
@@ -87,6 +89,7 @@ pub use vault_audit::{AuditFailure, AuditOptions, VaultAudit};
 pub use verify::{PartProof, Proof, ReceiptProof, VerifyOptions};
 pub use view::list::{ListPage, ListQuery, ListedObject, ListedVersion, VersionsPage, VersionsQuery};
 pub use view::row::{ActRow, ListedChecksum, RowContent, ViewRow};
+pub use witness::{WITNESSED, WitnessPolicy, WitnessSpec};
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,5 +1,6 @@
 //! How a client is set up.
 
+use crate::witness::WitnessPolicy;
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_protocol::sign::PublicKey;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub struct ClientOptions {
     /// the restore drill that was held last: without one that still counts, a device does not enrol at a vault that is not
     /// a demonstration
     pub drill: Option<Drill>,
+    /// witnesses that must have co-signed a head before it is believed; none: no witness is asked
+    pub witnesses: Option<WitnessPolicy>,
     /// bytes on their way up, all writers together
     pub upload_memory_bytes: usize,
     /// bytes read ahead, all readers together
@@ -34,6 +37,7 @@ impl ClientOptions {
             state_dir: state_dir.into(),
             vault_key: None,
             drill: None,
+            witnesses: None,
             upload_memory_bytes: UPLOAD_MEMORY_BYTES_DEFAULT,
             read_ahead_bytes: READ_AHEAD_BYTES_DEFAULT,
             threads: std::thread::available_parallelism().map_or(2, usize::from),

@@ -96,7 +96,7 @@ impl Checkpoint {
     }
 
     /// What names the log, and its key, in the text.
-    fn origin(&self) -> String {
+    pub fn origin(&self) -> String {
         format!("shosoin/{}/{}", self.vault, self.hospital)
     }
 

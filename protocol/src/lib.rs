@@ -22,6 +22,7 @@ pub mod kind;
 pub mod limits;
 pub mod manifest;
 pub mod merkle;
+pub mod note;
 pub mod package;
 pub mod plan;
 pub mod policy;

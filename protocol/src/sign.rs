@@ -152,6 +152,23 @@ impl PublicKey {
         }
     }
 
+    /// An Ed25519 key, unless it could never verify.
+    pub fn ed25519(bytes: [u8; 32]) -> Result<Self> {
+        let key = PublicKey::Ed25519(bytes);
+        key.point().map(|_| key)
+    }
+
+    /// A P-256 key from its DER form, which must be the one that [`p256_spki`](Self::p256_spki) gives.
+    pub(crate) fn from_p256_spki(spki: &[u8]) -> Result<Self> {
+        let bad = || Error::Invalid { what: "public key", why: "it is no P-256 key in DER" };
+        let point = spki.strip_prefix(&P256_SPKI_PREFIX[..]).ok_or_else(bad)?;
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| bad())?;
+        let mut out = [0; 33];
+        out.copy_from_slice(key.to_sec1_point(true).as_bytes());
+        let key = PublicKey::P256(out);
+        if key.p256_spki().as_deref() == Some(spki) { Ok(key) } else { Err(bad()) }
+    }
+
     fn point(&self) -> Result<Point> {
         let bad = |why| Error::Invalid { what: "public key", why };
         match self {

@@ -6,10 +6,11 @@ use crate::output::Output;
 use crate::text::time;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use shosoin_client::pinned_vault_key;
+use shosoin_client::pinned_vault;
 use shosoin_protocol::Suite;
 use shosoin_protocol::api::Enrolment;
 use shosoin_protocol::evidence::{Against, Evidence, Keys, Verdict};
+use shosoin_protocol::note::VerifierKey;
 use shosoin_protocol::sign::PublicKey;
 use std::path::PathBuf;
 
@@ -74,37 +75,55 @@ impl KeyArgs {
         let parsed = |what: &'static str, text: &String| {
             text.parse::<PublicKey>().map_err(|error| Error::invalid(what, error.to_string()))
         };
-        let own = self.dir.as_ref().map(|dir| own_keys(&HospitalDir::in_site(dir))).transpose()?;
+        let own = self.dir.as_ref().map(|dir| OwnKeys::read(&HospitalDir::in_site(dir))).transpose()?;
         let vault_key = self.vault_key.as_ref().map(|text| parsed("--vault-key", text)).transpose()?;
         let hospital_key = self.hospital_key.as_ref().map(|text| parsed("--hospital-key", text)).transpose()?;
-        let (own_vault, own_hospital) = own.map_or((None, None), |(vault, hospital)| (vault, Some(hospital)));
+        let (own_vault, own_hospital) = own.map_or((None, None), |own| (own.vault, Some(own.hospital)));
         let missing = || Error::invalid("--vault-key", "no vault was met from this folder yet: give its key");
         Ok((vault_key.or(own_vault).ok_or_else(missing)?, hospital_key.or(own_hospital)))
     }
 }
 
-/// The vault's key that a hospital has pinned, if it met one, and the hospital's own.
-fn own_keys(dir: &HospitalDir) -> Result<(Option<PublicKey>, PublicKey)> {
-    let enrolment = std::fs::read(dir.enrolment()).map_err(Error::file("read", dir.enrolment()))?;
-    let enrolment = Enrolment::verify(&enrolment)
-        .map_err(|error| Error::invalid(dir.enrolment().display().to_string(), error.to_string()))?;
-    let pinned = pinned_vault_key(dir.root()).map_err(Error::client("read the pinned key of the vault"))?;
-    Ok((pinned, enrolment.hospital_key))
+/// What a hospital's folder knows of keys that anyone may know.
+struct OwnKeys {
+    /// the vault's key, pinned, if one was met
+    vault: Option<PublicKey>,
+    hospital: PublicKey,
+    /// the vault's key under the origin of the ledger, as witnesses want it
+    log: Option<VerifierKey>,
+}
+
+impl OwnKeys {
+    fn read(dir: &HospitalDir) -> Result<Self> {
+        let enrolment = std::fs::read(dir.enrolment()).map_err(Error::file("read", dir.enrolment()))?;
+        let enrolment = Enrolment::verify(&enrolment)
+            .map_err(|error| Error::invalid(dir.enrolment().display().to_string(), error.to_string()))?;
+        let pinned = pinned_vault(dir.root()).map_err(Error::client("read the pinned key of the vault"))?;
+        let origin = |vault| format!("shosoin/{vault}/{}", enrolment.hospital);
+        let log = pinned.as_ref().map(|(vault, key)| VerifierKey::of_log(&origin(*vault), key.clone()));
+        Ok(OwnKeys { vault: pinned.map(|(_, key)| key), hospital: enrolment.hospital_key, log })
+    }
 }
 
 fn keys(args: &KeysArgs, output: Output) -> Result<()> {
-    let (vault, hospital) = own_keys(&HospitalDir::in_site(&args.dir))?;
-    let fingerprint = |key: &PublicKey| key.fingerprint();
+    let OwnKeys { vault, hospital, log } = OwnKeys::read(&HospitalDir::in_site(&args.dir))?;
+    let log = log.map(|log| log.to_string());
     let answer = json!({
         "vault_key": vault.as_ref().map(PublicKey::to_string),
-        "vault_fingerprint": vault.as_ref().map(fingerprint),
+        "vault_fingerprint": vault.as_ref().map(PublicKey::fingerprint),
         "hospital_key": hospital.to_string(),
         "hospital_fingerprint": hospital.fingerprint(),
+        "ledger_key": log,
     });
     output.answer(&answer, || {
         let vault =
             vault.map_or("no vault was met yet".to_owned(), |key| format!("{key}\n{:<13}{}", "", key.fingerprint()));
-        format!("vault key    {vault}\nhospital key {hospital}\n{:<13}{}", "", hospital.fingerprint())
+        let log = log.unwrap_or_else(|| "-".to_owned());
+        format!(
+            "vault key    {vault}\nhospital key {hospital}\n{:<13}{}\nledger key   {log}",
+            "",
+            hospital.fingerprint()
+        )
     })
 }
 

@@ -53,6 +53,19 @@ pub(crate) fn client_config(
     Ok(config)
 }
 
+/// Client side of TLS to a peer that asks for no certificate: its pin is all that counts.
+pub(crate) fn pinned_config(vault_pin: [u8; 32]) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous() // in place of authorities: the pin, and proof that the peer holds its key
+        .with_custom_certificate_verifier(Arc::new(PinnedVault { vault_pin, provider }))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
 /// Accepts the pinned key and no other.
 #[derive(Debug)]
 struct PinnedVault {

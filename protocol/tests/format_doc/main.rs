@@ -34,6 +34,7 @@ const ELSEWHERE: &[&str] = &[
     "Audit file",
     "Audit record",
     "Audit head",
+    "Witness key",
     "Accounts file",
 ];
 
