@@ -174,6 +174,24 @@ fn status_and_enrolment_reach_a_vault_while_it_is_served_and_say_that_it_is_a_de
 }
 
 #[test]
+fn status_names_volumes_that_are_absent_and_says_until_when_they_are_waited_for() {
+    let halves = Halves::new();
+    let dir = halves.path("vault");
+    std::fs::rename(dir.join("volumes/v02"), halves.path("elsewhere")).unwrap();
+    let status = |how: &[&str]| shosoin(&[&["vault", "status", "--dir", arg(&dir)], how].concat());
+    let shown = status(&["--json"]).ok().json();
+    assert!(
+        shown["repair_waits_until_ms"].is_u64() && shown["volumes_absent"].as_array().unwrap().len() == 1,
+        "{shown}"
+    );
+    let text = status(&[]).ok().stdout;
+    let line = text.lines().find(|line| line.starts_with("absent")).unwrap();
+    assert!(line.contains("v02") && line.contains("waited for until") && line.contains("shosoin repair"), "{text}");
+    std::fs::rename(halves.path("elsewhere"), dir.join("volumes/v02")).unwrap();
+    assert!(status(&["--json"]).ok().json()["repair_waits_until_ms"].is_null());
+}
+
+#[test]
 fn a_vault_killed_without_warning_is_served_again() {
     let halves = Halves::new();
     let mut vault = halves.serve_vault();

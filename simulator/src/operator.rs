@@ -10,7 +10,9 @@ use crate::run::{Run, START_MS};
 use crate::world::{DAY_MS, State};
 use shosoin_protocol::{SegmentId, VolumeId};
 use shosoin_tiers::volume::{Domains, MediaClass, RatedLife, TierKind};
-use shosoin_tiers::{Drain, DrainPhase, Error, RepairItem, Tour, Unpaced, VerifiedCopy, Volume, VolumeLabel};
+use shosoin_tiers::{
+    Drain, DrainPhase, Error, RepairItem, Tour, Unpaced, VerifiedCopy, Volume, VolumeLabel, VolumeState, VolumeStatus,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -327,7 +329,9 @@ impl Run<'_> {
         let (Some(disk), Some(tier)) = (self.disk_of(drain.volume), &self.tier) else { return };
         let (left, is_read_only) =
             self.world.with(|state| (state.needed_shards_on(disk), state.disks[disk].is_read_only));
-        let may_leave = is_read_only && left.is_empty();
+        let is_suspect = |status: VolumeStatus| status.id == drain.volume && status.state == VolumeState::Suspect;
+        let takes_no_writes = is_read_only || tier.volumes().into_iter().any(is_suspect);
+        let may_leave = takes_no_writes && left.is_empty();
         if !may_leave && !tier.shards_on(drain.volume).is_empty() {
             self.operator.drains.insert(drain.volume, Drain::new(drain.volume, now_ms).encode());
             return;

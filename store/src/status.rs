@@ -29,6 +29,8 @@ pub struct Status {
     pub volumes: Vec<VolumeStatus>,
     /// where volumes of the configuration are not
     pub volumes_absent: Vec<String>,
+    /// until when what they hold is not rebuilt by itself, in milliseconds since 1970, where they are still waited for
+    pub repair_waits_until_ms: Option<u64>,
     /// each hospital
     pub hospitals: Vec<HospitalStatus>,
     /// segments by state
@@ -123,6 +125,8 @@ pub struct Parts<'a> {
     pub tier: &'a Tier,
     /// places of volumes that are not there
     pub absent: &'a [String],
+    /// until when they are waited for
+    pub repair_waits_until_ms: Option<u64>,
     /// what opening met
     pub findings: &'a [Finding],
     /// hospitals
@@ -145,6 +149,7 @@ pub fn gather(parts: Parts<'_>) -> Status {
         index: parts.config.index,
         volumes: tier.volumes().iter().map(VolumeStatus::from).collect(),
         volumes_absent: parts.absent.to_vec(),
+        repair_waits_until_ms: parts.repair_waits_until_ms,
         hospitals: parts.desks.iter().map(|desk| HospitalStatus::of(desk)).collect(),
         segments: SegmentCounts::of(tier),
         repair_queue: tier.repairs_waiting(),

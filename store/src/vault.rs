@@ -499,6 +499,7 @@ impl Inner {
             config: &self.config,
             tier: &self.tier,
             absent: &self.absent(),
+            repair_waits_until_ms: self.repair_waits_until_ms(),
             findings: &self.findings,
             desks: &self.desks(),
             counters: self.work.counters(self.tier.counters()),

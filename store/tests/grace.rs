@@ -32,6 +32,8 @@ async fn absent_volumes_are_waited_for_an_hour_and_an_operator_need_not_wait() {
         };
         let until_ms = vault.jobs().await.unwrap().repair_waits_until_ms.unwrap();
         assert_eq!(until_ms, shosoin_tiers::Clock::now_ms(&*site.clock) + 60 * MINUTE_MS);
+        let status = vault.status().await.unwrap();
+        assert_eq!((status.repair_waits_until_ms, status.volumes_absent.len()), (Some(until_ms), 1));
         assert_eq!(repair().await, (Some(until_ms), false), "a cable is no reason to write a volume anew");
         site.clock.advance(59 * MINUTE_MS);
         assert_eq!(repair().await, (Some(until_ms), false));

@@ -1,21 +1,24 @@
 //! Copy-forward: move closed shards to other volumes, whole, and release the old copy only after proof.
 //!
 //! Invariants
-//! - What is read is verified unit by unit; what is bad is rebuilt from the other shards. The new copy is synced and read
-//!   back past the cache before it is used; the old one stays, spare.
-//! - A copy is released only with proof that another one, on a volume still in use, was read whole and is good; so the last
-//!   good copy of a shard is never released.
+//! - What is read is verified unit by unit; what is bad is rebuilt from the other shards, and what cannot be is copied as it
+//!   is. The new copy is synced and read back past the cache before it is used; the old one stays, spare.
+//! - A copy is released only with proof that another one, on a volume still in use, was read whole, and that each unit of it
+//!   is good or byte for byte what the copy to be released has; so the last good unit of a shard is never released, nor what
+//!   is left of one that is lost.
 //! - Shards of one segment never share a volume, and no more than m of them what can be lost at once.
 //!
 //! Not here: which shard goes where and when (`drain`, the scheduler), records of what was moved (the audit log).
 
 use crate::blueprint::Blueprint;
 use crate::bug::{self, Bug};
+use crate::copies;
+use crate::job::{Job, Left};
 use crate::load::ShardFiles;
 use crate::mount::Mount;
 use crate::new_shard::NewShard;
 use crate::pace::Pace;
-use crate::rewrite::{Job, Rewrite, finish, is_good_on};
+use crate::rewrite::Rewrite;
 use crate::scrub::ShardRef;
 use crate::segment::Segment;
 use crate::target::Wanted;
@@ -41,10 +44,13 @@ pub struct Copied {
     pub read_bytes: u64,
     /// units, and a footer, that were bad at the source and are good in the copy
     pub mended: u64,
+    /// units that nobody can bring back: the copy has what is left of them
+    pub lost: u64,
 }
 
-/// Proof that a copy of a shard was read past the cache, all of it, and is good. Only [`Tier::verify_other_copy`] makes
-/// one, and it holds only while the volume stays in use.
+/// Proof that a copy of a shard was read past the cache, all of it, and that releasing another one gives up nothing: it is
+/// good, or where it is not the other has the same bytes. Only [`Tier::verify_other_copy`] makes one, and it holds only while
+/// the volume stays in use.
 #[derive(Debug)]
 pub struct VerifiedCopy {
     shard: ShardRef,
@@ -83,7 +89,7 @@ impl Tier {
 
     /// Copies a shard of a closed segment from one volume to another; an open one is closed first. The new copy is whole,
     /// read back and used when this returns; the old one stays, spare. Units that are bad at the source are rebuilt from
-    /// the other shards. A good copy that is on `to` already is verified and used.
+    /// the other shards; one that cannot be is copied as it is. A good copy that is on `to` already is verified and used.
     pub fn copy_shard(&self, shard: ShardRef, from: VolumeId, to: VolumeId, pace: &dyn Pace) -> Result<Copied> {
         let (segment, no) = self.shard_of(shard)?;
         let _working = self.access.begin_work(shard.segment)?;
@@ -93,11 +99,11 @@ impl Tier {
             self.close_writers(|open| open.id == shard.segment);
         }
         let plan = Blueprint::of(&self.access, &segment, self.now_ms())?;
-        let mut copied = Copied { shard, from, to, bytes: 0, read_bytes: 0, mended: 0 };
+        let mut copied = Copied { shard, from, to, bytes: 0, read_bytes: 0, mended: 0, lost: 0 };
         if segment.copies_of(no).iter().any(|mount| mount.id() == to) {
-            let (good, read_bytes) = is_good_on(&segment, &plan, no, &target, pace)?;
-            copied.read_bytes = read_bytes;
-            if good {
+            let judged = copies::judge(&segment, &plan, no, &target, pace)?;
+            copied.read_bytes = judged.read_bytes;
+            if judged.is_good() {
                 self.use_copy(&segment, no, &target)?;
                 return Ok(copied);
             }
@@ -128,30 +134,43 @@ impl Tier {
         copied: &mut Copied,
     ) -> Result<()> {
         let no = usize::from(copied.shard.shard);
-        let output = NewShard::begin(segment.identity, no, target.clone())?;
         let mut mounts = segment.shards();
         mounts[no] = Some(source.clone());
         let files = ShardFiles::open(segment.identity, &mounts).with_spares_of(segment);
-        let mut jobs = [Job::new(no, true, output)];
-        let mut pass = Rewrite::new(&self.access, plan, &files, pace);
-        let ran = pass.run(&mut jobs);
-        copied.read_bytes += pass.read_bytes;
-        let short = pass.short.first().map(|finding| finding.to_string());
-        self.queue_repairs(pass.met.iter().map(|(_, item)| *item));
-        let [Job { output, bad_units, .. }] = jobs;
-        let output = output?;
-        if let Err(error) = ran {
-            output.discard();
-            return Err(error);
-        }
-        if let Some(why) = short {
-            output.discard();
-            return Err(Error::SegmentUnreadable { segment: copied.shard.segment, why });
-        }
-        copied.read_bytes += finish(output, plan, pace)??;
+        let mut kept = None;
+        let job = loop {
+            let output = NewShard::begin(segment.identity, no, target.clone())?;
+            let mut job = [Job { kept: kept.take(), ..Job::new(no, true, output) }];
+            let mut pass = Rewrite::new(&self.access, plan, &files, pace);
+            let ran = pass.run(&mut job);
+            copied.read_bytes += pass.read_bytes;
+            self.queue_repairs(pass.met.iter().map(|(_, item)| *item));
+            let [job] = job;
+            let given_up = ran.err().or_else(|| self.refuse_copy(segment, &job));
+            if let Some(error) = given_up {
+                job.output.iter().for_each(NewShard::discard);
+                return Err(error);
+            }
+            match job.writes() {
+                true => break job,
+                false => {
+                    job.output.iter().for_each(NewShard::discard);
+                    kept = Some(job.lost);
+                }
+            }
+        };
+        (copied.mended, copied.lost) = (job.bad_units - job.lost.len() as u64, job.lost.len() as u64);
+        copied.read_bytes += job.finish(plan, pace)??;
         copied.bytes = plan.file_len();
-        copied.mended = bad_units;
         Ok(())
+    }
+
+    /// Why a copy with lost units is not made: there is another one, and this one could not be released against it either,
+    /// because what is left here cannot be read.
+    fn refuse_copy(&self, segment: &Segment, job: &Job) -> Option<Error> {
+        let is_second = segment.copies_of(job.shard).len() > 1;
+        let unread = job.lost.values().find(|lost| lost.left == Left::Unread)?;
+        is_second.then(|| Error::SegmentUnreadable { segment: segment.identity.id, why: unread.finding.to_string() })
     }
 
     /// Copies a shard from one volume to the best other one, of `tier` where that is said; where a volume fails to take it,
@@ -188,21 +207,31 @@ impl Tier {
         }
     }
 
-    /// Reads a copy of `shard` on another volume than `than`, all of it past the cache, and gives the proof if it is good.
-    /// One that is not is queued for repair if it is the one that is used.
+    /// Reads a copy of `shard` on another volume than `than`, all of it past the cache, and gives the proof if it is good, or
+    /// has the same bytes as the copy on `than` where it is not. One that is not good is queued for repair if it is the one
+    /// that is used.
     pub fn verify_other_copy(&self, shard: ShardRef, than: VolumeId, pace: &dyn Pace) -> Result<VerifiedCopy> {
         let (segment, no) = self.shard_of(shard)?;
         let plan = Blueprint::of(&self.access, &segment, self.now_ms())?;
         let mut why = "there is no other copy";
         for mount in segment.copies_of(no).into_iter().filter(|mount| mount.id() != than) {
-            let (good, read_bytes) = is_good_on(&segment, &plan, no, &mount, pace)?;
-            if good || bug::is(Bug::ReleaseBeforeVerify) {
-                return Ok(VerifiedCopy { shard, mount, read_bytes });
+            let judged = copies::judge(&segment, &plan, no, &mount, pace)?;
+            let mut read_bytes = judged.read_bytes;
+            let mut gives_up_nothing = judged.is_good() || bug::is(Bug::ReleaseBeforeVerify);
+            if !gives_up_nothing && judged.footer_is_good {
+                let here = copy_on(&segment, shard, than)?;
+                let compared = copies::compare(&segment, &plan, no, [&here, &mount], &judged.bad, pace)?;
+                gives_up_nothing = compared.are_same;
+                read_bytes += compared.read_bytes;
             }
-            why = "no other copy is good";
-            if segment.shard(no).is_some_and(|used| used.id() == mount.id()) {
+            let is_used = segment.shard(no).is_some_and(|used| used.id() == mount.id());
+            if !judged.is_good() && (is_used || gives_up_nothing) {
                 self.access.queue_shards(shard.segment, segment.identity.code, &[no]);
             }
+            if gives_up_nothing {
+                return Ok(VerifiedCopy { shard, mount, read_bytes });
+            }
+            why = "no other copy is good, or has the same bytes where it is not";
         }
         Err(Error::Unproven { segment: shard.segment, shard: shard.shard, volume: than, why: why.to_owned() })
     }

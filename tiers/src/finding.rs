@@ -80,6 +80,8 @@ pub enum Defect {
         /// digest of the bytes
         found: Digest,
     },
+    /// The unit could not be brought back when its shard was written anew, and nothing of it was there to be kept.
+    UnitGap,
     /// The footer of a closed segment is missing or damaged on this shard.
     FooterDamaged {
         /// why it was refused
@@ -159,10 +161,15 @@ pub enum Defect {
 }
 
 impl Defect {
-    /// Whether it says only that nobody could look: the shard is absent or cannot be read now, and may be good all the
-    /// same.
+    /// Whether it says only that nobody could look: the shard is absent or cannot be read now, or could not when it was
+    /// written anew, and may be good all the same.
     pub fn is_unseen(&self) -> bool {
-        matches!(self, Defect::ShardMissing | Defect::ShardUnreadable { .. })
+        self.is_absence() || matches!(self, Defect::ShardUnreadable { .. })
+    }
+
+    /// Whether nothing is there that could be read some day: only what comes back from elsewhere can.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Defect::ShardMissing | Defect::UnitGap)
     }
 
     /// How bad it is.
@@ -197,6 +204,7 @@ impl fmt::Display for Defect {
             Defect::ShardUnreadable { why } => write!(f, "shard cannot be read: {why}"),
             Defect::HeaderDamaged { why } => write!(f, "unit header is damaged: {why}"),
             Defect::UnitDamaged { expected, found } => write!(f, "unit is damaged: expected {expected}, found {found}"),
+            Defect::UnitGap => write!(f, "unit could not be brought back when its shard was written anew"),
             Defect::FooterDamaged { why } => write!(f, "footer is missing or damaged: {why}"),
             Defect::RecordDamaged { why } => write!(f, "record is damaged: {why}"),
             Defect::StripeTorn { good, needed } => {

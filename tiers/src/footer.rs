@@ -88,6 +88,16 @@ impl Table {
         &self.stripes
     }
 
+    /// Stripes, each with where it begins in every shard.
+    pub fn stripes_at(&self) -> impl Iterator<Item = (u64, &StripeRow)> {
+        let mut end = 0;
+        self.stripes.iter().map(move |row| {
+            let at = end;
+            end += stripe::slot_len(row.payload_len, self.code);
+            (at, row)
+        })
+    }
+
     /// The frames of all records, encoded, in order.
     pub fn frames(&self) -> &[u8] {
         &self.frames

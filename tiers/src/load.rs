@@ -14,7 +14,7 @@ use crate::mount::{Mount, Reading};
 use crate::record::FRAME_LEN;
 use crate::segment::{Identity, Segment, shard_no};
 use crate::stripe::{HEADER_LEN, UnitHeader, slot_len};
-use crate::{AlignedBuf, Code, Erasure, Error, Frame, MediaFile, RepairItem, Result, wait};
+use crate::{AlignedBuf, Code, Erasure, Error, Frame, MediaFile, RepairItem, Result, gap, wait};
 use shosoin_protocol::SegmentId;
 use std::ops::Range;
 use std::sync::Arc;
@@ -159,8 +159,8 @@ impl ShardFiles {
             let slot = &mut stripe.slots[shard];
             match reading.and_then(|reading| end_read(reading, stripe.slot_len, slot)) {
                 Ok(()) => {
-                    stripe.units[shard] = Unit::Read;
                     let header = believe(slot, self.identity, shard, at);
+                    stripe.units[shard] = if header == Err(Defect::UnitGap) { Unit::Bad } else { Unit::Read };
                     stripe.meet(shard, header);
                 }
                 Err(defect) => stripe.defects.push((shard_no(shard), defect)),
@@ -213,6 +213,9 @@ pub fn header_in(file: &dyn MediaFile, identity: Identity, shard: usize, at: u64
 
 /// Believes a unit header that is valid and belongs where it was found.
 pub fn believe(bytes: &[u8], identity: Identity, shard: usize, at: u64) -> Result<UnitHeader, Defect> {
+    if gap::is_at(bytes, identity, shard, at) {
+        return Err(Defect::UnitGap);
+    }
     let header = UnitHeader::decode(bytes).map_err(|error| Defect::HeaderDamaged { why: error.to_string() })?;
     let stripe = &header.stripe;
     match bug::is(Bug::MisdirectedWriteUnnoticed)

@@ -2,6 +2,7 @@
 
 use crate::bounded::Bounded;
 use crate::lane::{Lane, on_all};
+use crate::media::Space;
 use crate::tier::{Threads, VolumeState, VolumeStatus};
 use crate::volume::TierKind;
 use crate::wait::{Owed, Reader, Wait, fill};
@@ -91,7 +92,7 @@ impl Mount {
         match result {
             Ok(_) => {}
             Err(Error::NoSpace { .. }) => {
-                let free = self.volume.media().space().map_or(0, |space| space.free_bytes);
+                let free = self.space().map_or(0, |space| space.free_bytes);
                 self.full_until_free_bytes.store(free.saturating_add(ROOM_REGAINED_BYTES), Ordering::Release);
             }
             Err(error) => {
@@ -206,10 +207,16 @@ impl Mount {
         self.volume.takes_writes() && self.answers() && !self.draining.load(Ordering::Acquire)
     }
 
+    /// The room on its medium, where that says so in time.
+    fn space(&self) -> Option<Space> {
+        let media = self.volume.media().clone();
+        self.call("a look at its room", move || media.space()).ok()
+    }
+
     /// Free bytes, if it takes new shards now.
     pub fn room(&self) -> Option<u64> {
         match self.state() {
-            VolumeState::Writable => self.volume.media().space().ok().map(|space| space.free_bytes),
+            VolumeState::Writable => self.space().map(|space| space.free_bytes),
             _ => None,
         }
     }
@@ -229,7 +236,7 @@ impl Mount {
             return VolumeState::Draining;
         }
         let until = self.full_until_free_bytes.load(Ordering::Acquire);
-        let regained = || self.volume.media().space().is_ok_and(|space| space.free_bytes >= until);
+        let regained = || self.space().is_some_and(|space| space.free_bytes >= until);
         match until == 0 || regained() {
             true => VolumeState::Writable,
             false => VolumeState::Full,
@@ -238,7 +245,7 @@ impl Mount {
 
     /// What `status` shows of a volume with `shards` shards.
     pub fn status(&self, shards: u32) -> VolumeStatus {
-        let space = self.volume.media().space().ok();
+        let space = self.space();
         VolumeStatus {
             id: self.id(),
             place: self.volume.media().place(),

@@ -1,5 +1,6 @@
 //! A shard file that is being written anew: a temporary file beside the place it is for, which takes that place only after
-//! all of it was synced, read back past the cache, and found to be what the segment's table says.
+//! all of it was synced, read back past the cache, and found to be what the segment's table says, or what was left of units
+//! that are lost.
 //!
 //! Invariants
 //! - Whatever was at that place stays until then, and is replaced in one step.
@@ -8,6 +9,7 @@
 use crate::blueprint::{Blueprint, judge_slot};
 use crate::bug::{self, Bug};
 use crate::durable;
+use crate::job::LostUnits;
 use crate::layout::{TEMPORARY, parent};
 use crate::media::WriteUnit;
 use crate::mount::Mount;
@@ -61,17 +63,17 @@ impl NewShard {
         self.mount.change("writing a shard file", move || file.write_at(at, &bytes).map(|()| bytes))
     }
 
-    /// Ends the file, syncs it, reads all of it back past the cache, and puts it in its place, durably. Gives the bytes
-    /// read back.
-    pub fn finish(mut self, plan: &Blueprint, pace: &dyn Pace) -> Result<u64, Trouble> {
-        let result = self.complete(plan, pace);
+    /// Ends the file, syncs it, reads all of it back past the cache, and puts it in its place, durably; `lost` are the
+    /// stripes of which it has something else than the unit. Gives the bytes read back.
+    pub fn finish(mut self, plan: &Blueprint, lost: &LostUnits, pace: &dyn Pace) -> Result<u64, Trouble> {
+        let result = self.complete(plan, lost, pace);
         if result.is_err() {
             self.discard();
         }
         result
     }
 
-    fn complete(&mut self, plan: &Blueprint, pace: &dyn Pace) -> Result<u64, Trouble> {
+    fn complete(&mut self, plan: &Blueprint, lost: &LostUnits, pace: &dyn Pace) -> Result<u64, Trouble> {
         debug_assert_eq!(self.at, plan.gap().start, "every stripe was written");
         self.write_end(plan, pace)?;
         let synced = self.file.sync();
@@ -79,7 +81,7 @@ impl NewShard {
         synced.map_err(Trouble::Target)?;
         let reread = match bug::is(Bug::ReleaseBeforeVerify) {
             true => 0,
-            false => self.read_back(plan, pace)?,
+            false => self.read_back(plan, lost, pace)?,
         };
         let published = durable::publish(&**self.mount.volume.media(), &self.path);
         self.mount.note_write(&published);
@@ -101,7 +103,7 @@ impl NewShard {
     }
 
     /// Reads the file through a handle of its own and verifies every byte, by digests that were not made from it.
-    fn read_back(&self, plan: &Blueprint, pace: &dyn Pace) -> Result<u64, Trouble> {
+    fn read_back(&self, plan: &Blueprint, lost: &LostUnits, pace: &dyn Pace) -> Result<u64, Trouble> {
         let media = self.mount.volume.media();
         let file = media.open(&format!("{}{TEMPORARY}", self.path)).map_err(Trouble::Target)?;
         let mut back = ReadBack { new: self, file, pace, bytes: AlignedBuf::default() };
@@ -111,7 +113,15 @@ impl NewShard {
                 let range = plan.stripe(no);
                 let in_window = |at: u64| usize::try_from(at - window.at).unwrap_or(usize::MAX);
                 let slot = &back.bytes[in_window(range.start)..in_window(range.end)];
-                judge_slot(plan, slot, self.shard, no).map_err(|defect| self.differs(&defect.to_string()))?;
+                match lost.get(&no) {
+                    Some(lost) if plan.identity.suite.digest(&[slot]) != lost.written => {
+                        return Err(self.differs("it is not what was left of a lost unit"));
+                    }
+                    Some(_) => {}
+                    None => {
+                        judge_slot(plan, slot, self.shard, no).map_err(|defect| self.differs(&defect.to_string()))?
+                    }
+                }
             }
         }
         let mut at = plan.gap().start;

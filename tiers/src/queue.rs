@@ -147,6 +147,22 @@ impl RepairQueue {
         self.waiting.lock().retain(|(of, no, _), _| (*of, *no) != (segment, shard));
     }
 
+    /// A shard is whole but for its units at `stripes`, which wait on.
+    pub fn narrow(&self, segment: SegmentId, shard: u8, stripes: &[u64]) {
+        let is_left = |at: &Option<u64>| at.is_some_and(|at| stripes.contains(&at));
+        self.waiting.lock().retain(|(of, no, at), _| (*of, *no) != (segment, shard) || is_left(at));
+        for at in stripes {
+            self.add(RepairItem { redundancy_left: 0, segment, shard, stripe_at: Some(*at) });
+        }
+    }
+
+    /// Every unit that waits for a segment, by shard and offset; `None` where a whole shard does, or where one was not tried yet.
+    pub fn tried_units(&self, segment: SegmentId) -> Option<Vec<(u8, u64)>> {
+        let waiting = self.waiting.lock();
+        let ours = waiting.iter().filter(|((id, ..), _)| *id == segment);
+        ours.map(|((_, shard, at), waiting)| at.filter(|_| waiting.setback.is_some()).map(|at| (*shard, at))).collect()
+    }
+
     /// A shard could not be rebuilt at `now_ms`: what waits for it waits longer.
     pub fn set_back(&self, segment: SegmentId, shard: u8, why: &str, now_ms: u64) {
         for (target, waiting) in self.waiting.lock().iter_mut() {
@@ -211,6 +227,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn of_a_shard_that_is_whole_but_for_some_units_those_alone_wait() {
+        let queue = RepairQueue::default();
+        let whole = RepairItem { stripe_at: None, ..item(1, 3) };
+        [whole, item(1, 3), item(1, 4)].into_iter().for_each(|item| queue.add(item));
+        queue.narrow(SegmentId([1; 16]), 3, &[0, 8192]);
+        let far = RepairItem { stripe_at: Some(8192), ..item(0, 3) };
+        assert_eq!(queue.items(), [item(0, 3), far, item(1, 4)]);
+        assert_eq!(queue.tried_units(SegmentId([1; 16])), None, "nothing was tried");
+        [3, 4].into_iter().for_each(|shard| queue.set_back(SegmentId([1; 16]), shard, "lost", 1000));
+        let mut tried = queue.tried_units(SegmentId([1; 16])).unwrap();
+        tried.sort_unstable();
+        assert_eq!(tried, [(3, 0), (3, 8192), (4, 0)]);
+        queue.add(whole);
+        assert_eq!(queue.tried_units(SegmentId([1; 16])), None, "a whole shard");
     }
 
     #[test]

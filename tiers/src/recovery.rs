@@ -41,7 +41,7 @@ pub struct Terms {
 impl Terms {
     /// Whether a shard with this defect may be good all the same, and show it another day.
     fn may_return(&self, defect: &Defect) -> bool {
-        defect.is_unseen() && !(self.absence_is_final && *defect == Defect::ShardMissing)
+        defect.is_unseen() && !(self.absence_is_final && defect.is_absence())
     }
 }
 

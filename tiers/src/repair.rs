@@ -2,24 +2,29 @@
 //! was read back.
 //!
 //! Invariants
-//! - A shard is written whole, on a volume that may have it, under a temporary name; it takes its place, and the catalogue's
+//! - A shard is written anew, on a volume that may have it, under a temporary name; it takes its place, and the catalogue's
 //!   row, only after all of it was synced, read back past the cache and verified. Whatever was there before stays until then.
-//! - A shard that cannot be made whole is left as it is, and what is short is named, stripe by stripe. What nobody
-//!   could look at is not called lost, and not overwritten by anything but proven bytes.
+//! - What cannot be brought back is named, stripe by stripe, and keeps nothing else from being brought back: the shard is
+//!   written with the lost units as they were found ([`crate::job`]), unless nothing of it can be mended. What nobody could
+//!   look at is not called lost, and its place is not overwritten by anything but proven bytes.
 //! - What fails waits before it is tried again; damage met on the way is queued, not repaired in passing.
 //!
 //! Not here: finding damage (`scrub`), when to repair (the scheduler), how one pass reads and writes (`rewrite`).
 
 use crate::blueprint::Blueprint;
+use crate::closed;
+use crate::copies;
 use crate::copy_forward::remove_copy;
 use crate::finding::{Defect, Finding, Place};
-use crate::load::ShardFiles;
+use crate::job::{Job, LostUnits};
+use crate::load::{Extent, ShardFiles};
 use crate::mount::Mount;
 use crate::new_shard::NewShard;
 use crate::pace::Pace;
 use crate::queue::Setback;
-use crate::rewrite::{Job, Rewrite, finish, is_good_on};
+use crate::rewrite::Rewrite;
 use crate::segment::{Segment, shard_no};
+use crate::stripe::slot_len;
 use crate::target::Wanted;
 use crate::tier::SegmentState;
 use crate::{Error, RepairItem, Result, Tier};
@@ -38,7 +43,7 @@ pub struct Repaired {
     pub written_bytes: u64,
     /// bytes read back past the cache and verified
     pub reread_bytes: u64,
-    /// shards that are whole again, and where
+    /// shards that were written anew, and where: whole but for what `short` names
     pub rebuilt: Vec<(u8, VolumeId)>,
     /// shards that were found good as they are
     pub sound: Vec<u8>,
@@ -70,8 +75,8 @@ impl Repaired {
 
 impl Tier {
     /// Rebuilds `shards` of a closed segment; one that is open is closed first. Every other shard is read at most once, in
-    /// order; only verified units are used. A shard that is rebuilt is whole, read back, and in use when this returns;
-    /// one that cannot be made whole is left as it is and named in [`Repaired::short`].
+    /// order, and once more where some unit turns out to be lost; only verified units are used. A shard that is rebuilt is
+    /// read back and in use when this returns; what of it cannot be brought back is named in [`Repaired::short`].
     pub fn repair_segment(&self, segment: SegmentId, shards: &[u8], pace: &dyn Pace) -> Result<Repaired> {
         let found = self.segment(segment)?;
         let _working = self.access.begin_work(segment)?;
@@ -87,6 +92,8 @@ impl Tier {
             plan: &plan,
             pace,
             refused: BTreeMap::new(),
+            bad_copies: BTreeMap::new(),
+            lost: BTreeMap::new(),
             done: Repaired::nothing(segment),
         };
         let mut left = wanted;
@@ -100,7 +107,8 @@ impl Tier {
     /// may be tried now. What could not be repaired waits, with the reason, and is tried again later.
     pub fn repair_next(&self, pace: &dyn Pace) -> Result<Option<Repaired>> {
         while let Some((segment, shards)) = self.access.repairs.next(self.now_ms()) {
-            match self.repair_segment(segment, &shards, pace) {
+            let repaired = self.still_lost(segment, pace).transpose();
+            match repaired.unwrap_or_else(|| self.repair_segment(segment, &shards, pace)) {
                 Ok(repaired) => {
                     self.settle(&repaired, &shards);
                     return Ok(Some(repaired));
@@ -124,16 +132,53 @@ impl Tier {
         Ok(None)
     }
 
+    /// Units of a segment that were tried before and that nobody can bring back now either; `None` where a repair may bring
+    /// back any of what waits. This reads their stripes alone, so that what is lost costs little for as long as it waits.
+    fn still_lost(&self, id: SegmentId, pace: &dyn Pace) -> Result<Option<Repaired>> {
+        let Some(units) = self.access.repairs.tried_units(id) else { return Ok(None) };
+        let segment = self.segment(id)?;
+        let Ok(table) = closed::table(&self.access, &segment) else { return Ok(None) };
+        let (files, needed) = (ShardFiles::of(&segment), segment.identity.code.k());
+        let mut repaired = Repaired::nothing(id);
+        for (at, row) in table.stripes_at() {
+            let here: Vec<u8> = units.iter().filter(|(_, of)| *of == at).map(|(shard, _)| *shard).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let read_bytes = slot_len(row.payload_len, segment.identity.code) * segment.identity.code.shards() as u64;
+            pace.spend(read_bytes)?;
+            repaired.read_bytes += read_bytes;
+            let stripe = files.load(at, row.payload_len, Extent::All);
+            let (good, unseen) = (stripe.good_count(), stripe.unseen_count());
+            if good >= needed || here.iter().any(|shard| stripe.defects().iter().all(|(no, _)| no != shard)) {
+                return Ok(None);
+            }
+            let (good, unseen, needed) = (shard_no(good), shard_no(unseen), shard_no(needed));
+            let defect = match good + unseen >= needed {
+                true => Defect::StripeOutOfSight { good, unseen, needed },
+                false => Defect::StripeLost { good, needed },
+            };
+            let named =
+                here.into_iter().map(|no| Finding::new(Place::segment(id).shard(no, None).at(at), defect.clone()));
+            repaired.short.extend(named);
+        }
+        Ok((repaired.short.len() == units.len()).then_some(repaired))
+    }
+
     /// Takes what was repaired out of the queue, and lets the rest wait.
     fn settle(&self, repaired: &Repaired, shards: &[u8]) {
         for shard in shards {
-            let of_shard = |finding: &&Finding| finding.place.shard == Some(*shard);
-            match repaired.short.iter().find(of_shard) {
-                Some(finding) => {
-                    self.access.repairs.set_back(repaired.segment, *shard, &finding.to_string(), self.now_ms());
-                }
-                None => self.access.repairs.done(repaired.segment, *shard),
+            let short: Vec<&Finding> =
+                repaired.short.iter().filter(|finding| finding.place.shard == Some(*shard)).collect();
+            let Some(first) = short.first() else {
+                self.access.repairs.done(repaired.segment, *shard);
+                continue;
+            };
+            if repaired.rebuilt.iter().any(|(rebuilt, _)| rebuilt == shard) {
+                let lost: Vec<u64> = short.iter().filter_map(|finding| finding.place.offset).collect();
+                self.access.repairs.narrow(repaired.segment, *shard, &lost);
             }
+            self.access.repairs.set_back(repaired.segment, *shard, &first.to_string(), self.now_ms());
         }
     }
 
@@ -161,6 +206,10 @@ struct Repair<'a> {
     pace: &'a dyn Pace,
     /// volumes that failed to take a shard, and how the last of them failed
     refused: BTreeMap<usize, (BTreeSet<VolumeId>, Option<Error>)>,
+    /// copies of shards of which none is good
+    bad_copies: BTreeMap<usize, Vec<Arc<Mount>>>,
+    /// shards that are written although some of their units are lost
+    lost: BTreeMap<usize, LostUnits>,
     done: Repaired,
 }
 
@@ -179,7 +228,6 @@ impl Repair<'_> {
         let ran = pass.run(&mut jobs);
         self.done.read_bytes += pass.read_bytes;
         self.done.written_bytes += pass.written_bytes;
-        self.done.short.append(&mut pass.short);
         for (finding, item) in std::mem::take(&mut pass.met) {
             self.tier.queue_repairs([item]);
             self.done.met.push(finding);
@@ -205,22 +253,32 @@ impl Repair<'_> {
     }
 
     /// Of a shard with several copies the first good one is used, and nothing is written. Bad ones before it go: a later
-    /// start could take one of them for the copy to use.
+    /// start could take one of them for the copy to use. Where none is good, the one that has the most is rebuilt from.
     fn use_good_copy(&mut self, shard: usize) -> Result<bool> {
         let copies = self.segment.copies_of(shard);
+        let mut best: Option<(usize, Arc<Mount>)> = None;
         for (no, mount) in copies.iter().enumerate().filter(|_| copies.len() > 1) {
-            let (good, read_bytes) = is_good_on(self.segment, self.plan, shard, mount, self.pace)?;
-            self.done.read_bytes += read_bytes;
-            match (good, no) {
+            let judged = copies::judge(self.segment, self.plan, shard, mount, self.pace)?;
+            self.done.read_bytes += judged.read_bytes;
+            match (judged.is_good(), no) {
                 (true, 0) => self.done.sound.push(shard_no(shard)),
                 (true, _) => {
                     self.tier.use_copy(self.segment, shard, mount)?;
                     copies[..no].iter().for_each(|bad| self.remove_bad(shard, bad));
                     self.done.rebuilt.push((shard_no(shard), mount.id()));
                 }
-                (false, _) => continue,
+                (false, _) => {
+                    if best.as_ref().is_none_or(|(least, _)| judged.defects() < *least) {
+                        best = Some((judged.defects(), mount.clone()));
+                    }
+                    continue;
+                }
             }
             return Ok(true);
+        }
+        if let Some((_, best)) = best {
+            self.tier.use_copy(self.segment, shard, &best)?;
+            self.bad_copies.insert(shard, copies);
         }
         Ok(false)
     }
@@ -236,6 +294,12 @@ impl Repair<'_> {
         }
     }
 
+    /// Removes the copies that were found bad before a whole one was written: a later start could take one of them.
+    fn remove_others(&mut self, shard: usize, whole: &Mount) {
+        let bad = self.bad_copies.remove(&shard).unwrap_or_default();
+        bad.iter().filter(|bad| bad.id() != whole.id()).for_each(|bad| self.remove_bad(shard, bad));
+    }
+
     /// A job for every shard that has somewhere to go; the others are short.
     fn jobs(&mut self, wanted: &BTreeSet<usize>) -> Vec<Job> {
         let mut jobs = Vec::new();
@@ -244,9 +308,13 @@ impl Repair<'_> {
             match self.output(*shard, &promised) {
                 Ok(output) => {
                     promised.push((*shard, output.mount().clone()));
-                    jobs.push(Job::new(*shard, self.segment.shard(*shard).is_some(), output));
+                    let job = Job::new(*shard, self.segment.shard(*shard).is_some(), output);
+                    jobs.push(Job { kept: self.lost.get(shard).cloned(), ..job });
                 }
-                Err(error) => self.done.unrepaired(*shard, &error),
+                Err(error) => {
+                    self.done.unrepaired(*shard, &error);
+                    self.name_lost(*shard);
+                }
             }
         }
         jobs
@@ -278,26 +346,32 @@ impl Repair<'_> {
         *last = Some(error);
     }
 
-    /// Puts a rewritten shard in its place; false when it must be tried on another volume.
+    /// Puts a rewritten shard in its place; false when another pass must try it.
     fn end(&mut self, job: Job) -> Result<bool> {
-        let Job { shard, target, .. } = job;
-        let ended = match job.output {
-            Ok(output) if job.short || job.sound => {
+        let (shard, target, is_whole) = (job.shard, job.target.clone(), job.lost.is_empty());
+        if let Ok(output) = &job.output {
+            if job.sound {
                 output.discard();
-                self.done.sound.extend(job.sound.then_some(shard_no(shard)));
+                self.done.sound.push(shard_no(shard));
                 return Ok(true);
             }
-            Ok(output) => {
-                self.done.written_bytes += self.plan.file_len() - self.plan.gap().start;
-                finish(output, self.plan, self.pace)?
+            if !job.lost.is_empty()
+                && let Some(is_over) = self.keep_lost(&job)
+            {
+                output.discard();
+                return Ok(is_over);
             }
-            Err(error) => Err(error),
-        };
-        match ended {
+        }
+        self.done.written_bytes += if job.output.is_ok() { self.plan.file_len() - self.plan.gap().start } else { 0 };
+        match job.finish(self.plan, self.pace)? {
             Ok(reread) => {
                 self.done.reread_bytes += reread;
                 self.tier.use_copy(self.segment, shard, &target)?;
                 self.done.rebuilt.push((shard_no(shard), target.id()));
+                match is_whole {
+                    true => self.remove_others(shard, &target),
+                    false => self.name_lost(shard),
+                }
                 Ok(true)
             }
             Err(error) => {
@@ -305,5 +379,35 @@ impl Repair<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// What becomes of a job that has lost units: `None` if its file may take its place, otherwise whether it is given up.
+    fn keep_lost(&mut self, job: &Job) -> Option<bool> {
+        let shard = job.shard;
+        self.lost.insert(shard, job.lost.clone());
+        if !job.gains() {
+            self.name_lost(shard);
+            return Some(true);
+        }
+        let is_own = self.segment.shard(shard).is_some_and(|own| own.id() == job.target.id());
+        if job.kept.is_some() && is_own && !job.may_replace() {
+            self.spare_own(shard);
+            return Some(false);
+        }
+        job.kept.is_none().then_some(false)
+    }
+
+    /// Copies of a shard that stay as they are: what is there and cannot be read now may be some day.
+    fn spare_own(&mut self, shard: usize) {
+        let why = "a unit of it is lost and cannot be read there, and another try at it is not given up".to_owned();
+        let (refused, last) = self.refused.entry(shard).or_default();
+        refused.extend(self.segment.copies_of(shard).iter().map(|mount| mount.id()));
+        *last = Some(Error::Placement { wanted: 1, offered: 0, why });
+    }
+
+    /// Names the units of a shard that are lost.
+    fn name_lost(&mut self, shard: usize) {
+        let lost = self.lost.get(&shard).into_iter().flat_map(BTreeMap::values);
+        self.done.short.extend(lost.map(|lost| lost.finding.clone()));
     }
 }

@@ -5,55 +5,27 @@
 //! - Every shard is read at most once, from its start to its end, past the cache. Only as many shards are read as are needed:
 //!   a copy of a good shard reads that one, a rebuild reads k. Spare copies are read where those in use leave too little.
 //! - Every unit is verified by digest before it is used, and a rebuilt one before it is written. Parity never judges.
-//! - What is written is whole and right, or nothing: a stripe with too few good units ends the writing, not the reading,
-//!   so that everything that is short is named.
+//! - What is written is right, unit by unit. A stripe with too few good units ends the writing, not the reading, so that
+//!   everything that is lost is named; only a pass that was told of it writes on, and leaves the lost unit as it was found.
 //! - Memory is bounded by one stripe, or a mebibyte of each shard where that is more.
 
 use crate::access::Access;
 use crate::blueprint::{Blueprint, Window};
 use crate::bug::{self, Bug};
 use crate::finding::{Defect, Finding, Place};
+use crate::job::{Job, Left, Lost};
 use crate::load::ShardFiles;
-use crate::mount::Mount;
-use crate::new_shard::{NewShard, Trouble};
 use crate::pace::Pace;
 use crate::queue::RepairItem;
-use crate::segment::{Segment, shard_no};
+use crate::segment::shard_no;
 use crate::stripe::{HEADER_LEN, UnitHeader};
 use crate::tier::Threads;
-use crate::{AlignedBuf, Error, Result};
-use shosoin_protocol::Digest;
+use crate::unit::{Unit, read_units, slot};
+use crate::{AlignedBuf, Error, Result, gap};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Windows of at least this many bytes are read from several shards at the same time.
 const TOGETHER_BYTES_MIN: usize = 256 * 1024;
-
-/// One shard that is written anew.
-pub struct Job {
-    /// which shard
-    pub shard: usize,
-    /// whether a copy of it is there to be read
-    pub own: bool,
-    /// the volume it is written to
-    pub target: Arc<Mount>,
-    /// what is written there, until that fails
-    pub output: Result<NewShard, Error>,
-    /// units, and a footer, that were not good in its own copy
-    pub bad_units: u64,
-    /// whether its own copy is good from its first to its last byte
-    pub sound: bool,
-    /// whether a unit of it can be brought back by nobody
-    pub short: bool,
-}
-
-impl Job {
-    /// Nothing read or written yet.
-    pub fn new(shard: usize, own: bool, output: NewShard) -> Self {
-        let target = output.mount().clone();
-        Job { shard, own, target, output: Ok(output), bad_units: 0, sound: false, short: false }
-    }
-}
 
 /// One pass, and what it met.
 pub struct Rewrite<'a> {
@@ -66,17 +38,8 @@ pub struct Rewrite<'a> {
     pub read_bytes: u64,
     /// bytes written
     pub written_bytes: u64,
-    /// units that cannot be brought back
-    pub short: Vec<Finding>,
     /// the first damage met on each shard that is not written anew
     pub met: Vec<(Finding, RepairItem)>,
-}
-
-/// What is known of one unit that was read.
-struct Unit {
-    header: Result<UnitHeader, Defect>,
-    /// digest of its bytes; `None` where they could not be read
-    digest: Option<Digest>,
 }
 
 /// One stripe, as far as it was read.
@@ -95,17 +58,7 @@ impl<'a> Rewrite<'a> {
     /// Nothing read yet.
     pub fn new(access: &'a Access, plan: &'a Blueprint, files: &'a ShardFiles, pace: &'a dyn Pace) -> Self {
         let buffers = (0..plan.identity.code.shards()).map(|_| AlignedBuf::default()).collect();
-        Rewrite {
-            access,
-            plan,
-            files,
-            pace,
-            buffers,
-            read_bytes: 0,
-            written_bytes: 0,
-            short: Vec::new(),
-            met: Vec::new(),
-        }
+        Rewrite { access, plan, files, pace, buffers, read_bytes: 0, written_bytes: 0, met: Vec::new() }
     }
 
     /// Writes every job's stripes. Footers are the business of [`NewShard::finish`].
@@ -144,7 +97,7 @@ impl<'a> Rewrite<'a> {
         for index in 0..window.stripes.len() {
             self.stripe(window, index, &units, jobs)?;
         }
-        for job in jobs.iter_mut().filter(|job| !job.short) {
+        for job in jobs.iter_mut().filter(|job| job.writes()) {
             let Ok(output) = &mut job.output else { continue };
             self.pace.spend(window.len as u64)?;
             let buffer = &mut self.buffers[job.shard];
@@ -182,7 +135,7 @@ impl<'a> Rewrite<'a> {
             let mut bad_units = 0;
             for (index, unit) in found.into_iter().enumerate() {
                 let header = judged[index].header.as_ref().or(unit.header.as_ref().ok());
-                if judged[index].good[shard] || defect(&unit, shard, header).is_some() {
+                if judged[index].good[shard] || unit.defect(shard, header).is_some() {
                     continue;
                 }
                 let slot = slot(self.plan, window, window.stripes.start + index);
@@ -256,7 +209,7 @@ impl<'a> Rewrite<'a> {
             let judged = self.judge(window, index, units);
             for (shard, read) in units.iter().enumerate() {
                 let Some(unit) = read.as_ref().map(|units| &units[index]) else { continue };
-                let Some(defect) = defect(unit, shard, judged.header.as_ref()) else { continue };
+                let Some(defect) = unit.defect(shard, judged.header.as_ref()) else { continue };
                 let known = self.met.iter().any(|(_, item)| usize::from(item.shard) == shard);
                 if known || jobs.iter().any(|job| job.shard == shard) {
                     continue;
@@ -279,35 +232,35 @@ impl<'a> Rewrite<'a> {
     fn stripe(&mut self, window: &Window, index: usize, units: &[Option<Vec<Unit>>], jobs: &mut [Job]) -> Result<()> {
         let judged = self.judge(window, index, units);
         let no = window.stripes.start + index;
-        let clean = |job: &Job| {
-            let unit = units[job.shard].as_ref().map(|units| &units[index]);
-            unit.is_some_and(|unit| defect(unit, job.shard, judged.header.as_ref()).is_none())
-        };
-        let unclean: Vec<usize> = (0..jobs.len()).filter(|job| !clean(&jobs[*job])).collect();
-        if unclean.is_empty() {
-            return Ok(());
-        }
-        unclean.iter().for_each(|job| jobs[*job].bad_units += 1);
-        let lost: Vec<usize> = unclean.iter().copied().filter(|job| !judged.good[jobs[*job].shard]).collect();
-        let needed = self.plan.identity.code.k();
-        let Some(header) = judged.header.as_ref().filter(|_| lost.is_empty() || judged.good_count() >= needed) else {
-            self.give_up(no, &judged, &lost, jobs);
-            return Ok(());
-        };
+        let unit_of = |job: &Job| units[job.shard].as_ref().map(|units| &units[index]);
+        let is_clean =
+            |job: &Job| unit_of(job).is_some_and(|unit| unit.defect(job.shard, judged.header.as_ref()).is_none());
+        let mut unclean: Vec<&mut Job> = jobs.iter_mut().filter(|job| !is_clean(job)).collect();
+        unclean.iter_mut().for_each(|job| job.bad_units += 1);
+        let (mut mended, bad): (Vec<_>, Vec<_>) = unclean.into_iter().partition(|job| judged.good[job.shard]);
         let slot = slot(self.plan, window, no);
-        if !lost.is_empty() {
-            let shards: Vec<usize> = lost.iter().map(|job| jobs[*job].shard).collect();
+        if bad.is_empty() || judged.header.is_some() && judged.good_count() >= self.plan.identity.code.k() {
+            let shards: Vec<usize> = bad.iter().map(|job| job.shard).collect();
             self.rebuild(window, &judged, &slot, &shards)?;
+            mended.extend(bad);
+        } else {
+            let defect = self.why_lost(no, &judged);
+            for job in bad {
+                self.buffers[job.shard].resize(window.len);
+                let bytes = &self.buffers[job.shard][slot.clone()];
+                let left = Left::of(unit_of(job), || self.plan.identity.suite.digest(&[bytes]));
+                self.lose(no, &slot, left, defect.clone(), job);
+            }
         }
+        let Some(header) = &judged.header else { return Ok(()) };
         let (common, digest) = header.stripe.encode();
-        for job in unclean {
-            let shard = jobs[job].shard;
-            let bytes = &mut self.buffers[shard][slot.clone()];
+        for job in mended {
+            let bytes = &mut self.buffers[job.shard][slot.clone()];
             let (expected, found) =
-                (header.stripe.units[shard], self.plan.identity.suite.digest(&[&bytes[HEADER_LEN..]]));
-            header.stripe.write_unit_header(&common, digest, shard_no(shard), bytes);
+                (header.stripe.units[job.shard], self.plan.identity.suite.digest(&[&bytes[HEADER_LEN..]]));
+            header.stripe.write_unit_header(&common, digest, shard_no(job.shard), bytes);
             if expected != found {
-                self.fall_short(no, Defect::UnitDamaged { expected, found }, &mut jobs[job]);
+                self.lose(no, &slot, Left::Unread, Defect::UnitDamaged { expected, found }, job);
             }
         }
         Ok(())
@@ -315,6 +268,9 @@ impl<'a> Rewrite<'a> {
 
     /// Decodes the units of `shards` from the good ones.
     fn rebuild(&mut self, window: &Window, judged: &Judged, slot: &Range<usize>, shards: &[usize]) -> Result<()> {
+        if shards.is_empty() {
+            return Ok(());
+        }
         let code = self.plan.identity.code;
         let erasure = self.access.erasure(code)?;
         self.buffers.iter_mut().for_each(|buffer| buffer.resize(window.len));
@@ -326,118 +282,37 @@ impl<'a> Rewrite<'a> {
         }
     }
 
-    /// Names the units of a stripe that cannot be brought back. What nobody could look at may be good all the same, so
-    /// such a stripe is not called lost.
-    fn give_up(&mut self, no: usize, judged: &Judged, lost: &[usize], jobs: &mut [Job]) {
+    /// Why units of a stripe cannot be brought back. What nobody could look at may be good all the same, so such a stripe is
+    /// not called lost.
+    fn why_lost(&self, no: usize, judged: &Judged) -> Defect {
         let code = self.plan.identity.code;
         let (good, needed) = (shard_no(judged.good_count()), shard_no(code.k()));
         let at = self.plan.stripe(no).start;
-        let unseen = (0..code.shards()).filter(|shard| self.is_unseen(*shard, at)).count();
-        let defect = match judged.good_count() + unseen >= code.k() {
+        let unseen = (0..code.shards()).filter(|shard| !judged.good[*shard] && self.is_unseen(*shard, at)).count();
+        match judged.good_count() + unseen >= code.k() {
             true => Defect::StripeOutOfSight { good, unseen: shard_no(unseen), needed },
             false => Defect::StripeLost { good, needed },
-        };
-        for job in lost {
-            self.fall_short(no, defect.clone(), &mut jobs[*job]);
         }
     }
 
-    /// Whether nobody can look at a unit now.
+    /// Whether nobody can look at a unit now, or could when its shard was written anew.
     fn is_unseen(&self, shard: usize, at: u64) -> bool {
         let mut bytes = AlignedBuf::default();
-        self.files.read(shard, at, crate::layout::BLOCK_BYTES, &mut bytes).is_err_and(|defect| defect.is_unseen())
-    }
-
-    fn fall_short(&mut self, no: usize, defect: Defect, job: &mut Job) {
-        let place = Place::segment(self.plan.identity.id).shard(shard_no(job.shard), None);
-        self.short.push(Finding::new(place.at(self.plan.stripe(no).start), defect));
-        job.short = true;
-    }
-}
-
-/// Where a stripe lies in the buffers of a window.
-fn slot(plan: &Blueprint, window: &Window, no: usize) -> Range<usize> {
-    let range = plan.stripe(no);
-    let in_window = |at: u64| usize::try_from(at - window.at).unwrap_or(usize::MAX);
-    in_window(range.start)..in_window(range.end)
-}
-
-/// What is wrong with one unit, or the header before it.
-fn defect(unit: &Unit, shard: usize, header: Option<&UnitHeader>) -> Option<Defect> {
-    let own = unit.header.as_ref().err();
-    match (own, header, unit.digest) {
-        (Some(defect), ..) => Some(defect.clone()),
-        (None, Some(header), Some(found)) => {
-            let expected = header.stripe.units[shard];
-            (expected != found).then_some(Defect::UnitDamaged { expected, found })
-        }
-        _ => Some(Defect::HeaderDamaged { why: "no shard has a good one".into() }),
-    }
-}
-
-/// Reads the window of one shard, and each stripe of it alone where the whole cannot be read. Gives the bytes read.
-fn read_units(
-    plan: &Blueprint,
-    files: &ShardFiles,
-    window: &Window,
-    shard: usize,
-    buffer: &mut AlignedBuf,
-) -> (u64, Vec<Unit>) {
-    let whole = files.read(shard, window.at, window.len, buffer);
-    let mut read_bytes = buffer.len() as u64;
-    buffer.resize(window.len);
-    let mut units = Vec::with_capacity(window.stripes.len());
-    let mut alone = AlignedBuf::default();
-    for no in window.stripes.clone() {
-        let at = plan.stripe(no).start;
-        let slot = &mut buffer[slot(plan, window, no)];
-        if whole.is_err() && window.stripes.len() > 1 {
-            let again = files.read(shard, at, slot.len(), &mut alone);
-            read_bytes += alone.len() as u64;
-            if let Err(defect) = again {
-                units.push(Unit { header: Err(defect), digest: None });
-                continue;
-            }
-            slot.copy_from_slice(&alone);
-        } else if let Err(defect) = &whole {
-            units.push(Unit { header: Err(defect.clone()), digest: None });
-            continue;
-        }
-        let digest = plan.identity.suite.digest(&[&slot[HEADER_LEN..]]);
-        units.push(Unit { header: plan.believe(slot, shard, no), digest: Some(digest) });
-    }
-    (read_bytes, units)
-}
-
-/// Ends a job whose stripes are all written: its file takes its place. Gives the bytes read back.
-pub fn finish(output: NewShard, plan: &Blueprint, pace: &dyn Pace) -> Result<Result<u64, Error>> {
-    match output.finish(plan, pace) {
-        Ok(reread) => Ok(Ok(reread)),
-        Err(Trouble::Target(error)) => Ok(Err(error)),
-        Err(Trouble::Stop(error)) => Err(error),
-    }
-}
-
-/// Whether one copy of a shard is good from its first to its last byte, and the bytes read to know. Reading ends at the first
-/// damage.
-pub fn is_good_on(
-    segment: &Segment,
-    plan: &Blueprint,
-    shard: usize,
-    mount: &Arc<Mount>,
-    pace: &dyn Pace,
-) -> Result<(bool, u64)> {
-    let files = ShardFiles::alone(segment.identity, shard, mount);
-    let (mut buffer, mut read_bytes) = (AlignedBuf::default(), 0);
-    for window in plan.windows() {
-        pace.spend(window.len as u64)?;
-        let (read, units) = read_units(plan, &files, &window, shard, &mut buffer);
-        read_bytes += read;
-        let bad = |unit: &Unit| defect(unit, shard, unit.header.as_ref().ok()).is_some();
-        if units.iter().any(bad) {
-            return Ok((false, read_bytes));
+        match self.files.read(shard, at, crate::layout::BLOCK_BYTES, &mut bytes) {
+            Ok(()) => gap::is_at(&bytes, self.plan.identity, shard, at),
+            Err(defect) => defect.is_unseen(),
         }
     }
-    pace.spend(plan.footer_len())?;
-    Ok((plan.judge_footer(&files, shard).is_ok(), read_bytes + plan.footer_len()))
+
+    /// Notes that a unit of a job cannot be brought back, and leaves in its place what its own copy has there, or a gap.
+    fn lose(&mut self, no: usize, slot: &Range<usize>, left: Left, defect: Defect, job: &mut Job) {
+        let (identity, at) = (self.plan.identity, self.plan.stripe(no).start);
+        let bytes = &mut self.buffers[job.shard][slot.clone()];
+        if !matches!(left, Left::Bytes(_)) {
+            gap::fill(identity, job.shard, at, bytes);
+        }
+        let place = Place::segment(identity.id).shard(shard_no(job.shard), None).at(at);
+        let written = identity.suite.digest(&[bytes]);
+        job.lost.insert(no, Lost { finding: Finding::new(place, defect), left, written });
+    }
 }

@@ -50,7 +50,7 @@ impl Hook for Gate {
     fn before(&self, call: &Call) -> Option<Fault> {
         let mut held = self.held.lock();
         let is_held = |held: &Option<(String, Vec<Op>)>| {
-            let shards = call.path.ends_with(".shard");
+            let shards = call.path.ends_with(".shard") || call.op == Op::Space;
             held.as_ref().is_some_and(|(place, ops)| shards && *place == call.place && ops.contains(&call.op))
         };
         if !is_held(&held) {
@@ -243,6 +243,24 @@ fn a_volume_that_hangs_in_a_small_read_or_in_opening_a_file_costs_one_wait_and_i
         }
         assert_all_read(&tier, &stored, "when it answers again");
     }
+}
+
+#[test]
+fn a_volume_that_hangs_when_its_room_is_asked_for_costs_one_wait_and_segments_begin_elsewhere() {
+    let (_rig, gate, tier) = gated("4+2", 1);
+    gate.hold(place(2), &[Op::Space]);
+    let begun = std::time::Instant::now();
+    assert!(tier.volumes().iter().filter(|status| status.free_bytes.is_none()).map(|status| status.id).eq([volume(2)]));
+    let stored: Vec<Stored> = (1..=3).map(|no| append_large(&tier, no, 900)).collect();
+    assert!(begun.elapsed() < 3 * WAIT_MAX, "one wait, and not one for each look");
+    assert_eq!(state(&tier, 2), VolumeState::Away);
+    assert!(tier.segments().iter().all(|segment| !segment.shards.contains(&Some(volume(2)))));
+    assert_all_read(&tier, &stored, "while it hangs");
+    gate.let_go();
+    while state(&tier, 2) == VolumeState::Away {
+        std::thread::yield_now(); // its thread has been let go and ends what it does
+    }
+    assert!(tier.volumes().iter().all(|status| status.free_bytes.is_some()), "it answers again");
 }
 
 #[test]

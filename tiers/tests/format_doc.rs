@@ -9,7 +9,9 @@ use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, Suite, VolumeId};
 use shosoin_tiers::footer::{ClosedBy, Closing, Footer, StripeRow, Table};
 use shosoin_tiers::stripe::{HEADER_LEN, StripeHeader};
-use shosoin_tiers::{Code, Drain, DrainCounters, DrainPhase, Frame, Identity, ShardRef, Tour, TourCounters, removed};
+use shosoin_tiers::{
+    Code, Drain, DrainCounters, DrainPhase, Frame, Identity, ShardRef, Tour, TourCounters, gap, removed,
+};
 use std::collections::BTreeSet;
 use table::{Structure, byte_tables, compare, page};
 
@@ -97,6 +99,23 @@ fn footer() -> Vec<u8> {
     let identity = Identity { id: SEGMENT, hospital: HOSPITAL, suite: Suite::Default, code: code() };
     let closing = Closing { identity, by: ClosedBy::Recovery, at_ms: TIME, footer_at: 0x9000 };
     Footer::new(&table, closing).for_shard(5).to_vec()
+}
+
+fn gap() -> Structure {
+    let identity = Identity { id: SEGMENT, hospital: HOSPITAL, suite: Suite::Cryptrec, code: code() };
+    let encoded = gap::encode(identity, 5, 0x5000);
+    let fields = vec![
+        ("magic", b"shsg".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![2]),
+        ("shard", vec![5]),
+        ("reserved", vec![0]),
+        ("segment", SEGMENT.0.to_vec()),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("offset", u64(0x5000)),
+        ("gap digest", Suite::Cryptrec.digest(&[&encoded[..48]]).0.to_vec()),
+    ];
+    Structure { begins_at: 0, ends_at: encoded.len(), encoded, fields }
 }
 
 fn stripe_row() -> Structure {
@@ -205,6 +224,7 @@ fn every_table_about_segments_says_what_the_encoders_write() {
     let structures = [
         ("Unit header", unit_header()),
         ("Record", record()),
+        ("Gap", gap()),
         ("Stripe row", stripe_row()),
         ("Locator", locator()),
         ("Tour", tour()),

@@ -91,7 +91,7 @@ fn storms_lose_nothing_inside_the_budget() {
 
 #[test]
 fn without_scrub_the_same_histories_lose_records_so_the_simulator_can_see_loss() {
-    let all = hold_short(0, 40, |options| options.scrub = false);
+    let all = hold_short(0, 100, |options| options.scrub = false);
     assert!(all.lost > 0, "{all:?}");
     assert_eq!(all.wrong, 0);
 }

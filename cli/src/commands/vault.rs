@@ -113,6 +113,15 @@ fn status_text(status: &Value) -> String {
         let free = text::bytes(volume["free_bytes"].as_u64().unwrap_or(0));
         let _ = writeln!(out, "volume    {}  {:<9} {free} free", word(&volume["place"]), word(&volume["state"]));
     }
+    let waits = status["repair_waits_until_ms"].as_u64().map_or(String::new(), |until_ms| {
+        format!(
+            ", waited for until {} before what it holds is rebuilt; `shosoin repair` does not wait",
+            text::time(until_ms)
+        )
+    });
+    for place in status["volumes_absent"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "absent    {}{waits}", word(place));
+    }
     for hospital in status["hospitals"].as_array().into_iter().flatten() {
         let note = hospital["read_only"].as_str().map(|why| format!(", read-only: {why}")).unwrap_or_default();
         let _ = writeln!(out, "hospital  {}  {} entries{note}", word(&hospital["hospital"]), hospital["log_size"]);

@@ -108,8 +108,8 @@ impl<'a> UnitCheck<'a> {
             false => Err(another_stripe()),
         };
         let header = header.and_then(listed).or_else(|defect| {
+            let worth_it = scrub.done.unlisted == 0 && defect != Defect::UnitGap;
             scrub.note(self.at, defect);
-            let worth_it = scrub.done.unlisted == 0;
             worth_it.then(|| header_elsewhere(self.segment, self.at, row)).flatten().ok_or(())
         });
         let Ok(UnitHeader { stripe, .. }) = header else { return };

@@ -18,6 +18,7 @@ pub const SUITE: Suite = Suite::Default;
 pub struct Rig {
     pub media: Vec<MemoryMedia>,
     pub options: TierOptions,
+    pub clock: Arc<ManualClock>,
     random: Arc<SeededRandom>,
 }
 
@@ -37,7 +38,8 @@ impl Rig {
             let label = VolumeLabel::new(VolumeId([no; 16]), TierKind::Hot, MediaClass::Ssd, 0);
             Volume::create(Arc::new(media.clone()), label).unwrap();
         }
-        Rig { media, options: TierOptions::new(code), random: Arc::new(SeededRandom::new(1)) }
+        let (clock, random) = (Arc::new(ManualClock::new(1_000)), Arc::new(SeededRandom::new(1)));
+        Rig { media, options: TierOptions::new(code), clock, random }
     }
 
     pub fn open(&self) -> (Tier, Vec<Finding>) {
@@ -76,7 +78,7 @@ impl Rig {
 
     fn open_on(&self, media: impl Iterator<Item = Arc<dyn Media>>) -> Result<(Tier, Vec<Finding>)> {
         let volumes = media.map(Volume::open).collect::<Result<Vec<_>>>()?;
-        Tier::open(volumes, self.options.clone(), Arc::new(ManualClock::new(1_000)), self.random.clone())
+        Tier::open(volumes, self.options.clone(), self.clock.clone(), self.random.clone())
     }
 
     /// Cuts the power of every volume. `SHOSOIN_SEED` gives other crashes than the usual ones.

@@ -11,7 +11,7 @@ use crate::vault::Inner;
 use shosoin_protocol::VolumeId;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_tiers::Pace;
-use shosoin_tiers::{Drain, DrainPhase, DrainStep};
+use shosoin_tiers::{Drain, DrainPhase, DrainStep, ShardRef};
 use std::collections::VecDeque;
 
 /// Why a volume is emptied that an operator named.
@@ -110,6 +110,14 @@ impl CopyForward {
                     rebuilt: copied.mended,
                     ..Figures::default()
                 };
+                if copied.lost > 0 {
+                    let ShardRef { segment, shard, .. } = copied.shard;
+                    let message = format!(
+                        "shard {shard} of segment {segment} was copied with {} units as they are that nobody can bring back",
+                        copied.lost
+                    );
+                    gain = gain.found([Finding { severity: Severity::Damaged, code: "units-lost", message }]);
+                }
             }
             DrainStep::Released { shard, verified_on, bytes } => {
                 self.behind += bytes;
