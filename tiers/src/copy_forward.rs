@@ -145,16 +145,16 @@ impl Tier {
             let ran = pass.run(&mut job);
             copied.read_bytes += pass.read_bytes;
             self.queue_repairs(pass.met.iter().map(|(_, item)| *item));
-            let [job] = job;
+            let [mut job] = job;
             let given_up = ran.err().or_else(|| self.refuse_copy(segment, &job));
             if let Some(error) = given_up {
-                job.output.iter().for_each(NewShard::discard);
+                job.discard();
                 return Err(error);
             }
             match job.writes() {
                 true => break job,
                 false => {
-                    job.output.iter().for_each(NewShard::discard);
+                    job.discard();
                     kept = Some(job.lost);
                 }
             }

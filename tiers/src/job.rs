@@ -106,6 +106,13 @@ impl Job {
         })
     }
 
+    /// Gives up what was written so far.
+    pub fn discard(&mut self) {
+        if let Ok(output) = &mut self.output {
+            output.discard();
+        }
+    }
+
     /// Ends it when its stripes are all written: its file takes its place. Gives the bytes read back; what went wrong with
     /// its volume is the inner error.
     pub fn finish(self, plan: &Blueprint, pace: &dyn Pace) -> Result<Result<u64>> {

@@ -70,7 +70,8 @@ impl Lane {
         self.progress.clone()
     }
 
-    fn begin<T, F>(&self, what: &'static str, job: F) -> Begun<T>
+    /// Gives it a job; whoever does must [`end`](Self::end) it.
+    pub fn begin<T, F>(&self, what: &'static str, job: F) -> Begun<T>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
@@ -92,7 +93,8 @@ impl Lane {
         Begun::Waits { answered, left, since: Instant::now() }
     }
 
-    fn end<T>(&self, what: &'static str, begun: Begun<T>) -> Result<T> {
+    /// Waits for a job that was given, but not too long.
+    pub fn end<T>(&self, what: &'static str, begun: Begun<T>) -> Result<T> {
         let (answered, left, since) = match begun {
             Begun::Done(result) => return result,
             Begun::Waits { answered, left, since } => (answered, left, since),
@@ -110,9 +112,18 @@ impl Lane {
 }
 
 /// A job that was given.
-enum Begun<T> {
+pub enum Begun<T> {
+    /// it was done where it was given
     Done(Result<T>),
-    Waits { answered: Receiver<Result<T>>, left: Arc<AtomicBool>, since: Instant },
+    /// the thread does it
+    Waits {
+        /// how it went
+        answered: Receiver<Result<T>>,
+        /// nobody waits for it any more
+        left: Arc<AtomicBool>,
+        /// when it was given
+        since: Instant,
+    },
 }
 
 impl Drop for Lane {

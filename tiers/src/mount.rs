@@ -1,7 +1,7 @@
 //! Mount: a volume in use by a tier, with its lane and with what happened to it since it was opened.
 
 use crate::bounded::Bounded;
-use crate::lane::{Lane, on_all};
+use crate::lane::{Begun, Lane};
 use crate::media::Space;
 use crate::tier::{Threads, VolumeState, VolumeStatus};
 use crate::volume::TierKind;
@@ -177,7 +177,13 @@ impl Mount {
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
-        let done = on_all(what, std::iter::once((&self.lane, job))).pop().unwrap_or(Err(Error::Abandoned { what }));
+        let begun = self.lane.begin(what, job);
+        self.end_change(what, begun)
+    }
+
+    /// Waits for a change that was begun on the lane, and notes how it went.
+    pub fn end_change<T>(&self, what: &'static str, begun: Begun<T>) -> Result<T> {
+        let done = self.lane.end(what, begun);
         self.note_write(&done);
         done
     }

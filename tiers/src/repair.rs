@@ -233,7 +233,7 @@ impl Repair<'_> {
             self.done.met.push(finding);
         }
         if ran.is_err() {
-            jobs.iter().filter_map(|job| job.output.as_ref().ok()).for_each(NewShard::discard);
+            jobs.iter_mut().for_each(Job::discard);
         }
         ran?;
         let mut again = BTreeSet::new();
@@ -244,7 +244,7 @@ impl Repair<'_> {
                 Ok(true) => {}
                 Ok(false) => drop(again.insert(shard)),
                 Err(error) => {
-                    jobs.filter_map(|job| job.output.ok()).for_each(|output| output.discard());
+                    jobs.for_each(|mut job| job.discard());
                     return Err(error);
                 }
             }
@@ -347,18 +347,18 @@ impl Repair<'_> {
     }
 
     /// Puts a rewritten shard in its place; false when another pass must try it.
-    fn end(&mut self, job: Job) -> Result<bool> {
+    fn end(&mut self, mut job: Job) -> Result<bool> {
         let (shard, target, is_whole) = (job.shard, job.target.clone(), job.lost.is_empty());
-        if let Ok(output) = &job.output {
+        if job.output.is_ok() {
             if job.sound {
-                output.discard();
+                job.discard();
                 self.done.sound.push(shard_no(shard));
                 return Ok(true);
             }
             if !job.lost.is_empty()
                 && let Some(is_over) = self.keep_lost(&job)
             {
-                output.discard();
+                job.discard();
                 return Ok(is_over);
             }
         }

@@ -7,7 +7,8 @@
 //! - Every unit is verified by digest before it is used, and a rebuilt one before it is written. Parity never judges.
 //! - What is written is right, unit by unit. A stripe with too few good units ends the writing, not the reading, so that
 //!   everything that is lost is named; only a pass that was told of it writes on, and leaves the lost unit as it was found.
-//! - Memory is bounded by one stripe, or a mebibyte of each shard where that is more.
+//! - A window is read while the last one is written. Memory is bounded by one stripe, or a mebibyte of each shard where that is
+//!   more, and as much again of each that is written.
 
 use crate::access::Access;
 use crate::blueprint::{Blueprint, Window};
