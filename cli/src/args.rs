@@ -105,8 +105,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  shosoin repair --dir ./vault --dry-run")]
     Repair(jobs::RunArgs),
     /// Operator: move everything off volumes that near their end, verify it there, then retire them
-    #[command(after_help = "Example:\n  shosoin copy-forward --dir ./vault --volume 5f0c8a... --dry-run")]
-    CopyForward(jobs::RunArgs),
+    #[command(
+        after_help = "Example:\n  shosoin copy-forward --dir ./vault --volume 5f0c8a... --dry-run\n  shosoin copy-forward --dir ./vault --onto 71b2e4..."
+    )]
+    CopyForward(jobs::CopyForwardArgs),
     /// Operator: move closed segments to the tier their policy names
     #[command(after_help = "Example:\n  shosoin migrate --dir ./vault --hospital 77ab12... --max-duration 2h")]
     Migrate(jobs::RunArgs),

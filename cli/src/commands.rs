@@ -58,7 +58,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Evidence(command) => evidence::run(command, output),
         Command::Scrub(args) => jobs::run(JobKind::Scrub, args, output).await,
         Command::Repair(args) => jobs::run(JobKind::Repair, args, output).await,
-        Command::CopyForward(args) => jobs::run(JobKind::CopyForward, args, output).await,
+        Command::CopyForward(args) => jobs::copy_forward(args, output).await,
         Command::Migrate(args) => jobs::run(JobKind::Migrate, args, output).await,
         Command::Compact(args) => jobs::compact(args, output).await,
         Command::Check(args) => jobs::check(args, output).await,

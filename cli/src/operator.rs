@@ -199,12 +199,14 @@ pub struct JobRequest {
 
 impl JobRequest {
     fn path(&self) -> String {
-        let JobOptions { dry_run, volume, hospital, max_duration, rate, every_unit, amplification } = &self.options;
+        let JobOptions { dry_run, volume, hospital, max_duration, rate, every_unit, onto, amplification } =
+            &self.options;
         let mut path = format!("/v1/jobs/{}?dry_run={dry_run}&every_unit={every_unit}", self.kind.name());
         volume.iter().for_each(|volume| path += &format!("&volume={volume}"));
         hospital.iter().for_each(|hospital| path += &format!("&hospital={hospital}"));
         max_duration.iter().for_each(|time| path += &format!("&max_duration_ms={}", time.as_millis()));
         rate.iter().for_each(|rate| path += &format!("&rate={rate}"));
+        onto.iter().for_each(|volume| path += &format!("&onto={volume}"));
         amplification.iter().for_each(|bound| path += &format!("&amplification={}", f64::from(*bound)));
         path
     }

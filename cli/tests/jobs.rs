@@ -4,8 +4,8 @@
 mod support;
 
 use serde_json::Value;
-use support::shosoin;
 use support::site::{Site, count};
+use support::{arg, shosoin};
 
 #[test]
 fn damage_in_a_stopped_site_is_found_mended_and_gone() {
@@ -72,6 +72,31 @@ fn a_job_keeps_to_its_time_and_refuses_what_it_does_not_know() {
     assert_eq!(count(&site.job(&["check", "--every-unit"]).ok().json(), "findings"), 0);
     assert_eq!(site.job(&["compact"]).ok().json()["outcome"], "done");
     assert_eq!(site.job(&["migrate"]).ok().json()["outcome"], "done");
+}
+
+#[test]
+fn a_volume_that_is_added_gets_its_share_when_somebody_asks_and_nothing_before() {
+    let site = Site::new("6", 8);
+    let place = site.path("added");
+    std::fs::create_dir(&place).unwrap();
+    site.vault(&["volume", "add", arg(&place), "--security-label", "C3"]).ok();
+    let id = site.id_at(&place);
+    let planned = site.job(&["copy-forward", "--onto", &id, "--dry-run"]).ok().json();
+    assert!(planned["done"][0].as_str().unwrap().contains("would come to volume"), "{planned}");
+    site.job(&["copy-forward"]).ok();
+    assert_eq!(site.shards(&place).len(), 0, "nobody asked");
+    let report = site.job(&["copy-forward", "--onto", &id]).ok().json();
+    assert_eq!((&report["outcome"], count(&report, "short")), (&Value::from("done"), 0), "{report}");
+    assert!(
+        count(&report, "freed_bytes") > 0 && count(&report, "reread_bytes") > count(&report, "written_bytes"),
+        "{report}"
+    );
+    let moved = site.shards(&place).len();
+    let left: usize = (1..=6).map(|number| site.shards(&site.volume(number)).len()).sum();
+    assert!(moved >= 4 && (left + moved).is_multiple_of(6), "{moved} came, {left} are left: no copy is there twice");
+    assert_eq!(count(&site.job(&["copy-forward", "--onto", &id]).ok().json(), "items"), 0, "it has its share");
+    site.job(&["copy-forward", "--onto", &"ab".repeat(16)]).fails(3, &["volume"]);
+    site.assert_sound();
 }
 
 #[test]

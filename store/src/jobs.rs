@@ -136,6 +136,8 @@ pub struct JobOptions {
     pub rate: Option<u64>,
     /// check only: read every unit too
     pub every_unit: bool,
+    /// copy-forward only: bring shards from fuller volumes to this one, in place of emptying volumes
+    pub onto: Option<VolumeId>,
     /// compact only: bytes that may be rewritten for each byte gained, in place of what `vault.toml` says
     pub amplification: Option<Amplification>,
 }

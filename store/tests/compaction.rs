@@ -340,6 +340,63 @@ async fn nothing_goes_on_a_doubted_clocks_word_or_while_a_volume_is_absent() {
     vault.close().await.unwrap();
 }
 
+/// Changes bytes in the middle of the stripe that holds `chunk`, on three of six shards, and the end of every shard: no table is
+/// left, and following the stripes does not list the chunk. Doing it twice undoes it.
+fn hide(media: &[MemoryMedia], chunk: &Bytes) {
+    let shards =
+        || media.iter().flat_map(|media| media.image().into_iter().map(move |(path, bytes)| (media, path, bytes)));
+    let shards = || shards().filter(|(_, path, _)| path.ends_with(".shard"));
+    let holds = |bytes: &[u8]| bytes.windows(64).position(|window| window == &chunk[..64]);
+    let (path, at) = shards().find_map(|(_, path, bytes)| Some((path, holds(&bytes)?))).unwrap();
+    let segment = path.rsplit_once('-').unwrap().0;
+    let of_segment = shards().filter(|(_, path, _)| path.starts_with(segment));
+    for (no, (media, path, bytes)) in of_segment.enumerate() {
+        let change = |bytes: &mut Vec<u8>| {
+            if no < 3 {
+                bytes[at + 3000] ^= 1;
+            }
+            let end = bytes.len();
+            bytes[end - 100] ^= 1;
+        };
+        assert!(bytes.len() > at + 3000);
+        media.tamper(&path, change).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_segment_stays_while_the_index_knows_records_of_it_that_its_table_does_not_list() {
+    let media = memory_volumes(6);
+    let site = Site::on_media(IndexKind::Fjall, as_media(&media)).await;
+    let vault = site.open().await;
+    let mut hospital = enrolled(&vault, Suite::Default, 7).await;
+    let (named, abandoned) = (hospital.chunk(20_000, 1), hospital.chunk(60_000, 2));
+    put(&vault, &hospital, &named).await.unwrap();
+    put(&vault, &hospital, &abandoned).await.unwrap();
+    let (parcel, request) = naming(&mut hospital, std::slice::from_ref(&named));
+    accept(&vault, &mut hospital, [request]).await;
+    vault.close().await.unwrap();
+    drop(vault);
+    let stage = Stage { site, media, hospital, kept: vec![parcel], abandoned: vec![abandoned] };
+    let vault = stage.open().await;
+    assert_eq!(compact(&vault).await.figures.freed_bytes, 0);
+    vault.close().await.unwrap();
+    drop(vault);
+    stage.pass_days(UPLOAD_DAYS);
+    let vault = stage.open().await;
+    hide(&stage.media, &named);
+    let images = stage.images();
+    let left = compact(&vault).await;
+    assert_eq!((left.figures.items, left.figures.freed_bytes, left.figures.short), (0, 0, 1), "{left:?}");
+    assert!(left.listed[0].message.contains("its table does not list"), "{left:?}");
+    assert!(images == stage.images(), "nothing was removed, nothing appended");
+    hide(&stage.media, &named);
+    let gone = compact(&vault).await;
+    assert!(gone.figures.items > 0 && gone.figures.freed_bytes > 60_000, "{gone:?}");
+    stage.assert_sound(&vault).await;
+    stage.assert_gone(&vault).await;
+    vault.close().await.unwrap();
+}
+
 /// Lets everything expire, kills the next compaction at `call`, and gives what it did.
 async fn killed_at(stage: &Stage, call: u64, keep: u64) {
     let faults = Arc::new(Faults::default());

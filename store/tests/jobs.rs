@@ -222,6 +222,31 @@ async fn damage_is_found_kept_over_a_restart_and_mended() {
 }
 
 #[tokio::test]
+async fn no_cursor_passes_over_damage_that_could_not_be_put_into_the_stored_queue() {
+    let stage = Stage::new().await;
+    let vault = stage.open().await;
+    let shards = stage.damage(1) + stage.damage(4);
+    let queue = stage.site.path().join("jobs/repair-queue");
+    let _ = std::fs::remove_file(&queue);
+    std::fs::create_dir_all(&queue).unwrap();
+    vault.run_job(JobKind::Scrub, JobOptions::default()).await.unwrap_err();
+    let _ = vault.close().await; // the queue cannot be stored then either
+    drop(vault);
+    std::fs::remove_dir(&queue).unwrap();
+    let vault = stage.open().await;
+    assert!(vault.jobs().await.unwrap().repair_queue.is_empty(), "the process that knew of it is gone");
+    let found = run(&vault, JobKind::Scrub).await;
+    assert!(
+        found.figures.findings >= shards as u64,
+        "the volume that the cursor did not pass is read again: {found:?}"
+    );
+    assert!(run(&vault, JobKind::Repair).await.is_clean());
+    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
+    assert_clean(&vault).await;
+    close(vault).await;
+}
+
+#[tokio::test]
 async fn shards_that_vanished_from_a_volume_that_is_there_are_rebuilt_by_themselves() {
     let stage = Stage::new().await;
     stage.remove_shards(3);

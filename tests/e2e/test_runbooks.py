@@ -202,6 +202,10 @@ def test_the_runbook_of_a_full_tier(small_disk, tmp_path):
             made.run("volume", "add", "--dir", str(vault), str(tmp_path / f"g{number}"), "--security-label", "C3")
         assert "no rule" in walk.next("migrate")
         walk.next("migrate")
+        listed = made.run("volume", "list", "--dir", str(vault), "--json")["volumes"]
+        walk.words["VOLUME"] = next(one["label"]["id"] for one in listed if one["place"] == str(tmp_path / "g"))
+        walk.next("copy-forward")
+        walk.next("copy-forward")
         walk.ended()
         s3.put_object(Bucket="records", Key="after", Body=b"room")
         for name, body in (stored | {"after": b"room"}).items():

@@ -72,6 +72,8 @@ pub enum DrainStep {
     Released {
         /// which shard
         shard: ShardRef,
+        /// the volume it was on
+        from: VolumeId,
         /// the volume with the verified copy
         verified_on: VolumeId,
         /// bytes that freed
@@ -151,7 +153,7 @@ impl Drain {
         };
         let verified_on = proof.volume();
         let bytes = tier.release_copy(shard, self.volume, proof)?;
-        Ok(Some(DrainStep::Released { shard, verified_on, bytes }))
+        Ok(Some(DrainStep::Released { shard, from: self.volume, verified_on, bytes }))
     }
 
     fn count(&mut self, step: &DrainStep) {
@@ -238,7 +240,7 @@ fn read_drain(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Drain> {
 }
 
 /// Whether an error is about one shard, so that the drain may go on with the next.
-fn keeps(error: &Error) -> bool {
+pub(crate) fn keeps(error: &Error) -> bool {
     let of_this_shard = matches!(
         error,
         Error::Placement { .. }

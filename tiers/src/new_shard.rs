@@ -117,6 +117,7 @@ impl NewShard {
         while self.at < plan.gap().end {
             let len = PIECE_BYTES.min(plan.gap().end - self.at);
             pace.spend(len).map_err(Trouble::Stop)?;
+            zeros.resize(0); // it may be memory that held something else
             zeros.resize(usize::try_from(len).unwrap_or_default());
             zeros = self.write(zeros).map_err(Trouble::Target)?;
         }

@@ -198,6 +198,17 @@ impl Tier {
     }
 }
 
+/// What becomes of a shard that was written, or only read, in a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// its file takes its place
+    Publish,
+    /// its file is given up, and another pass must try it
+    Again,
+    /// its file is given up: the shard is good, or nothing of it can be mended
+    Leave,
+}
+
 /// One repair under way.
 struct Repair<'a> {
     tier: &'a Tier,
@@ -350,19 +361,13 @@ impl Repair<'_> {
     fn end(&mut self, mut job: Job) -> Result<bool> {
         let (shard, target, is_whole) = (job.shard, job.target.clone(), job.lost.is_empty());
         if job.output.is_ok() {
-            if job.sound {
+            let next = self.judge(&job);
+            if next != Next::Publish {
                 job.discard();
-                self.done.sound.push(shard_no(shard));
-                return Ok(true);
+                return Ok(next == Next::Leave);
             }
-            if !job.lost.is_empty()
-                && let Some(is_over) = self.keep_lost(&job)
-            {
-                job.discard();
-                return Ok(is_over);
-            }
+            self.done.written_bytes += self.plan.file_len() - self.plan.gap().start;
         }
-        self.done.written_bytes += if job.output.is_ok() { self.plan.file_len() - self.plan.gap().start } else { 0 };
         match job.finish(self.plan, self.pace)? {
             Ok(reread) => {
                 self.done.reread_bytes += reread;
@@ -381,20 +386,29 @@ impl Repair<'_> {
         }
     }
 
-    /// What becomes of a job that has lost units: `None` if its file may take its place, otherwise whether it is given up.
-    fn keep_lost(&mut self, job: &Job) -> Option<bool> {
-        let shard = job.shard;
-        self.lost.insert(shard, job.lost.clone());
+    /// What becomes of a job whose stripes were all read.
+    fn judge(&mut self, job: &Job) -> Next {
+        if job.sound {
+            self.done.sound.push(shard_no(job.shard));
+            return Next::Leave;
+        }
+        if job.lost.is_empty() {
+            return Next::Publish;
+        }
+        self.lost.insert(job.shard, job.lost.clone());
         if !job.gains() {
-            self.name_lost(shard);
-            return Some(true);
+            self.name_lost(job.shard);
+            return Next::Leave;
         }
-        let is_own = self.segment.shard(shard).is_some_and(|own| own.id() == job.target.id());
-        if job.kept.is_some() && is_own && !job.may_replace() {
-            self.spare_own(shard);
-            return Some(false);
+        let is_own = self.segment.shard(job.shard).is_some_and(|own| own.id() == job.target.id());
+        match (&job.kept, is_own && !job.may_replace()) {
+            (None, _) => Next::Again,
+            (Some(_), true) => {
+                self.spare_own(job.shard);
+                Next::Again
+            }
+            (Some(_), false) => Next::Publish,
         }
-        job.kept.is_none().then_some(false)
     }
 
     /// Copies of a shard that stay as they are: what is there and cannot be read now may be some day.

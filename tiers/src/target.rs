@@ -6,6 +6,7 @@
 
 use crate::mount::Mount;
 use crate::placement::{Candidate, place_one};
+use crate::scrub::ShardRef;
 use crate::segment::{Segment, shard_no};
 use crate::volume::TierKind;
 use crate::{Error, Result, Tier, VolumeLabel};
@@ -103,6 +104,15 @@ impl Tier {
             Some(room) => Err(refused(&format!("{room} bytes are free, {} are needed", wanted.len))),
             None => Err(refused("the volume takes no new shards")),
         }
+    }
+
+    /// Whether `shard`, of `len` bytes, may have its copy on `volume`.
+    pub(crate) fn may_lie_on(&self, shard: ShardRef, len: u64, volume: VolumeId) -> bool {
+        let (Ok(segment), Some(target)) = (self.segment(shard.segment), self.mount(volume)) else { return false };
+        let refused = BTreeSet::new();
+        let wanted =
+            Wanted { segment: &segment, shard: shard.shard.into(), len, tier: None, refused: &refused, promised: &[] };
+        self.permit_target(&wanted, &target).is_ok()
     }
 
     /// From now on `shard` is read from `mount`, unless that was taken out of use meanwhile.

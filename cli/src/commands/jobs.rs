@@ -50,6 +50,16 @@ pub struct CheckArgs {
     every_unit: bool,
 }
 
+/// Arguments of `copy-forward`.
+#[derive(Debug, Args)]
+pub struct CopyForwardArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Bring shards from fuller volumes to this one until it has its share, in place of emptying volumes
+    #[arg(long, value_name = "ID", conflicts_with = "volume", value_parser = parse_id::<shosoin_protocol::VolumeId>)]
+    onto: Option<shosoin_protocol::VolumeId>,
+}
+
 /// Arguments of `compact`.
 #[derive(Debug, Args)]
 pub struct CompactArgs {
@@ -92,6 +102,12 @@ fn parse_kind(text: &str) -> Result<JobKind, String> {
 pub async fn check(args: CheckArgs, output: Output) -> Result<()> {
     let CheckArgs { run, every_unit } = args;
     run_with(JobKind::Check, JobOptions { every_unit, ..run.options() }, run.dir, output).await
+}
+
+/// Moves everything off volumes that near their end, or some of it to one that was added.
+pub async fn copy_forward(args: CopyForwardArgs, output: Output) -> Result<()> {
+    let CopyForwardArgs { run, onto } = args;
+    run_with(JobKind::CopyForward, JobOptions { onto, ..run.options() }, run.dir, output).await
 }
 
 /// Compacts what is worth it.

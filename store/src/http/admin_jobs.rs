@@ -4,7 +4,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/jobs` | | [`JobsReport`](crate::jobs::JobsReport) as JSON |
-//! | `POST /v1/jobs/{job}?dry_run=&volume=&hospital=&max_duration_ms=&rate=&every_unit=&amplification=` | | lines: `{"progress": ..}`, then `{"report": ..}` or `{"problem": ..}` |
+//! | `POST /v1/jobs/{job}?dry_run=&volume=&hospital=&max_duration_ms=&rate=&every_unit=&onto=&amplification=` | | lines: `{"progress": ..}`, then `{"report": ..}` or `{"problem": ..}` |
 //! | `DELETE /v1/jobs/{job}` | | `{"cancelled": bool}` |
 //! | `GET /metrics` | | figures in the text form of Prometheus |
 
@@ -48,6 +48,7 @@ struct RunQuery {
     max_duration_ms: Option<u64>,
     rate: Option<u64>,
     every_unit: bool,
+    onto: Option<String>,
     amplification: Option<Amplification>,
 }
 
@@ -60,6 +61,7 @@ impl RunQuery {
             max_duration: self.max_duration_ms.map(Duration::from_millis),
             rate: self.rate,
             every_unit: self.every_unit,
+            onto: self.onto.map(|text| text.parse()).transpose()?,
             amplification: self.amplification,
         })
     }

@@ -4,6 +4,7 @@ mod check;
 mod compact;
 mod copy_forward;
 mod forecast;
+mod level;
 mod migrate;
 mod repair;
 mod scrub;
@@ -52,12 +53,13 @@ pub trait Work: Send {
 
 /// Begins a run where `cursor` says, or at its beginning.
 pub fn begin(inner: &Inner, kind: JobKind, options: &JobOptions, by: By, cursor: &[u8]) -> Result<Box<dyn Work>> {
-    if let Some(volume) = options.volume {
+    for volume in options.volume.into_iter().chain(options.onto) {
         known_volume(inner, volume)?;
     }
     Ok(match kind {
         JobKind::Scrub => Box::new(scrub::Scrub::begin(inner, options, by)?),
         JobKind::Repair => Box::new(repair::Repair::begin(inner, options, by)),
+        JobKind::CopyForward if let Some(volume) = options.onto => Box::new(level::Onto::begin(volume, cursor)),
         JobKind::CopyForward => Box::new(copy_forward::CopyForward::begin(inner, options, by, cursor)?),
         JobKind::Migrate => migrate::begin(inner, options, cursor)?,
         JobKind::Compact => compact::begin(inner, options, cursor)?,

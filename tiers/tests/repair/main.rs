@@ -303,6 +303,27 @@ fn footers_that_are_all_lost_are_written_anew_from_the_stripes() {
     assert_eq!(read, filled.stored[0].record.bytes);
 }
 
+#[test]
+fn a_shard_with_a_long_torn_end_is_rebuilt_with_zeros_there() {
+    let mut rig = Rig::new("4+2", 1);
+    rig.options.threads = Threads::PerVolume;
+    let (tier, _) = rig.open_without(&[6]).unwrap();
+    let mut stored = append_large(&tier, 1, 9 << 20);
+    stored.extend(append(&tier, 0..5).unwrap());
+    drop(tier); // killed, with a part of another stripe behind what it made durable
+    let torn = rig.shards(2).remove(0);
+    rig.media[2].tamper(&torn, |bytes| bytes.extend_from_slice(&vec![0xab; 5 << 20])).unwrap();
+    drop(rig.open_without(&[6]).unwrap());
+    let (tier, _) = rig.open_without(&[0]).unwrap();
+    let repaired = repair_all(&tier);
+    assert!(repaired.len() == 1 && repaired[0].rebuilt.len() == 1 && repaired[0].short.is_empty(), "{repaired:?}");
+    assert_eq!(tier.check_segment(tier.segments()[0].id), []);
+    assert_all_read(&tier, &stored, "rebuilt");
+    let path = rig.shards(0).remove(0);
+    let (lost, rebuilt) = (rig.media[0].image()[&path].clone(), rig.media[6].image()[&path].clone());
+    assert!(lost == rebuilt && rebuilt.len() > 5 << 20, "byte for byte");
+}
+
 /// A segment of many windows: large stripes of a window each, and small ones that share windows.
 fn many_windows(spare: usize) -> Filled {
     let mut rig = Rig::new("4+2", spare);

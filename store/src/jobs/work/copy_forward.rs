@@ -95,48 +95,50 @@ impl CopyForward {
         (self.begun, self.release_begun) = (false, false);
         Ok(gain)
     }
+}
 
-    fn gain_of(&mut self, inner: &Inner, step: DrainStep) -> Result<Gain> {
-        let mut gain = Gain::default();
-        gain.figures.items = 1;
-        match step {
-            DrainStep::Copied(copied) => {
-                let bytes = copied.bytes;
-                self.behind += bytes;
-                gain.figures += Figures {
-                    read_bytes: copied.read_bytes,
-                    written_bytes: bytes,
-                    reread_bytes: bytes,
-                    rebuilt: copied.mended,
-                    ..Figures::default()
-                };
-                if copied.lost > 0 {
-                    let ShardRef { segment, shard, .. } = copied.shard;
-                    let message = format!(
-                        "shard {shard} of segment {segment} was copied with {} units as they are that nobody can bring back",
-                        copied.lost
-                    );
-                    gain = gain.found([Finding { severity: Severity::Damaged, code: "units-lost", message }]);
-                }
+/// What a step brought, and the bytes it took behind it; the audit log has every release.
+pub fn gain_of(inner: &Inner, step: DrainStep) -> Result<(Gain, u64)> {
+    let mut gain = Gain::default();
+    gain.figures.items = 1;
+    let behind = match step {
+        DrainStep::Copied(copied) => {
+            let bytes = copied.bytes;
+            gain.figures += Figures {
+                read_bytes: copied.read_bytes,
+                written_bytes: bytes,
+                reread_bytes: bytes,
+                rebuilt: copied.mended,
+                ..Figures::default()
+            };
+            if copied.lost > 0 {
+                let ShardRef { segment, shard, .. } = copied.shard;
+                let message = format!(
+                    "shard {shard} of segment {segment} was copied with {} units as they are that nobody can bring back",
+                    copied.lost
+                );
+                gain = gain.found([Finding { severity: Severity::Damaged, code: "units-lost", message }]);
             }
-            DrainStep::Released { shard, verified_on, bytes } => {
-                self.behind += bytes;
-                gain.figures.freed_bytes = bytes;
-                gain.figures.reread_bytes = bytes;
-                let segment = shard.segment;
-                let mut event = AuditEvent::of_job(inner.clock.now_ms(), "copy-forward", Action::Release);
-                (event.segment, event.hospital, event.bytes) = (Some(segment), Some(shard.hospital), bytes);
-                event.volume = self.drains.front().map(|drain| drain.volume);
-                event.reason = format!("shard {} is verified on volume {verified_on}", shard.shard);
-                inner.record(&event)?;
-            }
-            DrainStep::Kept { shard, why } => {
-                let message = format!("shard {} of segment {} stays where it is: {why}", shard.shard, shard.segment);
-                gain = gain.found([Finding { severity: Severity::Degraded, code: "shard-kept", message }]);
-            }
+            bytes
         }
-        Ok(gain)
-    }
+        DrainStep::Released { shard, from, verified_on, bytes } => {
+            gain.figures.freed_bytes = bytes;
+            gain.figures.reread_bytes = bytes;
+            let segment = shard.segment;
+            let mut event = AuditEvent::of_job(inner.clock.now_ms(), "copy-forward", Action::Release);
+            (event.segment, event.hospital, event.bytes) = (Some(segment), Some(shard.hospital), bytes);
+            event.volume = Some(from);
+            event.reason = format!("shard {} is verified on volume {verified_on}", shard.shard);
+            inner.record(&event)?;
+            bytes
+        }
+        DrainStep::Kept { shard, why } => {
+            let message = format!("shard {} of segment {} stays where it is: {why}", shard.shard, shard.segment);
+            gain = gain.found([Finding { severity: Severity::Degraded, code: "shard-kept", message }]);
+            0
+        }
+    };
+    Ok((gain, behind))
 }
 
 impl Work for CopyForward {
@@ -146,7 +148,11 @@ impl Work for CopyForward {
         let Some(drain) = self.drains.front_mut() else { return Ok(None) };
         match drain.step(&inner.tier, pace)? {
             None => self.end_one(inner).map(Some),
-            Some(step) => self.gain_of(inner, step).map(Some),
+            Some(step) => {
+                let (gain, bytes) = gain_of(inner, step)?;
+                self.behind += bytes;
+                Ok(Some(gain))
+            }
         }
     }
 
