@@ -152,9 +152,10 @@ fn step_one(inner: &Inner, mut tour: Tour, pace: &dyn Pace) -> Stepped {
     }
 }
 
-/// A tour ended: the audit log says so, then its volume counts as verified.
+/// A tour ended: what it found is in the stored queue, the audit log says so, then its volume counts as verified.
 fn end(inner: &Inner, tour: &Tour) -> Result<String> {
     let done = tour.done;
+    inner.keep_repairs()?;
     inner.volumes.tour_ended(tour.volume, done.read_bytes, done.units, done.findings, 0)?;
     let record = TourRecord {
         started_ms: tour.started_ms,
