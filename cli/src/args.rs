@@ -1,9 +1,9 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast, gateway,
-    get, handover, hold, hospital, jobs, keyring, ls, put, reconcile, retention, stat, up, vault, verify, volume,
-    witness,
+    account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast,
+    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, reconcile, retention, stat, up, vault, verify,
+    volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -48,6 +48,9 @@ pub enum Command {
     /// Both sides: what is agreed on, signed by both
     #[command(subcommand)]
     Agreement(agreement::AgreementCommands),
+    /// Operator: the people who run the vault, what they may do, and what needs two of them
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Operator: every control of the guideline with its state, its evidence and the moment it was measured
     Applicability(applicability::ApplicabilityArgs),
     /// Both sides: everything of one hospital, from this provider to the next

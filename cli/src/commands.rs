@@ -1,5 +1,6 @@
 //! The commands, one file for each verb.
 
+pub mod account;
 pub mod agreement;
 pub mod applicability;
 pub mod assets;
@@ -70,6 +71,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Handover(command) => handover::run(command, output).await,
         Command::Reconcile(command) => reconcile::run(command, output).await,
         Command::Agreement(command) => agreement::run(command, output).await,
+        Command::Account(command) => account::run(command, output).await,
         Command::Applicability(args) => applicability::run(args, output).await,
     }
 }

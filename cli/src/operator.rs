@@ -10,7 +10,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use shosoin_protocol::api::Problem;
-use shosoin_store::accounts::Caller;
+use shosoin_store::accounts::{AccountCommand, Caller};
 use shosoin_store::agreements::AgreementCommand;
 use shosoin_store::applicability::{Statement, StatementRequest};
 use shosoin_store::assets::AssetCommand;
@@ -84,6 +84,18 @@ pub async fn agreement(dir: &Path, task: &'static str, command: &AgreementComman
     }
     let vault = open(&dir).await?;
     let answer = vault.agreement_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// Does something about the people who run it.
+pub async fn account(dir: &Path, task: &'static str, command: &AccountCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/accounts", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.account_command(command.clone(), Caller::this_process(), false).await;
     finish(&vault, answer.map_err(Error::vault(task))).await
 }
 

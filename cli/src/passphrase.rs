@@ -55,7 +55,8 @@ impl PassphraseArgs {
     }
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<String>> {
+/// What a file holds, without one newline at its end.
+pub fn read_file(path: &Path) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     let file = std::fs::File::open(path).map_err(Error::file("read passphrase from", path))?;
     file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(Error::file("read passphrase from", path))?;
@@ -65,7 +66,8 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>> {
     checked(trim_newline(text))
 }
 
-fn prompt(text: &str) -> Result<Zeroizing<String>> {
+/// What somebody types, without echo.
+pub fn prompt(text: &str) -> Result<Zeroizing<String>> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::invalid(
             "passphrase",

@@ -3,9 +3,10 @@
 
 mod support;
 
+use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 71] = [
+const COMMANDS: [&[&str]; 90] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -35,6 +36,25 @@ const COMMANDS: [&[&str]; 71] = [
     &["handover", "export"],
     &["handover", "verify"],
     &["applicability"],
+    &["account", "whoami"],
+    &["account", "list"],
+    &["account", "show"],
+    &["account", "add"],
+    &["account", "set-roles"],
+    &["account", "set-hours"],
+    &["account", "suspend"],
+    &["account", "resume"],
+    &["account", "close"],
+    &["account", "map"],
+    &["account", "key"],
+    &["account", "password"],
+    &["account", "totp"],
+    &["account", "review"],
+    &["account", "break-glass"],
+    &["account", "requests"],
+    &["account", "approve"],
+    &["account", "turn-down"],
+    &["account", "confirm-file"],
     &["hospital", "enrol"],
     &["keyring", "init"],
     &["keyring", "show"],
@@ -108,6 +128,37 @@ fn no_command_is_missing_from_the_table_above() {
         waiting.extend(below.into_iter().map(|name| [path.clone(), vec![name]].concat()));
     }
     assert_eq!(leaves, COMMANDS.len() + 1);
+}
+
+/// Commands of the operator, as help calls them, down to those that do something.
+fn of_the_operator() -> Vec<String> {
+    let names_in = |help: &str, whose: &str| -> Vec<String> {
+        let lines = help.lines().filter(|line| line.contains(whose));
+        lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    };
+    let (top, mut leaves) = (shosoin(&["--help"]).ok().stdout, Vec::new());
+    for (whose, all) in [(" Operator: ", true), (" Both sides: ", false)] {
+        for group in names_in(&top, whose) {
+            let help = shosoin(&[group.as_str(), "--help"]).ok().stdout;
+            let below = if all { listed(&help) } else { names_in(&help, " Operator: ") };
+            match below.is_empty() {
+                true if all => leaves.push(group),
+                _ => leaves.extend(below.iter().map(|name| format!("{group} {name}"))),
+            }
+        }
+    }
+    leaves
+}
+
+#[test]
+fn every_command_of_the_operator_asks_for_exactly_one_permission_7_6_13_m5() {
+    let commands = of_the_operator();
+    assert!(commands.len() > 40, "{commands:?}");
+    for command in &commands {
+        let rows = TABLE.iter().filter(|(name, _)| name == command).count();
+        let services = SERVICES.iter().filter(|name| *name == command).count();
+        assert_eq!(rows + services, 1, "{command} in store/src/accounts/permission.rs");
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod admit;
 mod book;
 mod caller;
 mod change;
+mod command;
 mod config;
 mod floods;
 mod grant;
@@ -34,18 +35,24 @@ mod log_on;
 mod moment;
 mod password;
 mod permission;
+mod probe;
+mod reach;
 mod request;
+mod review;
 mod rights;
 mod role;
 mod secrets;
 mod session;
+mod suspicion;
 mod totp;
 mod two_person;
+mod view;
 
 pub use account::{Account, NAME_BYTES_MAX, OsUser, Refusal, Standing, Tries};
 pub use admit::Admitted;
 pub use caller::Caller;
 pub use change::Change;
+pub use command::{AccountCommand, Typed};
 pub use config::AccountsConfig;
 pub use grant::Grant;
 pub use hours::Hours;
@@ -55,11 +62,16 @@ pub use keep::{FILE, Mark, NEXT};
 pub use log_on::{Attempt, FirstDo, LoggedOn};
 pub use moment::Moment;
 pub use permission::{Permission, SERVICES, TABLE, asked_by};
+pub use probe::probe_passwords;
+pub use reach::{Did, Reach, Tenure};
 pub use request::{Approval, ApprovalRequest, Approved, Means, NotApproved, RequestKind, RequestState, Rule};
+pub use review::{Review, UNUSED_DAYS};
 pub use rights::Proposed;
 pub use role::{Role, Roles};
 pub use session::{Ended, Session, SessionLimits, Sessions};
+pub use suspicion::{Proof, Verification};
 pub use totp::{TotpHash, parse_code};
+pub use view::{AccountView, GrantView, RequestView};
 
 use crate::error::Result;
 use crate::media_ledger::MediaLedger;
@@ -165,6 +177,14 @@ impl Accounts {
     /// Every grant that is remembered.
     pub fn grants(&self) -> Vec<Grant> {
         self.state.lock().book.grants.clone()
+    }
+
+    /// Requests that wait, and grants that are in force.
+    pub fn waiting(&self) -> (usize, usize) {
+        let moment = Moment::of(self.clock.now_ms(), self.media.trusted_ms());
+        let state = self.state.lock();
+        let requests = state.book.requests.values().filter(|request| request.is_waiting(&moment)).count();
+        (requests, state.book.grants.iter().filter(|grant| grant.is_in_force(&moment)).count())
     }
 
     /// Whether rights need a second person's agreement.

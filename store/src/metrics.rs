@@ -2,6 +2,7 @@
 //!
 //! `docs/monitoring/` has a dashboard and alert rules; a test holds them to the names that are shown here.
 
+use crate::accounts::{Mode, Standing};
 use crate::error::{Error, Result};
 use crate::jobs::report::Outcome;
 use crate::jobs::{JobKind, JobsReport};
@@ -45,6 +46,7 @@ impl Inner {
         page.jobs(self, &jobs);
         page.verification(self, &jobs);
         page.clients(self);
+        page.people(self);
         let mut text = String::new();
         encode(&mut text, &page.0).map_err(|_| Error::Bug("figures could not be written as text"))?;
         Ok(text)
@@ -195,6 +197,27 @@ impl Page {
             found.map(|found| (vec![("redundancy_left", found.redundancy_left.to_string())], found.items as f64)),
         );
         self.gauge("repair_queue", "Items waiting for repair, by losses that are still survived", waiting);
+    }
+
+    fn people(&mut self, inner: &Inner) {
+        let accounts = &inner.accounts;
+        let states = Standing::ALL.iter().map(|standing| {
+            let count = accounts.list().iter().filter(|account| account.standing == *standing).count();
+            (vec![("state", standing.name().to_owned())], count as f64)
+        });
+        self.gauge("accounts", "People with an account, by state", states);
+        let doubted = f64::from(u8::from(matches!(accounts.mode(), Mode::Doubted(_))));
+        self.gauge(
+            "accounts_doubted",
+            "Whether the accounts file is not the one the log knows",
+            [(Vec::new(), doubted)],
+        );
+        let (locks, sessions) = accounts.figures();
+        self.counter("accounts_locked", "Locks after wrong tries to log on", [(Vec::new(), locks)]);
+        self.gauge("sessions", "People logged on to the console", [(Vec::new(), sessions as f64)]);
+        let (requests, grants) = accounts.waiting();
+        self.gauge("approvals_waiting", "Requests that wait for a second person", [(Vec::new(), requests as f64)]);
+        self.gauge("break_glass", "Grants for a while that are in force", [(Vec::new(), grants as f64)]);
     }
 
     fn clients(&mut self, inner: &Inner) {

@@ -1,5 +1,6 @@
 //! What the vault says of itself to the operator.
 
+use crate::accounts::{Accounts, Mode};
 use crate::check::Finding;
 use crate::config::{Config, IndexKind};
 use crate::desk::Desk;
@@ -41,8 +42,25 @@ pub struct Status {
     pub scrub: ScrubDebt,
     /// work since the vault was opened
     pub counters: Counters,
+    /// who may run it
+    pub people: PeopleStatus,
     /// what opening found and worked around
     pub findings: Vec<Finding>,
+}
+
+/// Who may run the vault.
+#[derive(Debug, Clone, Serialize)]
+pub struct PeopleStatus {
+    /// `none`, `in-force` or `doubted`
+    pub accounts: &'static str,
+    /// a sentence about that, where something is missing
+    pub notice: Option<String>,
+    /// people who can act
+    pub usable: usize,
+    /// requests that wait for a second person
+    pub requests_waiting: usize,
+    /// grants for a while that are in force
+    pub grants: usize,
 }
 
 /// State of one volume.
@@ -115,6 +133,12 @@ pub struct Counters {
 const DEMO_NOTICE: &str = "this vault is a demonstration: its volumes may share one device, so that one failure can take \
                            more of them than the code survives; do not keep records here that must last";
 
+/// Said of a vault that nobody has an account at.
+const NO_ACCOUNTS: &str = "this vault has no accounts: whoever may open its folder may do everything with it";
+/// Said while nobody could agree to what an administrator does.
+const ONE_PERSON: &str =
+    "one administrator changes rights alone until a second person who may agree has been here once";
+
 /// Where the state of a vault is.
 pub struct Parts<'a> {
     /// which vault
@@ -135,6 +159,8 @@ pub struct Parts<'a> {
     pub counters: Counters,
     /// bytes that were not verified in time
     pub scrub: ScrubDebt,
+    /// people
+    pub accounts: &'a Accounts,
 }
 
 /// Gathers the state of a vault.
@@ -155,7 +181,22 @@ pub fn gather(parts: Parts<'_>) -> Status {
         repair_queue: tier.repairs_waiting(),
         scrub: parts.scrub,
         counters: parts.counters,
+        people: PeopleStatus::of(parts.accounts),
         findings: parts.findings.to_vec(),
+    }
+}
+
+impl PeopleStatus {
+    fn of(accounts: &Accounts) -> Self {
+        let (name, notice) = match accounts.mode() {
+            Mode::NoAccounts => ("none", Some(NO_ACCOUNTS.to_owned())),
+            Mode::Doubted(why) => ("doubted", Some(format!("{why}: operators are refused"))),
+            Mode::InForce if accounts.rights_are_confirmed() => ("in-force", None),
+            Mode::InForce => ("in-force", Some(ONE_PERSON.to_owned())),
+        };
+        let (requests, grants) = accounts.waiting();
+        let usable = accounts.list().iter().filter(|account| account.is_usable()).count();
+        PeopleStatus { accounts: name, notice, usable, requests_waiting: requests, grants }
     }
 }
 

@@ -504,6 +504,7 @@ impl Inner {
             desks: &self.desks(),
             counters: self.work.counters(self.tier.counters()),
             scrub: self.jobs.debt(self),
+            accounts: &self.accounts,
         })
     }
 
@@ -534,6 +535,16 @@ impl Inner {
         let whole =
             segments.filter(|segment| segment.shards.iter().all(Option::is_some) && !waiting.contains(&segment.id));
         whole.map(|segment| segment.id.to_string()).collect()
+    }
+
+    /// Ends sessions and grants of people whose time is over.
+    pub(crate) fn sweep_accounts(&self) {
+        if let Err(error) = self.accounts.sweep() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the end of a session or grant could not be recorded"
+            );
+        }
     }
 
     /// Verifies the audit log with its copies, and the accounts file against it.

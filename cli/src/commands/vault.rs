@@ -126,6 +126,11 @@ fn status_text(status: &Value) -> String {
         let note = hospital["read_only"].as_str().map(|why| format!(", read-only: {why}")).unwrap_or_default();
         let _ = writeln!(out, "hospital  {}  {} entries{note}", word(&hospital["hospital"]), hospital["log_size"]);
     }
+    let people = &status["people"];
+    let _ = match people["notice"].as_str() {
+        Some(notice) => writeln!(out, "people    {notice}"),
+        None => writeln!(out, "people    {} may act, {} requests wait", people["usable"], people["requests_waiting"]),
+    };
     let segments = &status["segments"];
     let payload = text::bytes(segments["payload_bytes"].as_u64().unwrap_or(0));
     let (open, closed, degraded) = (&segments["open"], &segments["closed"], &segments["degraded"]);

@@ -108,6 +108,8 @@ pub enum Refusal {
     OutsideHours,
     /// no row of the table names what was asked for
     NobodyMay,
+    /// there are no accounts yet, and this is not how the first one is made
+    FirstIsAdmin,
     /// the accounts file is not the one the audit log knows
     Doubted,
 }
@@ -123,6 +125,9 @@ impl std::fmt::Display for Refusal {
             }
             Refusal::OutsideHours => f.write_str("it is outside the hours of the account, or the clock is in doubt"),
             Refusal::NobodyMay => f.write_str("no permission covers it"),
+            Refusal::FirstIsAdmin => {
+                f.write_str("the first account is an administrator's, made by the owner of the vault's folder")
+            }
             Refusal::Doubted => f.write_str("the accounts file is not the one that the audit log knows"),
         }
     }

@@ -51,7 +51,7 @@ impl Accounts {
         Ok(Error::NotPermitted { actor, work: work.to_owned(), why })
     }
 
-    fn judge(
+    pub(super) fn judge(
         &self,
         state: &State,
         caller: &Caller,

@@ -169,6 +169,7 @@ impl Accounts {
         let outside = caller.os_user().map_or_else(|| "unknown".to_owned(), |user| user.name.clone());
         let judged = match (&state.mode, account_of(&state.book, caller)) {
             (Mode::Doubted(_), _) => Err((format!("os:{outside}"), Refusal::Doubted)),
+            (Mode::NoAccounts, _) => Err((outside, Refusal::FirstIsAdmin)),
             (_, None) => Err((format!("os:{outside}"), Refusal::NoAccount { user: outside })),
             (_, Some(account)) => self.person_may(state, account, wants, moment),
         };

@@ -6,6 +6,7 @@ mod agreements;
 mod holdings;
 mod house;
 mod media;
+mod people;
 mod probe;
 mod sample;
 
@@ -84,6 +85,7 @@ impl Measure {
 #[cfg(test)]
 pub const NAMES: &[&str] = &[
     "agreements",
+    "accounts-file",
     "audit-chain",
     "audit-people",
     "account",
@@ -95,21 +97,36 @@ pub const NAMES: &[&str] = &[
     "crypto-list",
     "crypto-switch",
     "disposal-guard",
+    "emergencies",
     "environment",
     "file-rights",
     "free-space",
+    "hours",
     "isolation",
     "label-rules",
     "ledger-readers",
     "life",
+    "log-on-lock",
+    "log-on-words",
     "media-labels",
     "mutual-tls",
+    "no-default-accounts",
     "page",
     "paper-application",
     "paper-disposal",
     "paper-media",
     "paper-network",
     "paper-operation",
+    "password-age",
+    "password-history",
+    "passwords",
+    "people-administrators",
+    "people-duties",
+    "people-groups",
+    "people-ids",
+    "people-review",
+    "people-stopped",
+    "people-unused",
     "read-sample",
     "receipt-sample",
     "record-types",
@@ -118,10 +135,14 @@ pub const NAMES: &[&str] = &[
     "retention-terms",
     "scrub",
     "sealed-sample",
+    "second-factor",
+    "sessions",
     "signature-sample",
     "sites",
     "stocktake",
+    "suspicions",
     "tiers",
+    "two-people",
 ];
 
 /// Runs every check on the hospitals of `desks`.
@@ -132,6 +153,7 @@ pub fn all(inner: &Arc<Inner>, desks: &[Arc<Desk>], now_ms: u64) -> Measures {
     let vault = Vault { inner: inner.clone() };
     measures.extend(media::all(inner, now_ms));
     measures.extend(house::all(inner, now_ms));
+    measures.extend(people::all(inner, now_ms));
     measures.extend(sample.measures());
     measures.extend(holdings::all(inner, desks, &holdings, now_ms));
     measures.extend(agreements::all(inner, desks, now_ms));

@@ -11,6 +11,7 @@
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
 //! | `POST /v1/agreements` | [`AgreementCommand`] as JSON | what it says |
 //! | `POST /v1/disposal` | [`DisposalCommand`] as JSON | what it says |
+//! | `POST /v1/accounts` | [`AccountCommand`] as JSON | what it says |
 //! | `POST /v1/applicability` | [`StatementRequest`] as JSON | [`Statement`](crate::applicability::Statement) as JSON |
 //!
 //! Hand-over is in `admin_handover`.
@@ -19,13 +20,13 @@
 
 use super::reply::{self, Reply};
 use super::routes::parse_query;
-use crate::accounts::Caller;
+use crate::accounts::{AccountCommand, Caller, Mode};
 use crate::agreements::AgreementCommand;
 use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
 use crate::disposal::DisposalCommand;
 use crate::volumes::MediaCommand;
-use crate::{CheckOptions, Error, Result, Vault};
+use crate::{CheckOptions, Error, Result, Vault, actor};
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
@@ -35,7 +36,7 @@ use bytes::Bytes;
 use http::Uri;
 use serde::Deserialize;
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
@@ -63,6 +64,7 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path).map_err(failed)?;
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        share(vault, &path)?;
         let router = Router::new()
             .route("/v1/status", get(status))
             .route("/v1/check", post(check))
@@ -71,6 +73,7 @@ impl Admin {
             .route("/v1/assets", post(assets))
             .route("/v1/agreements", post(agreements))
             .route("/v1/disposal", post(disposal))
+            .route("/v1/accounts", post(accounts))
             .route("/v1/applicability", post(applicability))
             .merge(super::admin_jobs::routes())
             .merge(super::admin_handover::routes())
@@ -87,6 +90,18 @@ impl Admin {
         }
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Lets the group of the configuration open the socket, once accounts decide what each of its members may do.
+fn share(vault: &Vault, path: &Path) -> Result<()> {
+    let group = &vault.accounts().config().socket_group;
+    if group.is_empty() || vault.accounts().mode() == Mode::NoAccounts {
+        return Ok(());
+    }
+    let unknown = || Error::Argument { what: "accounts.socket_group", why: format!("there is no group {group} here") };
+    let failed = |source| Error::Io { action: "share", path: path.to_owned(), source };
+    chown(path, None, Some(actor::gid_of(group).ok_or_else(unknown)?)).map_err(failed)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o660)).map_err(failed)
 }
 
 /// Who is at the other end of the socket.
@@ -125,6 +140,15 @@ async fn disposal(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Pee
     let command: DisposalCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.disposal_command(command, peer.caller).await?))
+}
+
+async fn accounts(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    // what was typed may be in it: an answer says what kind of command it was not, and nothing of what it was
+    let unknown = |_| Error::Argument { what: "command", why: "it is no command about people".into() };
+    let command: AccountCommand = serde_json::from_slice(&body).map_err(unknown)?;
+    let answer = vault.account_command(command, peer.caller, true).await?;
+    share(&vault, &socket_path(&vault.inner.dir))?; // the first account opens the socket to the others
+    Ok(reply::json(&answer))
 }
 
 async fn applicability(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

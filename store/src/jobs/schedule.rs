@@ -190,6 +190,11 @@ impl Jobs {
         self.in_hand.lock().get(&volume).cloned()
     }
 
+    /// The last whole tour of a volume.
+    pub fn last_tour(&self, volume: VolumeId) -> Option<TourRecord> {
+        self.tours.lock().volumes.get(&volume).and_then(|toured| toured.last)
+    }
+
     /// A tour came this far.
     pub fn keep_tour(&self, tour: &Tour) {
         self.in_hand.lock().insert(tour.volume, tour.clone());
@@ -402,6 +407,7 @@ impl Inner {
                     inner.volumes.look();
                     inner.watch_canaries();
                     inner.keep_reads();
+                    inner.sweep_accounts();
                     looked = Instant::now();
                 }
                 inner.tick();

@@ -1,6 +1,7 @@
 //! Checks of the house: audit log, rights on files, readers of the ledger, clock, algorithms, the last check job.
 
 use super::{Measure, Shown};
+use crate::accounts::{self, Mode};
 use crate::applicability::Measures;
 use crate::applicability::moment::day;
 use crate::audit::{Action, AuditQuery, Outcome};
@@ -94,14 +95,18 @@ fn refused_reads(inner: &Inner) -> Measure {
 
 /// Rights of others on what only the vault's user may touch.
 fn file_rights(inner: &Inner) -> Measure {
-    let secret = ["vault.key", "tls.key"].map(|name| inner.dir.join(name));
+    let secret = ["vault.key", "tls.key", accounts::FILE].map(|name| inner.dir.join(name));
+    // the socket may be a group's where accounts decide what each of its members may do
+    let group = inner.accounts.mode() == Mode::InForce && !inner.accounts.config().socket_group.is_empty();
     let socket = Some(socket_path(&inner.dir)).filter(|path| path.exists());
     let mode = |path: &std::path::PathBuf| std::fs::metadata(path).map(|found| found.permissions().mode() & 0o777);
     let mut wrong = Vec::new();
-    let paths: Vec<_> = secret.iter().chain(socket.iter()).collect();
+    let secret = secret.iter().filter(|path| !path.ends_with(accounts::FILE) || path.exists());
+    let paths: Vec<_> = secret.chain(socket.iter()).collect();
     for path in &paths {
+        let others = if group && socket.as_ref() == Some(path) { 0o007 } else { 0o077 };
         match mode(path) {
-            Ok(mode) if mode & 0o077 == 0 => {}
+            Ok(mode) if mode & others == 0 => {}
             Ok(mode) => wrong.push(format!("{} {mode:o}", path.display())),
             Err(error) => wrong.push(format!("{}: {error}", path.display())),
         }
