@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 90] = [
+const COMMANDS: [&[&str]; 91] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -66,6 +66,7 @@ const COMMANDS: [&[&str]; 90] = [
     &["escrow", "restore"],
     &["gateway", "serve"],
     &["gateway", "user", "add"],
+    &["gateway", "user", "set"],
     &["gateway", "user", "list"],
     &["gateway", "user", "remove"],
     &["bucket", "create"],

@@ -6,7 +6,6 @@ mod support;
 
 use serde_json::Value;
 use std::fs::Permissions;
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -83,7 +82,7 @@ const SECRET_OF_A_RECORD: &str = "sepsis suspected; ";
 fn is_root(site: &Site) -> bool {
     let root = std::fs::metadata(site.dir.path()).unwrap().uid() == 0;
     if !root {
-        writeln!(std::io::stderr(), "left out: only root can be several users").unwrap();
+        eprintln!("left out: only root can be several users");
     }
     root
 }

@@ -10,6 +10,7 @@ use s3s::dto::{CopyObjectInput, CopySource, UploadPartCopyInput};
 use s3s::{S3Request, S3Result, s3_error};
 use shosoin_client::Client;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The users file as `s3s` asks it: once for the secret, once for the permission.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ impl Door {
     }
 
     fn find(&self, access_key_id: &str) -> S3Result<KnownUser> {
-        let found = self.users.find(self.client.keyring(), access_key_id).map_err(|error| {
+        let found = self.users.find(self.client.keyring(), access_key_id, now_ms()).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "the users file cannot be used");
             s3_error!(ServiceUnavailable, "the gateway cannot read its users")
         })?;
@@ -65,6 +66,7 @@ impl S3Access for Door {
         if let Some(bucket) = context.s3_path().get_bucket_name() {
             check_bucket(&user, bucket)?;
         }
+        self.users.note_use(&user, now_ms());
         context.extensions_mut().insert(user);
         Ok(())
     }
@@ -76,6 +78,12 @@ impl S3Access for Door {
     async fn upload_part_copy(&self, request: &mut S3Request<UploadPartCopyInput>) -> S3Result<()> {
         check_source(request.extensions.get(), &request.input.copy_source)
     }
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Signature version 2 in a header has no bound in time and does not cover the body. In a presigned URL it carries an
@@ -151,6 +159,8 @@ mod tests {
             access_key_id: "SHSNX".into(),
             role: Role::Write,
             bucket: Some("images".into()),
+            expires_ms: None,
+            disabled: false,
         });
         let source = |bucket: &str| CopySource::Bucket { bucket: bucket.into(), key: "a".into(), version_id: None };
         assert!(check_source(Some(&user), &source("images")).is_ok());

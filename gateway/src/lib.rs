@@ -49,4 +49,4 @@ mod versioning;
 
 pub use error::Error;
 pub use serve::{GatewayOptions, RunningGateway, serve};
-pub use users::{NewCredentials, Role, User, UserStore};
+pub use users::{NewCredentials, Role, User, UserChange, UserStore};

@@ -7,9 +7,10 @@ use crate::hospital::{GatewayConfig, HospitalDir};
 use crate::output::Output;
 use crate::session::Session;
 use crate::stop::Stop;
+use crate::text::{parse_time, time};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
-use shosoin_gateway::{GatewayOptions, Role, UserStore};
+use serde_json::{Value, json};
+use shosoin_gateway::{GatewayOptions, Role, User, UserChange, UserStore};
 use std::net::SocketAddr;
 
 /// Commands about the gateway.
@@ -47,6 +48,11 @@ pub enum UserCommand {
     #[command(after_help = "Example:\n  \
         shosoin gateway user add --dir ./hospital --name pacs --role write --bucket records --json")]
     Add(AddArgs),
+    /// Change what an access key may do or for how long, or disable it; the key stays the same
+    #[command(after_help = "Examples:\n  \
+        shosoin gateway user set --dir ./hospital --name pacs --expires 2027-03-31\n  \
+        shosoin gateway user set --dir ./hospital --name locum --disable")]
+    Set(SetArgs),
     /// List access keys without their secrets
     #[command(after_help = "Example:\n  shosoin gateway user list --dir ./hospital")]
     List(ListArgs),
@@ -88,6 +94,32 @@ pub struct AddArgs {
     /// Only in this bucket [default: in all]
     #[arg(long)]
     bucket: Option<String>,
+    /// Refused from this day or moment on [default: never]
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+/// Arguments of `gateway user set`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub struct SetArgs {
+    /// Name it was given
+    #[arg(long)]
+    name: String,
+    /// What it may do from now on
+    #[arg(long, value_enum, group = "change")]
+    role: Option<RoleArg>,
+    /// Refused from this day or moment on; `never` for no end
+    #[arg(long, value_name = "TIME", group = "change")]
+    expires: Option<String>,
+    /// Refuse it until it is enabled
+    #[arg(long, group = "change")]
+    disable: bool,
+    /// Let it in again
+    #[arg(long, conflicts_with = "disable", group = "change")]
+    enable: bool,
     #[command(flatten)]
     site: SiteArgs,
 }
@@ -114,6 +146,7 @@ pub async fn run(command: GatewayCommand, output: Output) -> Result<()> {
     match command {
         GatewayCommand::Serve(args) => serve(args, output).await,
         GatewayCommand::User(UserCommand::Add(args)) => add(&args, output),
+        GatewayCommand::User(UserCommand::Set(args)) => set(&args, output),
         GatewayCommand::User(UserCommand::List(args)) => list(&args, output),
         GatewayCommand::User(UserCommand::Remove(args)) => remove(&args, output),
     }
@@ -149,7 +182,9 @@ async fn serve_until(session: &Session, options: GatewayOptions, stop: Stop, out
 fn add(args: &AddArgs, output: Output) -> Result<()> {
     let hospital = HospitalDir::of(&args.site)?;
     let keyring = hospital.open_keyring(&args.site.passphrase)?;
-    let added = UserStore::at(hospital.root()).add(&keyring, &args.name, args.role.into(), args.bucket.as_deref());
+    let expires_ms = args.expires.as_deref().map(end).transpose()?;
+    let users = UserStore::at(hospital.root());
+    let added = users.add(&keyring, &args.name, args.role.into(), args.bucket.as_deref(), expires_ms);
     let credentials = added.map_err(Error::gateway(format!("add user {}", args.name)))?;
     let answer = json!({
         "name": args.name,
@@ -165,17 +200,57 @@ fn add(args: &AddArgs, output: Output) -> Result<()> {
     })
 }
 
+/// When an access key ends.
+fn end(text: &str) -> Result<u64> {
+    let why = "it must look like 2027-03-31 or 2027-03-31T18:00:00+09:00";
+    parse_time(text).ok_or_else(|| Error::invalid("--expires", why))
+}
+
+fn set(args: &SetArgs, output: Output) -> Result<()> {
+    let hospital = HospitalDir::of(&args.site)?;
+    let keyring = hospital.open_keyring(&args.site.passphrase)?;
+    let expires_ms = match args.expires.as_deref() {
+        None => None,
+        Some("never") => Some(None),
+        Some(text) => Some(Some(end(text)?)),
+    };
+    let disabled = (args.disable || args.enable).then_some(args.disable);
+    let change = UserChange { role: args.role.map(Role::from), expires_ms, disabled };
+    let user = UserStore::at(hospital.root()).set(&keyring, &args.name, &change);
+    let user = user.map_err(Error::gateway(format!("change user {}", args.name)))?;
+    output.answer(&described(&user, None), || line(&user, None))
+}
+
 fn list(args: &ListArgs, output: Output) -> Result<()> {
     let hospital = HospitalDir::of(&args.site)?;
-    let users = UserStore::at(hospital.root()).list().map_err(Error::gateway("list the gateway's users"))?;
+    let store = UserStore::at(hospital.root());
+    let users = store.list().map_err(Error::gateway("list the gateway's users"))?;
+    let used = store.last_used().map_err(Error::gateway("read when access keys were used"))?;
     for user in users {
-        let (role, bucket) = (user.role.name(), user.bucket.as_deref());
-        let answer = json!({ "name": user.name, "access_key_id": user.access_key_id, "role": role, "bucket": bucket });
-        output.answer(&answer, || {
-            format!("{:<24}{:<24}{role:<8}{}", user.name, user.access_key_id, bucket.unwrap_or("all buckets"))
-        })?;
+        let last_used_ms = used.get(&user.access_key_id).copied();
+        output.answer(&described(&user, last_used_ms), || line(&user, last_used_ms))?;
     }
     Ok(())
+}
+
+fn described(user: &User, last_used_ms: Option<u64>) -> Value {
+    json!({
+        "name": user.name,
+        "access_key_id": user.access_key_id,
+        "role": user.role.name(),
+        "bucket": user.bucket,
+        "expires_ms": user.expires_ms,
+        "disabled": user.disabled,
+        "last_used_ms": last_used_ms,
+    })
+}
+
+fn line(user: &User, last_used_ms: Option<u64>) -> String {
+    let (role, bucket) = (user.role.name(), user.bucket.as_deref().unwrap_or("all buckets"));
+    let ends = user.expires_ms.map_or_else(|| "no end".to_owned(), |at_ms| format!("until {}", time(at_ms)));
+    let used = last_used_ms.map_or_else(|| "never used".to_owned(), |at_ms| format!("used {}", time(at_ms)));
+    let state = if user.disabled { ", disabled" } else { "" };
+    format!("{:<24}{:<24}{role:<8}{bucket:<20}{ends}, {used}{state}", user.name, user.access_key_id)
 }
 
 fn remove(args: &RemoveArgs, output: Output) -> Result<()> {

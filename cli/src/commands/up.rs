@@ -215,7 +215,7 @@ fn shape(dir: &Path, args: &UpArgs) -> Result<(usize, String, IndexKind)> {
 fn admin_credentials(keyring: &Keyring, hospital: &HospitalDir) -> Result<NewCredentials> {
     let users = UserStore::at(hospital.root());
     let credentials = match users.credentials(keyring, ADMIN) {
-        Err(shosoin_gateway::Error::NoUser { .. }) => users.add(keyring, ADMIN, Role::Admin, None),
+        Err(shosoin_gateway::Error::NoUser { .. }) => users.add(keyring, ADMIN, Role::Admin, None, None),
         known => known,
     };
     credentials.map_err(Error::gateway("read the access key of this site"))
