@@ -32,10 +32,10 @@ fn a_package_is_written_while_the_vault_is_served_and_checked_without_it() {
     let site = Site::new("6", 5);
     let up = site.up();
     let report = export(&site, &[]).ok().json();
-    assert_eq!((&report["state"], count(&report, "added_entries")), (&Value::from("whole"), 7));
+    assert_eq!((&report["state"], count(&report, "added_entries")), (&Value::from("whole"), 8));
     let fingerprint = report["fingerprint"].as_str().unwrap().to_owned();
     let checked = verify(&site, &["--fingerprint", &fingerprint]).ok().json();
-    assert_eq!((count(&checked, "entries"), &checked["findings"]), (7, &serde_json::json!([])));
+    assert_eq!((count(&checked, "entries"), &checked["findings"]), (8, &serde_json::json!([])));
     let readme = std::fs::read_to_string(package(&site).join("README.txt")).unwrap();
     assert!(readme.contains("shosoin-reader --from") && readme.contains("封印"));
     assert!(std::fs::read_to_string(package(&site).join("format.md")).unwrap().contains("### Package manifest"));
@@ -46,7 +46,7 @@ fn a_package_is_written_while_the_vault_is_served_and_checked_without_it() {
     up.stop();
     // an operator sees what it is at a glance, too
     let text = shosoin(&["handover", "verify", "--from", arg(&package(&site))]).ok().stdout;
-    assert!(text.contains("everything in it holds") && text.contains("7 of 7 entries proved"), "{text}");
+    assert!(text.contains("everything in it holds") && text.contains("8 of 8 entries proved"), "{text}");
 }
 
 #[test]
