@@ -41,7 +41,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Up(args) => up::run(args, output).await,
         Command::Vault(command) => vault::run(command, output).await,
         Command::Hospital(command) => hospital::run(command, output).await,
-        Command::Keyring(command) => keyring::run(command, output),
+        Command::Keyring(command) => keyring::run(command, output).await,
         Command::Device(command) => device::run(command, output).await,
         Command::Escrow(command) => escrow::run(command, output),
         Command::Gateway(command) => gateway::run(command, output).await,

@@ -61,6 +61,10 @@ impl Transport for Embedded {
         told(self.vault.version(self.hospital, version).await)
     }
 
+    async fn wraps(&self, versions: &[VersionId]) -> Result<Vec<Bytes>> {
+        told(self.vault.wraps(self.hospital, versions.to_vec()).await).map(|reply| reply.wraps)
+    }
+
     async fn name(&self, token: NameToken) -> Result<VersionReply> {
         told(self.vault.name(self.hospital, token).await)
     }

@@ -301,7 +301,7 @@ fn escrow_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str)
 
 /// Advice for failures that have their own; the rest follow their kind.
 fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'static str)> {
-    use shosoin_client::Error::{Head, NoDrill, Unreachable, Unwitnessed, WrongVault};
+    use shosoin_client::Error::{EpochKey, EpochTaken, Head, NoDrill, Unreachable, Unwitnessed, WrongVault};
     match error {
         WrongVault { .. } => Some((
             "nothing was sent to it",
@@ -322,6 +322,14 @@ fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'stati
         Head { .. } => Some((
             "the remembered head is kept, and nothing more will be read or written",
             "keep the file named above and ask the operator: a vault restored from an old copy looks like this too",
+        )),
+        EpochTaken { .. } => Some((
+            "every record; the epoch of the other machine has begun",
+            "run the command again if one more epoch is wanted after that one",
+        )),
+        EpochKey { .. } => Some((
+            "every record is as readable as before; nothing is stored under a key that other machines do not have",
+            "use the key file of a machine that began the epoch, or restore one from the sheets of the newest split",
         )),
         error if error.is_problem(code::UNKNOWN_HOSPITAL) => Some((
             "nothing was changed",

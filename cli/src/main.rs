@@ -24,6 +24,7 @@ mod session;
 mod stop;
 mod terms;
 mod text;
+mod tour;
 
 use args::Cli;
 use clap::Parser as _;

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 91] = [
+const COMMANDS: [&[&str]; 94] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -58,6 +58,9 @@ const COMMANDS: [&[&str]; 91] = [
     &["hospital", "enrol"],
     &["keyring", "init"],
     &["keyring", "show"],
+    &["keyring", "rotate"],
+    &["keyring", "rewrap"],
+    &["keyring", "coverage"],
     &["device", "list"],
     &["device", "revoke"],
     &["escrow", "split"],

@@ -24,19 +24,30 @@ pub struct Stated {
 impl Client {
     /// States an act of the hospital about a version, or about everything; durable and in the view on return.
     pub async fn state(&self, subject: Option<VersionId>, document: Document) -> Result<Stated> {
+        self.state_with(subject, document, Vec::new()).await
+    }
+
+    /// [`Client::state`], with the records that the document names.
+    pub(crate) async fn state_with(
+        &self,
+        subject: Option<VersionId>,
+        document: Document,
+        mut records: Vec<InlineRecord>,
+    ) -> Result<Stated> {
         let kind = document.kind();
         if kind.author() == Author::Operator {
             return Err(Error::Invalid { what: "act", why: "only the operator can state one of this kind" });
         }
         let (id, bytes) = (fresh_version(now_ms())?, document.encode());
         let body = Body::Act(Act { id, kind, subject, document: self.inner.keyring.suite().address(&bytes) });
-        let records = vec![InlineRecord { kind: RecordKind::Document, bytes: bytes.into() }];
+        records.push(InlineRecord { kind: RecordKind::Document, bytes: bytes.into() });
         let intent = Intent { body, summary: None, document: Some(document), records };
         let Accepted { index, receipt } = self.inner.lane.submit(intent).await?;
         Ok(Stated { id, leaf_index: index, receipt })
     }
 
-    /// Every act of these kinds in the ledger, as far as it is verified and applied, in its order.
+    /// Every act of these kinds in the ledger, as far as it is verified and applied, in its order. Acts that only name new
+    /// wraps are not kept.
     pub fn acts(&self, kinds: &[ActKind]) -> Result<Vec<ActRow>> {
         self.inner.view.acts(kinds)
     }

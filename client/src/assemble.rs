@@ -4,7 +4,7 @@ use crate::hashing::md5;
 use crate::part::SealedPiece;
 use crate::{Error, NewObject, Part, Result};
 use bytes::Bytes;
-use shosoin_keyring::{DataKey, Keyring};
+use shosoin_keyring::{DataKey, Keyring, WrapPlace};
 use shosoin_protocol::api::InlineRecord;
 use shosoin_protocol::entry::{Deposit, Expected};
 use shosoin_protocol::limits::*;
@@ -26,6 +26,8 @@ pub struct Plan {
     pub null_version: bool,
     /// record type, label, retention
     pub policy: DepositPolicy,
+    /// epoch of its wrap
+    pub epoch: u32,
 }
 
 /// A deposit that only lacks its place in the device's chain.
@@ -74,7 +76,7 @@ pub fn assemble(keyring: &Keyring, facts: ObjectFacts, parts: Vec<Part>, plan: &
     let pieces: Vec<SealedPiece> = parts.iter().flat_map(|part| part.content.chunks.iter().copied()).collect();
     let chunks: Vec<ChunkRef> = pieces.iter().map(|piece| piece.chunk).collect();
     let manifest = seal_manifest(keyring, &data_key, version, &facts, &chunks)?;
-    let wrap = keyring.wrap(&data_key, version, 0).map_err(sealing)?;
+    let wrap = keyring.wrap(&data_key, version, WrapPlace::first(plan.epoch)).map_err(sealing)?;
     let (name_token, etag) = (keyring.name_token(&facts.bucket, &facts.name), facts.etag(md5));
     let summary = Summary::Object(facts);
     let sealed_summary = keyring.seal_summary(version, &summary).map_err(sealing)?;

@@ -33,7 +33,7 @@ impl Client {
         let (name, modified_ms) = ((object.bucket.clone(), object.name.clone()), now_ms());
         let version = object.version.map_or_else(|| fresh_version(modified_ms), Ok)?;
         let null_version = bucket.versioning != Versioning::Enabled;
-        let plan = Plan { version, modified_ms, null_version, policy };
+        let plan = Plan { version, modified_ms, null_version, policy, epoch: self.wrapping_epoch()? };
         let facts = assemble::facts(object, &parts, &plan);
         if let Some(leaf_index) = self.inner.view.placed(version)? {
             return self.stored_before(version, leaf_index, facts);

@@ -97,6 +97,18 @@ pub enum Error {
         #[source]
         source: shosoin_protocol::act::agreement::NotAgreed,
     },
+    /// The ledger has an epoch whose key this key file does not have.
+    #[error("epoch {epoch} of the ledger has a key that this key file does not give: it is of another root")]
+    EpochKey {
+        /// the epoch
+        epoch: u32,
+    },
+    /// Another machine began an epoch at the same moment; this one began none.
+    #[error("another machine began epoch {epoch} at the same moment, so this one began none")]
+    EpochTaken {
+        /// newest epoch now
+        epoch: u32,
+    },
     /// No such bucket.
     #[error("there is no bucket {bucket}")]
     NoSuchBucket {
@@ -259,6 +271,7 @@ impl Error {
             Error::WrongVault { .. } | Error::Head { .. } | Error::NoDrill { .. } => ErrorKind::Refused,
             Error::NotAgreed { .. } => ErrorKind::Refused,
             Error::Agreement { .. } => ErrorKind::Invalid,
+            Error::EpochKey { .. } | Error::EpochTaken { .. } => ErrorKind::Refused,
             Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,
             Error::Answer { .. } | Error::Contradiction { .. } | Error::Damaged { .. } => ErrorKind::Damaged,
             Error::StateDamaged { source, .. } | Error::PartDamaged { source } | Error::ViewDamaged(source) => {

@@ -20,10 +20,13 @@ use hyper::body::{Body as _, Incoming};
 use pool::{Broken, Failure, Pool};
 use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{
-    DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, Problem, VersionReply, encode_addresses,
+    DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, Problem, VersionReply, WrapsReply, encode_addresses,
+    encode_versions,
 };
 use shosoin_protocol::codec::Reader;
-use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_BYTES_MAX, RECEIPT_BYTES_MAX, RECORD_BYTES_MAX};
+use shosoin_protocol::limits::{
+    DEPOSIT_BATCH_MAX, LOG_PAGE_BYTES_MAX, RECEIPT_BYTES_MAX, RECORD_BYTES_MAX, REWRAP_MAX, WRAP_BYTES_MAX,
+};
 use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, NameToken, VersionId, receipt};
 use std::time::Duration;
@@ -277,6 +280,12 @@ impl Transport for HttpTransport {
     async fn version(&self, version: VersionId) -> Result<VersionReply> {
         let call = Call::get("version", format!("/v1/versions/{version}")).reply_bytes_max(2 * RECORD_BYTES_MAX);
         parsed("version", VersionReply::decode(&self.call(call).await?))
+    }
+
+    async fn wraps(&self, versions: &[VersionId]) -> Result<Vec<Bytes>> {
+        let call = Call::send("wraps", Method::POST, "/v1/wraps", encode_versions(versions).into())
+            .reply_bytes_max(4 + REWRAP_MAX * (4 + WRAP_BYTES_MAX));
+        parsed("wraps", WrapsReply::decode(&self.call(call).await?)).map(|reply| reply.wraps)
     }
 
     async fn name(&self, token: NameToken) -> Result<VersionReply> {

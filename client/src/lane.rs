@@ -19,7 +19,9 @@ use parking_lot::Mutex;
 use shosoin_protocol::act::Document;
 use shosoin_protocol::api::{DepositBatch, DepositRequest, InlineRecord, Problem, code};
 use shosoin_protocol::entry::{Body, Entry, Statement};
-use shosoin_protocol::limits::{DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, ENTRY_BYTES_MAX};
+use shosoin_protocol::limits::{
+    DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, DEPOSIT_BATCH_RECORDS_MAX, ENTRY_BYTES_MAX,
+};
 use shosoin_protocol::manifest::Summary;
 use shosoin_protocol::receipt::Receipt;
 use std::collections::VecDeque;
@@ -325,11 +327,12 @@ impl Worker {
 
 /// As many as fit one batch, from the front; at least one.
 fn take_batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    let (mut count, mut bytes) = (0, 4);
+    let (mut count, mut bytes, mut records) = (0, 4, 0);
     for next in waiting.iter().take(DEPOSIT_BATCH_MAX) {
-        let records: usize = next.intent.records.iter().map(|record| record.bytes.len() + 5).sum();
-        bytes += records + ENTRY_BYTES_MAX + 16;
-        if count > 0 && bytes > DEPOSIT_BATCH_BYTES_MAX {
+        let sent: usize = next.intent.records.iter().map(|record| record.bytes.len() + 5).sum();
+        bytes += sent + ENTRY_BYTES_MAX + 16;
+        records += next.intent.records.len();
+        if count > 0 && (bytes > DEPOSIT_BATCH_BYTES_MAX || records > DEPOSIT_BATCH_RECORDS_MAX) {
             break;
         }
         count += 1;

@@ -197,6 +197,11 @@ impl Ledger {
         self.keeper.save().await
     }
 
+    /// Folder of the local state.
+    pub fn state_dir(&self) -> &std::path::Path {
+        self.keeper.state_dir()
+    }
+
     /// Saves the newest head and touches the state folder no more.
     pub async fn close(&self) -> Result<()> {
         self.keeper.close().await

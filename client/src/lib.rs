@@ -13,6 +13,8 @@
 //!
 //! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`. With `witness`
 //! no head is believed that outsiders have not co-signed.
+//! *Keys over time.* `epoch` begins the next epoch, `rewrap` wraps every data key anew under it, `coverage` tells what still
+//! depends on older ones; both go over the ledger with `pages`.
 //!
 //! Invariants
 //! - No byte of a chunk is given out before the whole chunk is verified; no answer of the vault is believed unchecked.
@@ -37,8 +39,10 @@ mod chunker;
 mod client;
 mod clock;
 mod copy;
+mod coverage;
 mod device;
 pub mod durable;
+mod epoch;
 mod error;
 mod evidence;
 mod fetch;
@@ -51,10 +55,12 @@ mod ledger;
 mod object;
 mod open;
 mod options;
+mod pages;
 mod part;
 mod plan;
 mod reconcile;
 mod retry;
+mod rewrap;
 mod sealer;
 mod task;
 mod transport;
@@ -71,7 +77,9 @@ pub use agreement::{Agreed, SignedAgreement};
 pub use challenge::{SAMPLE_MAX, Wanted};
 pub use client::Client;
 pub use clock::now_ms;
+pub use coverage::{CoverageReport, Covered, Dependence};
 pub use device::Device;
+pub use epoch::Begun;
 pub use error::Error;
 pub use fetch::OpenObject;
 pub use head::pinned_vault;
@@ -79,9 +87,11 @@ pub use http::{HttpOptions, HttpTransport};
 pub use keeping::{HoldNote, HoldStanding, Keeping, Selected, Selection};
 pub use object::{Condition, Deleted, NewObject, Part, Stored, Withdrawn};
 pub use options::ClientOptions;
+pub use pages::WalkProgress;
 pub use part::{PartContent, SealedPiece};
 pub use plan::{Mount, MountPlan};
 pub use reconcile::Reconciled;
+pub use rewrap::{Counts, RewrapOptions, RewrapReport};
 pub use shosoin_keyring::Keyring;
 pub use transport::Transport;
 pub use upload::ObjectWriter;

@@ -40,6 +40,9 @@ pub trait Transport: Send + Sync + 'static {
     /// One version with its entry and proof.
     async fn version(&self, version: VersionId) -> Result<VersionReply>;
 
+    /// The newest wrap of each of these versions, at most `REWRAP_MAX`, in order; empty where there is none.
+    async fn wraps(&self, versions: &[VersionId]) -> Result<Vec<Bytes>>;
+
     /// The newest change of a name, with its entry and proof.
     async fn name(&self, token: NameToken) -> Result<VersionReply>;
 

@@ -145,6 +145,11 @@ impl View {
         }
     }
 
+    /// The act that began the newest epoch; none in the first one.
+    pub fn epoch(&self) -> Result<Option<ActRow>> {
+        self.reading().decode(key::EPOCH, ActRow::decode)
+    }
+
     /// Every act of these kinds, in the order of the ledger.
     pub fn acts(&self, kinds: &[ActKind]) -> Result<Vec<ActRow>> {
         let mut acts = Vec::new();

@@ -38,6 +38,7 @@ const ESCROW: &[u8] = b"shosoin v1 escrow\0";
 const SEAL: &[u8] = b"seal\0";
 const COMMIT: &[u8] = b"commit\0";
 const DATA_KEY_COMMIT: &[u8] = b"shosoin v1 data key commit\0";
+const EPOCH_COMMIT: &[u8] = b"shosoin v1 epoch commit\0";
 
 /// The root secret of a hospital, and what is bound into everything below it.
 #[derive(Clone, Copy)]
@@ -135,6 +136,11 @@ pub(crate) fn data_key_commitment(data_key: &SecretKey) -> Digest {
     Digest(*expand(None, data_key, &[DATA_KEY_COMMIT]).as_bytes())
 }
 
+/// Commitment to the key-encryption key of an epoch. It stands in the act that begins the epoch.
+pub(crate) fn epoch_commitment(key_encryption_key: &SecretKey) -> Digest {
+    Digest(*expand(None, key_encryption_key, &[EPOCH_COMMIT]).as_bytes())
+}
+
 /// Commitment to root and hospital seed; it stands in clear in every share of a split, which `split` describes.
 pub(crate) fn escrow_commitment(root: &SecretKey, hospital_seed: &SecretKey, split: &[&[u8]]) -> [u8; 32] {
     let mut both = Zeroizing::new([0; 64]);
@@ -196,6 +202,7 @@ mod tests {
             SEAL,
             COMMIT,
             DATA_KEY_COMMIT,
+            EPOCH_COMMIT,
         ];
         for (at, label) in labels.iter().enumerate() {
             assert!(label.ends_with(b"\0") && !label[..label.len() - 1].contains(&0));

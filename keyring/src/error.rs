@@ -35,8 +35,8 @@ pub enum Error {
         /// the rule it breaks
         why: &'static str,
     },
-    /// A fresh chunk that did not open to what was sealed: memory or processor failed. It was not given out.
-    #[error("freshly sealed chunk did not open to what was sealed, as when memory or processor fail")]
+    /// A fresh chunk or wrap that did not open to what was sealed: memory or processor failed. It was not given out.
+    #[error("what was freshly sealed did not open to the same again, as when memory or processor fail")]
     SelfCheck,
     /// What was to be sealed could not be read back, so it was not sealed.
     #[error("{what} breaks a rule of its form and was not sealed")]

@@ -46,7 +46,7 @@ pub use chunk::{Codec, Scratch, SealedChunk};
 pub use error::Error;
 pub use keyfile::Argon2Params;
 pub use keyring::Keyring;
-pub use wrap::DataKey;
+pub use wrap::{DataKey, WrapPlace};
 
 /// Result of every call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

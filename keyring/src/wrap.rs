@@ -2,10 +2,15 @@
 //!
 //! A wrap is its own small record, so rotation and sharing write new wraps and never touch what the key sealed.
 //! `dek_commit` stands in the signed entry: a wrap that brings another key, however well it was sealed, is refused.
+//!
+//! The keys of all epochs derive from the root by number, so a key file needs nothing but the number to wrap or to open, and
+//! the ledger tells the number ([`Epoch`]). Rotation limits what one key protects, and for how long; it does not shut out
+//! whoever knows the root.
 
 use crate::seal::{self, Aead, AwsLc, Frame};
 use crate::secret::{self, SecretKey};
 use crate::{Error, Keyring, Result, derive};
+use shosoin_protocol::act::Epoch;
 use shosoin_protocol::envelope::{Context, EnvelopeType};
 use shosoin_protocol::{Digest, VersionId};
 use subtle::ConstantTimeEq;
@@ -13,8 +18,21 @@ use zeroize::Zeroizing;
 
 const WHAT: &str = "wrap";
 
-/// Epoch of the key-encryption key that new wraps are made under.
-pub(crate) const EPOCH: u32 = 1;
+/// Under what a wrap is made, and which one of its version it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrapPlace {
+    /// epoch of the key-encryption key
+    pub epoch: u32,
+    /// wraps of the same data key made before
+    pub number: u32,
+}
+
+impl WrapPlace {
+    /// The first wrap of a data key.
+    pub fn first(epoch: u32) -> Self {
+        WrapPlace { epoch, number: 0 }
+    }
+}
 
 /// The random key of one version, under which its manifest pages are sealed.
 pub struct DataKey(SecretKey);
@@ -41,10 +59,38 @@ impl Keyring {
         SecretKey::random().map(DataKey)
     }
 
-    /// Wraps the data key of `version`; `wrap_no` counts the wraps of this key that exist already.
-    pub fn wrap(&self, key: &DataKey, version: VersionId, wrap_no: u32) -> Result<Vec<u8>> {
-        let context = Context::Wrap { version, epoch: EPOCH, wrap_no, salt: secret::random()? };
+    /// Wraps the data key of `version`.
+    pub fn wrap(&self, key: &DataKey, version: VersionId, place: WrapPlace) -> Result<Vec<u8>> {
+        let context = Context::Wrap { version, epoch: place.epoch, wrap_no: place.number, salt: secret::random()? };
         self.wrap_as::<AwsLc>(key, context)
+    }
+
+    /// Wraps the data key in `wrap` anew, under the key of `epoch`. What it gives was opened again, and brings the key that
+    /// the entry commits to.
+    pub fn rewrap(&self, version: VersionId, wrap: &[u8], dek_commit: &Digest, epoch: u32) -> Result<Vec<u8>> {
+        let key = self.unwrap(version, wrap, dek_commit)?;
+        let number = self.wrap_place(wrap)?.number.saturating_add(1);
+        let fresh = self.wrap(&key, version, WrapPlace { epoch, number })?;
+        self.unwrap(version, &fresh, dek_commit).map_err(|_| Error::SelfCheck)?;
+        Ok(fresh)
+    }
+
+    /// What a wrap says of itself; only opening it shows that this is true.
+    pub fn wrap_place(&self, wrap: &[u8]) -> Result<WrapPlace> {
+        match self.parse(WHAT, EnvelopeType::Wrap, wrap)?.context {
+            Context::Wrap { epoch, wrap_no, .. } => Ok(WrapPlace { epoch, number: wrap_no }),
+            _ => Err(Error::misplaced(WHAT, "it has another context")),
+        }
+    }
+
+    /// Commitment to the key-encryption key of an epoch: what the act that begins it states.
+    pub fn epoch_commit(&self, epoch: u32) -> Digest {
+        derive::epoch_commitment(&self.root().key_encryption_key(epoch))
+    }
+
+    /// Whether the key that this keyring has for an epoch is the one that its act commits to.
+    pub fn has_epoch(&self, epoch: &Epoch) -> bool {
+        bool::from(self.epoch_commit(epoch.number).0.ct_eq(&epoch.commit.0))
     }
 
     /// The data key of `version`, which must be the one that its entry commits to.

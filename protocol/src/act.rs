@@ -11,15 +11,19 @@
 //! Not here: what an act changes. That is for whoever reads the ledger.
 
 pub mod agreement;
+mod epoch;
 mod hold;
 mod incident;
 mod retention;
+mod rewrap;
 mod versions;
 
 pub use agreement::{Agreement, Terms};
+pub use epoch::{Custody, Epoch, EpochReason, KeySource};
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
+pub use rewrap::Rewrap;
 pub use versions::Versions;
 
 use crate::codec::{Reader, Writer};
@@ -46,6 +50,8 @@ pub enum Author {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum ActKind {
+    /// a new key-encryption key
+    Epoch = 1,
     /// a version, or everything, is put on hold
     Hold = 3,
     /// a hold ends
@@ -56,15 +62,19 @@ pub enum ActKind {
     Retention = 5,
     /// something happened that the hospital must know of
     Incident = 15,
+    /// new wraps of data keys
+    Rewrap = 22,
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 5] = [
+const KINDS: [(ActKind, &str, Author); 7] = [
+    (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
     (ActKind::Agreement, "agreement", Author::Either),
     (ActKind::Retention, "retention", Author::Hospital),
     (ActKind::Incident, "incident", Author::Operator),
+    (ActKind::Rewrap, "rewrap", Author::Hospital),
 ];
 
 impl ActKind {
@@ -128,6 +138,8 @@ impl Act {
 /// What an act says, as its document has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
+    /// of a new epoch
+    Epoch(Epoch),
     /// of a hold
     Hold(Hold),
     /// of a release
@@ -138,17 +150,21 @@ pub enum Document {
     Retention(Retain),
     /// of an incident
     Incident(Incident),
+    /// of new wraps
+    Rewrap(Rewrap),
 }
 
 impl Document {
     /// The kind of act it belongs to.
     pub fn kind(&self) -> ActKind {
         match self {
+            Document::Epoch(_) => ActKind::Epoch,
             Document::Hold(_) => ActKind::Hold,
             Document::Release(_) => ActKind::Release,
             Document::Agreement(_) => ActKind::Agreement,
             Document::Retention(_) => ActKind::Retention,
             Document::Incident(_) => ActKind::Incident,
+            Document::Rewrap(_) => ActKind::Rewrap,
         }
     }
 
@@ -157,11 +173,13 @@ impl Document {
         let mut out = Writer::with_capacity(256);
         out.put(&MAGIC).u8(VERSION).zeros(1).u16(self.kind().code());
         match self {
+            Document::Epoch(epoch) => epoch.write(&mut out),
             Document::Hold(hold) => hold.write(&mut out),
             Document::Release(release) => release.write(&mut out),
             Document::Agreement(agreement) => agreement.write(&mut out),
             Document::Retention(retain) => retain.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
+            Document::Rewrap(rewrap) => rewrap.write(&mut out),
         }
         out.finish()
     }
@@ -185,18 +203,24 @@ impl Document {
             return Err(Error::Invalid { what: "document", why: "it is of another kind than its act" });
         }
         let document = match kind {
+            ActKind::Epoch => Document::Epoch(Epoch::read(&mut reader)?),
             ActKind::Hold => Document::Hold(Hold::read(&mut reader)?),
             ActKind::Release => Document::Release(Release::read(&mut reader)?),
             ActKind::Agreement => Document::Agreement(Box::new(Agreement::read(&mut reader)?)),
             ActKind::Retention => Document::Retention(Retain::read(&mut reader)?),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
+            ActKind::Rewrap => Document::Rewrap(Rewrap::read(&mut reader)?),
         };
         reader.finish().map(|()| document)
     }
 
     /// Further records that live as long as the act does, because its document names them.
     pub fn names(&self) -> Vec<Address> {
-        Vec::new()
+        match self {
+            Document::Rewrap(rewrap) => rewrap.wraps().iter().map(|(_, wrap)| *wrap).collect(),
+            Document::Epoch(_) | Document::Hold(_) | Document::Release(_) | Document::Agreement(_) => Vec::new(),
+            Document::Retention(_) | Document::Incident(_) => Vec::new(),
+        }
     }
 }
 

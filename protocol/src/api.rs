@@ -10,6 +10,7 @@
 //! | `POST /v1/plan` | addresses | [`ShelfReply`](crate::plan::ShelfReply) as JSON: what must be mounted to read them |
 //! | `POST /v1/deposits` | [`DepositBatch`] | [`DepositReplies`] |
 //! | `GET /v1/versions/{version}` | | [`VersionReply`] |
+//! | `POST /v1/wraps` | versions | [`WrapsReply`] |
 //! | `GET /v1/names/{token}` | | [`VersionReply`] of the newest change of the name |
 //! | `GET /v1/devices/{device}` | | [`DeviceReply`]: where the calling device's chain of entries stands |
 //! | `GET /v1/log/checkpoint` | | checkpoint text |
@@ -25,7 +26,7 @@ use crate::kind::ErrorKind;
 use crate::limits::*;
 use crate::receipt::{Inclusion, Receipt};
 use crate::sign::{Domain, PublicKey, Signature, SigningKey};
-use crate::{Address, Digest, Error, HospitalId, RecordKind, Result, Suite};
+use crate::{Address, Digest, Error, HospitalId, RecordKind, Result, Suite, VersionId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,8 @@ pub mod code {
     pub const EXPECTED_VERSION: &str = "expected-version";
     /// The ledger has a change with this version id already.
     pub const VERSION_EXISTS: &str = "version-exists";
+    /// The epoch is not the next one of the ledger.
+    pub const EPOCH_ORDER: &str = "epoch-order";
     /// The deposit names addresses that the vault does not hold.
     pub const MISSING_ADDRESSES: &str = "missing-addresses";
     /// The device sequence or previous entry is not the next one.
@@ -325,6 +328,56 @@ impl VersionReply {
         let manifest = body.slice_ref(reader.var(RECORD_BYTES_MAX, "manifest root")?);
         reader.finish()?;
         Ok(VersionReply { entry, inclusion, wrap, manifest })
+    }
+}
+
+/// Question for the newest wraps of versions.
+pub fn encode_versions(versions: &[VersionId]) -> Vec<u8> {
+    let mut out = Writer::with_capacity(4 + versions.len() * VersionId::LEN);
+    out.count(versions.len());
+    for version in versions {
+        version.write(&mut out);
+    }
+    out.finish()
+}
+
+/// Reads a question for wraps.
+pub fn decode_versions(body: &[u8]) -> Result<Vec<VersionId>> {
+    let mut reader = Reader::new(body, "version query");
+    let count = reader.count(REWRAP_MAX, "versions")?;
+    let versions = (0..count).map(|_| VersionId::read(&mut reader)).collect::<Result<Vec<_>>>()?;
+    reader.finish()?;
+    Ok(versions)
+}
+
+/// The newest wrap of each version that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrapsReply {
+    /// in the order of the question; empty where there is no such version, or no wrap of it any more
+    pub wraps: Vec<Bytes>,
+}
+
+impl WrapsReply {
+    /// The body of the answer.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(4 + self.wraps.len() * 172);
+        out.count(self.wraps.len());
+        for wrap in &self.wraps {
+            out.var(wrap);
+        }
+        out.finish()
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &Bytes) -> Result<Self> {
+        let mut reader = Reader::new(body, "wraps reply");
+        let count = reader.count(REWRAP_MAX, "wraps")?;
+        let mut wraps = Vec::with_capacity(count);
+        for _ in 0..count {
+            wraps.push(body.slice_ref(reader.var(WRAP_BYTES_MAX, "wrap")?));
+        }
+        reader.finish()?;
+        Ok(WrapsReply { wraps })
     }
 }
 

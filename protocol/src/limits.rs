@@ -77,6 +77,10 @@ pub const RECEIPT_BYTES_MAX: usize = CHECKPOINT_BYTES_MAX + PROOF_HASHES_MAX * 3
 pub const PROBLEM_BYTES_MAX: usize = 4 * 1024;
 /// Addresses in one question "which of these do you miss".
 pub const ADDRESS_QUERY_MAX: usize = 4096;
+/// Wraps that one act names: with their records they are one deposit. Versions in one question for their newest wraps.
+pub const REWRAP_MAX: usize = 4096;
+/// A wrap, in bytes: 168 in the suites of this release.
+pub const WRAP_BYTES_MAX: usize = 4096;
 /// Ledger entries in one page of the log.
 pub const LOG_PAGE_ENTRIES_MAX: usize = 1024;
 /// Bytes of one page of the log: a page ends early rather than grow past this.
@@ -123,5 +127,7 @@ const _: () = {
     assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
     assert!(DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX && DOCUMENT_BYTES_MAX <= SUMMARY_BYTES_MAX);
     assert!(ACT_VERSIONS_MAX * 16 <= DOCUMENT_BYTES_MAX / 2);
+    assert!(REWRAP_MAX < DEPOSIT_RECORDS_MAX && REWRAP_MAX * 48 + 32 <= DOCUMENT_BYTES_MAX);
+    assert!(REWRAP_MAX * (WRAP_BYTES_MAX + 64) < DEPOSIT_BYTES_MAX);
     assert!(DATA_SHARDS_MAX < SHARDS_MAX);
 };

@@ -10,8 +10,11 @@ use crate::assets;
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::index::Pending;
-use crate::rows::{self, ActRow, DeviceRow, DeviceState, HeadRow, LeafIndex, LeafRow, NameRow, RecordRow, Row, Rows};
-use shosoin_protocol::act::Act;
+use crate::rows::{
+    self, ActRow, DeviceRow, DeviceState, DocumentsRow, EpochRow, HeadRow, LeafIndex, LeafRow, NameRow, RecordRow, Row,
+    Rows, WrapRow,
+};
+use shosoin_protocol::act::{Act, ActKind, Document, Rewrap};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, DeviceChange, PlacedEntry, Statement};
 use shosoin_protocol::merkle::Frontier;
@@ -63,6 +66,47 @@ fn act_row(rows: &mut Pending<'_>, placed: &PlacedEntry, act: &Act) {
     rows.put(rows::version_key(hospital, act.id), LeafIndex(placed.index).encode());
     let row = ActRow { act: act.clone(), accepted_ms: placed.accepted_ms };
     rows.put(rows::act_key(hospital, placed.index), row.encode());
+}
+
+/// Whether documents of a kind change anything here; what keeps versions is for `keeping`.
+pub fn has_effect(kind: ActKind) -> bool {
+    matches!(kind, ActKind::Epoch | ActKind::Rewrap)
+}
+
+/// What the document of the act at leaf `index` changes.
+pub fn document(rows: &mut Pending<'_>, hospital: HospitalId, index: u64, document: &Document) -> Result<()> {
+    match document {
+        Document::Epoch(epoch) => {
+            let newest = rows.row::<EpochRow>(&rows::epoch_key(hospital))?.unwrap_or_default().0.max(epoch.number);
+            rows.put(rows::epoch_key(hospital), EpochRow(newest).encode());
+        }
+        Document::Rewrap(rewrap) => wraps(rows, hospital, index, rewrap)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The document of the act at leaf `index` has had its effect after all those before it.
+pub fn documented(rows: &mut Pending<'_>, hospital: HospitalId, index: u64) -> Result<()> {
+    let key = rows::documents_key(hospital);
+    let known = rows.row::<DocumentsRow>(&key)?.unwrap_or_default();
+    if !known.gap {
+        rows.put(key, DocumentsRow { below: index + 1, gap: false }.encode());
+    }
+    Ok(())
+}
+
+/// A wrap counts if it is of a newer epoch than the one known, or of the same and named later.
+fn wraps(rows: &mut Pending<'_>, hospital: HospitalId, leaf: u64, rewrap: &Rewrap) -> Result<()> {
+    for (version, address) in rewrap.wraps() {
+        let (key, row) =
+            (rows::wrap_key(hospital, *version), WrapRow { epoch: rewrap.epoch(), leaf, address: *address });
+        let known = rows.row::<WrapRow>(&key)?;
+        if known.is_none_or(|known| (known.epoch, known.leaf) <= (row.epoch, row.leaf)) {
+            rows.put(key, row.encode());
+        }
+    }
+    Ok(())
 }
 
 fn two_entries(hospital: HospitalId, index: u64, first: &Digest, second: &Digest) -> Finding {

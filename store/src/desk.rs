@@ -10,12 +10,12 @@ use crate::intake::{Intake, Prepared};
 use crate::ledger::{Head, Ledger};
 use crate::open::Standing;
 use crate::records::Records;
-use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows};
+use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows, WrapRow};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use shosoin_protocol::answer::{Answer, AuditReply, Nonce, Outcome, Said};
 use shosoin_protocol::api::{DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, VersionReply, code};
-use shosoin_protocol::entry::{Body, PlacedEntry};
+use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
 use shosoin_protocol::limits::{LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX};
 use shosoin_protocol::receipt::{Inclusion, Receipt};
 use shosoin_protocol::{Address, DeviceId, Digest, LogId, NameToken, VaultId, VersionId};
@@ -221,11 +221,34 @@ impl Desk {
         let PlacedEntry { index, accepted_ms, entry } = placed;
         let proof = self.ledger.inclusion(&entry.leaf_hash(), index, &head)?;
         let (wrap, manifest) = match entry.body() {
-            Body::Deposit(deposit) => (self.record(&deposit.wrap)?, self.record(&deposit.manifest)?),
+            Body::Deposit(deposit) => (self.newest_wrap(deposit)?, self.record(&deposit.manifest)?),
             _ => (Bytes::new(), Bytes::new()),
         };
         let inclusion = Inclusion { index, accepted_ms, proof, checkpoint: head.checkpoint.clone() };
         Ok(VersionReply { entry: Bytes::copy_from_slice(entry.bytes()), inclusion, wrap, manifest })
+    }
+
+    /// The newest wrap of each version; empty where there is none.
+    pub fn wraps(&self, versions: &[VersionId]) -> Result<Vec<Bytes>> {
+        versions.iter().map(|version| self.wrap_of(*version)).collect()
+    }
+
+    fn wrap_of(&self, version: VersionId) -> Result<Bytes> {
+        let row = self.index.row::<LeafIndex>(&rows::version_key(self.info.hospital, version))?;
+        let Some(row) = row else { return Ok(Bytes::new()) };
+        match self.entry(row.0)?.as_ref().map(|(placed, _)| placed.entry.body()) {
+            Some(Body::Deposit(deposit)) if deposit.version == version => match self.newest_wrap(deposit) {
+                Err(Error::NotFound { .. }) => Ok(Bytes::new()),
+                read => read,
+            },
+            _ => Ok(Bytes::new()),
+        }
+    }
+
+    /// The wrap that an act named last, or the one that was deposited.
+    fn newest_wrap(&self, deposit: &Deposit) -> Result<Bytes> {
+        let row = self.index.row::<WrapRow>(&rows::wrap_key(self.info.hospital, deposit.version))?;
+        self.record(&row.map_or(deposit.wrap, |row| row.address))
     }
 
     /// Where a device's chain of entries stands.

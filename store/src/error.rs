@@ -206,6 +206,14 @@ pub enum Error {
         /// what it did
         why: String,
     },
+    /// An epoch that is not the next one: another machine began one first.
+    #[error("epoch {found} cannot begin: the newest one of the ledger is {newest}")]
+    EpochOutOfOrder {
+        /// newest epoch of the ledger
+        newest: u32,
+        /// the one that was to begin
+        found: u32,
+    },
     /// Addresses that are neither held nor sent along.
     #[error("{count} addresses of the deposit are not held, {first} among them")]
     MissingAddresses {
@@ -374,6 +382,7 @@ impl Error {
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::KeepingRule { .. } | Error::ClockDoubted { .. } => ErrorKind::Refused,
+            Error::EpochOutOfOrder { .. } => ErrorKind::Refused,
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Io { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
             Error::ReadOnly { .. } | Error::LogUnseen { .. } | Error::OnShelf { .. } => ErrorKind::Unavailable,
@@ -416,6 +425,7 @@ impl Error {
             Error::VersionExists { .. } => "version-exists",
             Error::KeepingRule { .. } => code::KEEPING_RULE,
             Error::ClockDoubted { .. } => "clock-doubted",
+            Error::EpochOutOfOrder { .. } => code::EPOCH_ORDER,
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
             Error::NoAgreement { .. } => code::NO_AGREEMENT,
             Error::NotAgreed { .. } => code::NOT_AGREED,

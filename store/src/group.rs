@@ -123,7 +123,8 @@ impl<'a> Group<'a> {
     pub fn add_deposit(&mut self, deposit: Prepared) -> Result<Seat> {
         let index = self.frontier.size();
         let vault = self.at.ledger.public_key().device_id();
-        sequence::admit(&self.rows, &self.at.hospital, vault, index, &deposit.entry)?;
+        let document = deposit.document.as_ref();
+        sequence::admit(&self.rows, &self.at.hospital, vault, index, &deposit.entry, document)?;
         let stored_bytes = self.agreed(&deposit)?;
         let kept = self.judge_keeping(&deposit)?;
         for record in deposit.records {
@@ -131,10 +132,7 @@ impl<'a> Group<'a> {
         }
         let seat = Seat { index, accepted_ms: self.now_ms, leaf: deposit.entry.leaf_hash() };
         let placed = PlacedEntry { index, accepted_ms: self.now_ms, entry: deposit.entry };
-        let hospital = self.hospital();
-        let effects = apply::effects(&mut self.rows, &placed)
-            .and_then(|()| kept.map_or(Ok(()), |kept| kept.write(&mut self.rows, hospital, index)));
-        if let Err(error) = effects {
+        if let Err(error) = self.effects(&placed, deposit.document.as_ref(), kept) {
             // Some of its effects may be pending, so nothing that is pending can be trusted.
             self.abandoned = Some(error);
             return Err(Error::Bug("effects of an entry could not be noted"));
@@ -142,14 +140,16 @@ impl<'a> Group<'a> {
         apply::leaf(&mut self.rows, self.at.hospital.hospital, &mut self.frontier, seat.leaf);
         self.entries.push(placed);
         self.deposited += stored_bytes;
-        self.agreed = deposit.agreement.map(|agreement| agreement.terms).or(self.agreed.take());
+        if let Some(Document::Agreement(agreement)) = deposit.document {
+            self.agreed = Some(agreement.terms);
+        }
         Ok(seat)
     }
 
     /// The sealed bytes that an entry deposits, if the quota leaves room for them; a new agreement continues the newest.
     fn agreed(&self, prepared: &Prepared) -> Result<u64> {
         let agreements = &self.at.agreements;
-        if let Some(agreement) = &prepared.agreement {
+        if let Some(Document::Agreement(agreement)) = &prepared.document {
             let newest = agreements.newest()?;
             let follows = agreement.follows(self.agreed.as_ref().or(newest.as_deref()));
             follows.map_err(|source| Error::Malformed { what: "agreement", source })?;
@@ -169,14 +169,28 @@ impl<'a> Group<'a> {
         if !keeping::concerns(act.kind) {
             return Ok(None);
         }
+        let document = deposit.document.as_ref().ok_or(Error::Bug("an act without its document"))?;
         let read = |address: &Address| self.at.records.read(self.hospital(), self.at.hospital.suite, address);
-        let sent = deposit.records.iter().find(|record| record.address == act.document).map(|record| &record.bytes);
-        let document = keeping::document(act, sent, read)?;
         let document_of = |act: &Act| {
             let pending = self.records.iter().find(|record| record.address == act.document).map(|record| &record.bytes);
             keeping::document(act, pending, read)
         };
-        keeping::judge(&self.rows, self.hospital(), act, &document, &document_of).map(Some)
+        keeping::judge(&self.rows, self.hospital(), act, document, &document_of).map(Some)
+    }
+
+    fn effects(
+        &mut self,
+        placed: &PlacedEntry,
+        document: Option<&Document>,
+        kept: Option<keeping::Changes>,
+    ) -> Result<()> {
+        let hospital = self.hospital();
+        apply::effects(&mut self.rows, placed)?;
+        if let Some(document) = document.filter(|document| apply::has_effect(document.kind())) {
+            apply::document(&mut self.rows, hospital, placed.index, document)?;
+            apply::documented(&mut self.rows, hospital, placed.index)?;
+        }
+        kept.map_or(Ok(()), |kept| kept.write(&mut self.rows, hospital, placed.index))
     }
 
     /// Adds an act of the operator, signed here, where its place in the chain of such acts is known.
@@ -202,11 +216,7 @@ impl<'a> Group<'a> {
         };
         let entry = Entry::sign(statement, ledger.key());
         let records = vec![Record { kind: RecordKind::Document, address, bytes }];
-        let agreement = match document {
-            Document::Agreement(agreement) => Some(agreement),
-            _ => None,
-        };
-        self.add_deposit(Prepared { entry, records, agreement })
+        self.add_deposit(Prepared { entry, records, document: Some(document) })
     }
 
     /// Makes everything durable, then indexes it, then lets readers see it. `None` where there was nothing to do.

@@ -17,13 +17,15 @@ use crate::hospitals::HospitalInfo;
 use crate::index::Index;
 use crate::ledger::Ledger;
 use crate::records::Records;
-use crate::rows::{self, DeviceRow, Rows};
+use crate::rows::{self, DeviceRow, EpochRow, LeafIndex, Rows};
 use bytes::Bytes;
-use shosoin_protocol::act::{Act, Agreement, Author, Document};
+use shosoin_protocol::act::{Act, Author, Document, Epoch, Rewrap};
 use shosoin_protocol::api::{DepositRequest, InlineRecord};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Statement};
 use shosoin_protocol::envelope::{Context, Envelope, EnvelopeType};
-use shosoin_protocol::limits::{CLOCK_AHEAD_MS_MAX, DEPOSIT_BYTES_MAX, DEPOSIT_RECORDS_MAX, SUMMARY_BYTES_MAX};
+use shosoin_protocol::limits::{
+    CLOCK_AHEAD_MS_MAX, DEPOSIT_BYTES_MAX, DEPOSIT_RECORDS_MAX, SUMMARY_BYTES_MAX, WRAP_BYTES_MAX,
+};
 use shosoin_protocol::manifest::AddressList;
 use shosoin_protocol::policy::DepositPolicy;
 use shosoin_protocol::sign::PublicKey;
@@ -38,8 +40,8 @@ pub struct Prepared {
     pub entry: Entry,
     /// records sent along
     pub records: Vec<Record>,
-    /// the agreement that it puts in force
-    pub agreement: Option<Box<Agreement>>,
+    /// what its act says, where it is one
+    pub document: Option<Document>,
 }
 
 /// What intake knows of the hospital that deposits.
@@ -129,7 +131,7 @@ impl Intake<'_> {
         self.signed(&entry, earlier)?;
         self.knows_our_history(statement)?;
         let parcel = Parcel::new(self, &request.records, earlier);
-        let mut agreement = None;
+        let mut document = None;
         match &statement.body {
             Body::Deposit(deposit) => {
                 self.agreed(Some(&deposit.policy))?;
@@ -145,11 +147,12 @@ impl Intake<'_> {
                 parcel.nothing_but(|_| false)?;
             }
             Body::Act(act) => {
-                if let Document::Agreement(agreed) = parcel.act(act)? {
+                let stated = parcel.act(act)?;
+                if let Document::Agreement(agreed) = &stated {
                     let verified = agreed.verify(&self.agreements.parties());
                     verified.map_err(|source| Error::Malformed { what: "agreement", source })?;
-                    agreement = Some(agreed);
                 }
+                document = Some(stated);
             }
         }
         let (records, named) = parcel.into_records();
@@ -158,7 +161,7 @@ impl Intake<'_> {
         if let Body::Device(change) = &statement.body {
             earlier.devices.insert(change.key.device_id(), change.key.clone());
         }
-        Ok(Prepared { entry, records, agreement })
+        Ok(Prepared { entry, records, document })
     }
 
     /// Content is taken under an agreement, where one is needed or there is one, and is what it allows.
@@ -273,8 +276,7 @@ impl<'a> Parcel<'a> {
     fn complete(&self, deposit: &Deposit) -> Result<()> {
         let manifest = self.fetch(RecordKind::Manifest, &deposit.manifest)?;
         self.intake.envelope(RecordKind::Manifest, &manifest, Some(deposit.version))?;
-        let wrap = self.fetch(RecordKind::Wrap, &deposit.wrap)?;
-        self.intake.envelope(RecordKind::Wrap, &wrap, Some(deposit.version))?;
+        self.wrap(deposit.version, &deposit.wrap)?;
         self.summary(deposit.version, &deposit.summary)?;
         let list = self.list(deposit)?;
         self.nothing_but(|address| {
@@ -303,7 +305,40 @@ impl<'a> Parcel<'a> {
                 return Err(Error::MissingAddresses { count: named.len(), first: *address });
             }
         }
+        if let Document::Rewrap(rewrap) = &document {
+            self.rewrap(rewrap)?;
+        }
         Ok(document)
+    }
+
+    /// Every new wrap is of the version and the epoch that the act says, and the versions are in the ledger.
+    fn rewrap(&self, rewrap: &Rewrap) -> Result<()> {
+        for (version, address) in rewrap.wraps() {
+            if self.wrap(*version, address)? != rewrap.epoch() {
+                return Err(Error::Invalid { what: "wrap", why: "it is of another epoch than its act says" });
+            }
+            let key = rows::version_key(self.intake.hospital.hospital, *version);
+            if self.intake.index.row::<LeafIndex>(&key)?.is_none() {
+                return Err(Error::NotFound { what: "version", id: version.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The wrap is here or held, and is of this version and of an epoch that has begun; gives the epoch.
+    fn wrap(&self, version: VersionId, address: &Address) -> Result<u32> {
+        let wrap = self.fetch(RecordKind::Wrap, address)?;
+        if wrap.len() > WRAP_BYTES_MAX {
+            return Err(Error::Invalid { what: "wrap", why: "it is over its limit of 4 KiB" });
+        }
+        self.intake.envelope(RecordKind::Wrap, &wrap, Some(version))?;
+        let envelope = Envelope::parse(&wrap).map_err(|source| Error::Malformed { what: "wrap", source })?;
+        let Context::Wrap { epoch, .. } = envelope.context else { return Err(Error::Bug("a wrap of another kind")) };
+        let newest = self.intake.index.row::<EpochRow>(&rows::epoch_key(self.intake.hospital.hospital))?;
+        match (Epoch::FIRST..=newest.unwrap_or_default().0).contains(&epoch) {
+            true => Ok(epoch),
+            false => Err(Error::Invalid { what: "wrap", why: "it is of an epoch that has not begun in the ledger" }),
+        }
     }
 
     /// The summary is here or held, and is of this version.

@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::index::{Index, Pending};
 use crate::keeping;
-use crate::rows::{self, Meta, Row, Rows, Watermark};
+use crate::rows::{self, ActRow, DocumentsRow, Meta, RecordRow, Row, Rows, Watermark};
 use serde::Serialize;
+use shosoin_protocol::act::{Act, Document};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::PlacedEntry;
 use shosoin_protocol::{HospitalId, RecordKind};
@@ -108,6 +109,7 @@ pub fn catch_up(
         walk.report.log_sizes.insert(hospital.to_string(), size);
         walk.rows.write()?;
         walk.report.findings.extend(keeping::catch_up(index, tier, hospital, size)?);
+        walk.documents(index, hospital)?;
     }
     walk.rows.write()?;
     Ok(walk.report)
@@ -204,6 +206,47 @@ impl Walk<'_> {
                 self.damaged("checkpoint-malformed", Error::Malformed { what: "checkpoint on media", source })
             }
         }
+    }
+
+    /// What documents of acts change, which needs the record that the entry names, wherever that is. One that cannot be read
+    /// now is read again when the vault is opened next.
+    fn documents(&mut self, index: &dyn Index, hospital: HospitalId) -> Result<()> {
+        let key = rows::documents_key(hospital);
+        let known: DocumentsRow = self.rows.row(&key)?.unwrap_or_default();
+        let mut done = DocumentsRow { gap: false, ..known };
+        let mut acts = Vec::new();
+        index.scan(&rows::act_prefix(hospital), &mut |key, value| {
+            let act = ActRow::decode(value)?.act;
+            match rows::act_index(key).filter(|leaf| *leaf >= done.below) {
+                Some(leaf) if apply::has_effect(act.kind) => acts.push((leaf, act)),
+                _ => {}
+            }
+            Ok(true)
+        })?;
+        for (leaf, act) in acts {
+            match self.document(hospital, &act) {
+                Ok(document) => apply::document(&mut self.rows, hospital, leaf, &document)?,
+                Err(error @ Error::Index { .. }) => return Err(error),
+                Err(error) => {
+                    done.gap = true;
+                    self.find("document-unreadable", format!("leaf {leaf}: {}", error.problem().message));
+                }
+            }
+            done.below = if done.gap { done.below } else { leaf + 1 };
+            self.rows.write_if_many()?;
+        }
+        if done != known {
+            self.rows.put(key, done.encode());
+        }
+        Ok(())
+    }
+
+    fn document(&self, hospital: HospitalId, act: &Act) -> Result<Document> {
+        let missing = || Error::NotFound { what: "document", id: act.document.to_string() };
+        let row = self.rows.row::<RecordRow>(&rows::record_key(hospital, &act.document))?.ok_or_else(missing)?;
+        let segment = self.tier.segment_info(row.at.segment).ok_or_else(missing)?;
+        let bytes = self.tier.read(segment.suite, &row.at, &act.document)?;
+        Document::decode(act.kind, &bytes).map_err(|source| Error::Malformed { what: "document", source })
     }
 
     fn damaged(&mut self, code: &'static str, error: Error) -> Result<()> {

@@ -17,13 +17,16 @@
 //! | 12 | hospital, leaf index `u64` | fields of an act ([`crate::acts`]) |
 //! | 13 | hospital, version | what acts say keeps a version; version zero: holds on everything ([`crate::keeping`]) |
 //! | 14 | hospital | up to which leaf acts are in the rows of tag 13 |
+//! | 15 | hospital | how far documents of acts have had their effect |
+//! | 16 | hospital | newest epoch |
+//! | 17 | hospital, version | newest wrap of its data key, where it is not the one of its deposit |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
-use shosoin_protocol::act::Act;
+use shosoin_protocol::act::{Act, Epoch};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::merkle::Node;
@@ -35,7 +38,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 5;
+pub const FORM: u8 = 6;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -52,6 +55,9 @@ const ASSETS: u8 = 11;
 const ACT: u8 = 12;
 const KEPT: u8 = 13;
 const KEPT_TO: u8 = 14;
+const DOCUMENTS: u8 = 15;
+const EPOCH: u8 = 16;
+const WRAP: u8 = 17;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -207,6 +213,21 @@ pub fn kept_key(hospital: HospitalId, version: VersionId) -> Vec<u8> {
 /// Key of [`KeptTo`].
 pub fn kept_to_key(hospital: HospitalId) -> Vec<u8> {
     key(KEPT_TO, &[&hospital.0])
+}
+
+/// Key of a [`DocumentsRow`].
+pub fn documents_key(hospital: HospitalId) -> Vec<u8> {
+    key(DOCUMENTS, &[&hospital.0])
+}
+
+/// Key of an [`EpochRow`].
+pub fn epoch_key(hospital: HospitalId) -> Vec<u8> {
+    key(EPOCH, &[&hospital.0])
+}
+
+/// Key of a [`WrapRow`].
+pub fn wrap_key(hospital: HospitalId, version: VersionId) -> Vec<u8> {
+    key(WRAP, &[&hospital.0, &version.0])
 }
 
 /// Begins the keys of every [`ShelfRow`].
@@ -519,6 +540,70 @@ impl Row for KeptTo {
     }
 }
 
+/// How far documents of acts have had their effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DocumentsRow {
+    /// those of leaves below this
+    pub below: u64,
+    /// the one at that leaf could not be read; later ones may have had their effect, and all are read again
+    pub gap: bool,
+}
+
+impl Row for DocumentsRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(9);
+        out.u64(self.below).u8(self.gap.into());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(DocumentsRow { below: reader.u64("leaf index")?, gap: reader.u8("gap")? != 0 })
+    }
+}
+
+/// The newest epoch of a hospital.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochRow(pub u32);
+
+impl Default for EpochRow {
+    fn default() -> Self {
+        EpochRow(Epoch::FIRST)
+    }
+}
+
+impl Row for EpochRow {
+    fn encode(&self) -> Vec<u8> {
+        self.0.to_le_bytes().to_vec()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        reader.u32("epoch").map(EpochRow)
+    }
+}
+
+/// The newest wrap of a version that an act names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrapRow {
+    /// its epoch
+    pub epoch: u32,
+    /// leaf index of the act
+    pub leaf: u64,
+    /// where it is
+    pub address: Address,
+}
+
+impl Row for WrapRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(44);
+        out.u32(self.epoch).u64(self.leaf).put(&self.address.0);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(WrapRow { epoch: reader.u32("epoch")?, leaf: reader.u64("leaf index")?, address: Address::read(reader)? })
+    }
+}
+
 /// A record that no entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnnamedRow {
@@ -581,6 +666,9 @@ mod tests {
         round_trip(ActRow { act, accepted_ms: 18 });
         round_trip(Kept { until_ms: 19, holds: vec![VersionId([20; 16])], ..Kept::default() });
         round_trip(KeptTo { leaf: 21, broken: true });
+        round_trip(DocumentsRow { below: 19, gap: true });
+        round_trip(EpochRow(20));
+        round_trip(WrapRow { epoch: 21, leaf: 22, address: Address([23; 32]) });
     }
 
     #[test]

@@ -4,13 +4,21 @@
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
-use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows};
-use shosoin_protocol::act::Author;
+use crate::rows::{self, DeviceRow, DeviceState, EpochRow, LeafIndex, NameRow, Rows};
+use shosoin_protocol::act::{Author, Document, Epoch};
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
 use shosoin_protocol::{DeviceId, NameToken, VersionId};
 
-/// Refuses an entry that may not come next, as leaf `index`. `vault` is the id of the key that signs acts of the operator.
-pub fn admit(rows: &Pending<'_>, hospital: &HospitalInfo, vault: DeviceId, index: u64, entry: &Entry) -> Result<()> {
+/// Refuses an entry that may not come next, as leaf `index`. `vault` is the id of the key that signs acts of the operator,
+/// `document` what the entry says where it is an act.
+pub fn admit(
+    rows: &Pending<'_>,
+    hospital: &HospitalInfo,
+    vault: DeviceId,
+    index: u64,
+    entry: &Entry,
+    document: Option<&Document>,
+) -> Result<()> {
     let statement = entry.statement();
     let signer = device(rows, hospital, statement.device)?;
     match &statement.body {
@@ -28,6 +36,9 @@ pub fn admit(rows: &Pending<'_>, hospital: &HospitalInfo, vault: DeviceId, index
     if let Some(id) = statement.body.id() {
         fresh(rows, hospital, id)?;
     }
+    if let Some(Document::Epoch(epoch)) = document {
+        next_epoch(rows, hospital, epoch)?;
+    }
     match statement.body.name_change() {
         Some((_, expected, token)) => as_expected(rows, hospital, expected, token),
         None => Ok(()),
@@ -39,6 +50,15 @@ fn of_operator(statement: &Statement, vault: DeviceId, index: u64) -> Result<()>
     match statement.device == vault && index > 0 {
         true => Ok(()),
         false => Err(Error::UnknownDevice { device: statement.device, why: "may not state an act of the operator" }),
+    }
+}
+
+/// Epochs are numbered without a gap: of two machines that begin one at the same time, one is refused.
+fn next_epoch(rows: &Pending<'_>, hospital: &HospitalInfo, epoch: &Epoch) -> Result<()> {
+    let newest = rows.row::<EpochRow>(&rows::epoch_key(hospital.hospital))?.unwrap_or_default().0;
+    match newest.checked_add(1) == Some(epoch.number) {
+        true => Ok(()),
+        false => Err(Error::EpochOutOfOrder { newest, found: epoch.number }),
     }
 }
 

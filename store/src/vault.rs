@@ -29,8 +29,10 @@ use crate::{Code, Config, Finding, init};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use shosoin_protocol::answer::{AuditReply, Nonce};
-use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
-use shosoin_protocol::limits::{ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, RECORD_BYTES_MAX};
+use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply, WrapsReply};
+use shosoin_protocol::limits::{
+    ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, DEPOSIT_BATCH_MAX, RECORD_BYTES_MAX, REWRAP_MAX,
+};
 use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, SegmentId, VaultId, VersionId};
 use shosoin_tiers::media::{FileMedia, Media};
@@ -267,6 +269,13 @@ impl Vault {
     pub async fn version(&self, hospital: HospitalId, version: VersionId) -> Result<VersionReply> {
         let _request = self.inner.clients.begin(Operation::Version);
         self.at_desk(hospital, move |desk| desk.version(version)).await
+    }
+
+    /// The newest wrap of each of these versions; empty where there is none.
+    pub async fn wraps(&self, hospital: HospitalId, versions: Vec<VersionId>) -> Result<WrapsReply> {
+        let _request = self.inner.clients.begin(Operation::Version);
+        within("versions", versions.len(), REWRAP_MAX)?;
+        self.at_desk(hospital, move |desk| Ok(WrapsReply { wraps: desk.wraps(&versions)? })).await
     }
 
     /// The newest change of a name, as [`Vault::version`] answers it.

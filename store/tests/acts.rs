@@ -32,11 +32,6 @@ fn stated(hospital: &mut Hospital, kind: ActKind, subject: Option<VersionId>, do
     DepositRequest { entry: Bytes::copy_from_slice(entry.bytes()), records }
 }
 
-async fn refusal(vault: &Vault, hospital: &Hospital, request: DepositRequest) -> String {
-    let replies = vault.deposit(hospital.id, batch([request])).await.unwrap().replies;
-    replies.into_iter().next().unwrap().unwrap_err().message
-}
-
 async fn acts(vault: &Vault, hospital: &Hospital) -> Vec<StatedAct> {
     vault.acts(hospital.id, BOTH).await.unwrap()
 }

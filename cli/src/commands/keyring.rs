@@ -1,4 +1,6 @@
-//! `shosoin keyring`: the root of all keys, made once at the hospital and never sent anywhere.
+//! `shosoin keyring`: the root of all keys, made once at the hospital and never sent anywhere, and the keys below it over time.
+
+mod epochs;
 
 use crate::args::VaultToRemember;
 use crate::commands::escrow;
@@ -25,6 +27,19 @@ pub enum KeyringCommand {
     /// Show what others may know of the hospital: ids, fingerprint, pin
     #[command(after_help = "Example:\n  shosoin keyring show --dir ./hospital --enrolment ./for-the-operator")]
     Show(ShowArgs),
+    /// Begin a new epoch: keys of records are wrapped under a new key from now on
+    #[command(after_help = "Example:\n  shosoin keyring rotate --dir ./hospital --reason device-lost")]
+    Rotate(epochs::RotateArgs),
+    /// Wrap the keys of all older records anew, under the newest epoch; bodies stay as they are. Goes on where it was stopped
+    #[command(
+        after_help = "Example:\n  shosoin keyring rewrap --dir ./hospital --dry-run\n  shosoin keyring rewrap --dir ./hospital --json"
+    )]
+    Rewrap(epochs::RewrapArgs),
+    /// Which records still depend on which epoch and suite; opens every wrap
+    #[command(
+        after_help = "Example:\n  shosoin keyring coverage --dir ./hospital\n  shosoin keyring coverage --dir ./hospital --list --epoch 1 --json"
+    )]
+    Coverage(epochs::CoverageArgs),
 }
 
 /// Which algorithms.
@@ -75,10 +90,13 @@ pub struct ShowArgs {
 }
 
 /// Runs one of them.
-pub fn run(command: KeyringCommand, output: Output) -> Result<()> {
+pub async fn run(command: KeyringCommand, output: Output) -> Result<()> {
     match command {
         KeyringCommand::Init(args) => init(&args, output),
         KeyringCommand::Show(args) => show(&args, output),
+        KeyringCommand::Rotate(args) => epochs::rotate(args, output).await,
+        KeyringCommand::Rewrap(args) => epochs::rewrap(args, output).await,
+        KeyringCommand::Coverage(args) => epochs::coverage(args, output).await,
     }
 }
 

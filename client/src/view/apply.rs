@@ -9,13 +9,14 @@
 //! | withdrawn | takes one version out of view; the next older one is the newest |
 //! | tags | tags of one version |
 //! | bucket | the bucket as a whole |
-//! | act | the act itself, and what it says of keeping versions |
+//! | act | the act itself, and what it says of keeping versions; of an epoch also that it is the newest |
 
 use super::row::{ActRow, BucketRow, Chain, CurrentRow, DeviceRow, NameRow, PositionRow, VersionContent, VersionRow};
 use super::{Placed, Reading, View, key};
 use crate::{Error, Result};
 use fjall::OwnedWriteBatch;
 use shosoin_protocol::VersionId;
+use shosoin_protocol::act::Document;
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::manifest::{Pairs, Summary, Versioning};
 use std::sync::atomic::Ordering;
@@ -35,7 +36,15 @@ impl View {
             let (leaf_index, accepted_ms, id, subject) = (placed.index, placed.accepted_ms, act.id, act.subject);
             change.put(key::placed(id), leaf_index.to_le_bytes().to_vec());
             let row = ActRow { leaf_index, accepted_ms, id, device, subject, document };
-            change.put(key::act(leaf_index), row.encode());
+            match &row.document {
+                // names of wraps are as long as thousands of other acts, and the vault gives the newest wrap with its version
+                Document::Rewrap(_) => {}
+                Document::Epoch(_) => {
+                    change.put(key::EPOCH.to_vec(), row.encode());
+                    change.put(key::act(leaf_index), row.encode());
+                }
+                _ => change.put(key::act(leaf_index), row.encode()),
+            }
         }
         if let (Some((id, _, _)), Some(summary)) = (placed.entry.body().name_change(), placed.summary) {
             let origin = Origin { id, leaf: placed.entry.leaf_hash(), accepted_ms: placed.accepted_ms };

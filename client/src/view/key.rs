@@ -4,8 +4,9 @@
 //! m                                     where the view stands in the ledger
 //! b bucket                              bucket facts, newest change
 //! d device                              key and chain of a device, or of the vault for its acts
-//! a index                               an act; index big-endian
+//! a index                               an act, unless it only names wraps; index big-endian
 //! k version                             what keeps a version; version zero: holds on everything
+//! e                                     the act that began the newest epoch
 //! n bucket 0 name                       newest change, newest version, null version
 //! c bucket 0 name                       what a list says of the current object; no row for markers
 //! v bucket 0 escaped name 0 1 !index    one version, newest first; index big-endian and inverted
@@ -23,6 +24,9 @@ pub const POSITION: &[u8] = b"m";
 pub fn bucket(bucket: &str) -> Vec<u8> {
     [b"b", bucket.as_bytes()].concat()
 }
+
+/// Row of the newest epoch.
+pub const EPOCH: &[u8] = b"e";
 
 /// What the rows of all acts begin with.
 pub fn acts() -> Vec<u8> {

@@ -105,7 +105,7 @@ impl PositionRow {
 }
 
 /// Format of all rows; a view of another format is thrown away and rebuilt.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// An act, whoever stated it.
 #[derive(Debug, Clone, PartialEq, Eq)]

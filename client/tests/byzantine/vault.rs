@@ -517,6 +517,10 @@ impl Transport for Byzantine {
         Ok(given)
     }
 
+    async fn wraps(&self, versions: &[VersionId]) -> Result<Vec<Bytes>> {
+        self.honest.wraps(versions).await
+    }
+
     async fn name(&self, token: NameToken) -> Result<VersionReply> {
         self.honest.name(token).await
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::chunk::{Codec, Scratch};
 use crate::seal::{Aead, AwsLc};
+use crate::wrap::WrapPlace;
 use proptest::prelude::*;
 use shosoin_protocol::ErrorKind;
 use shosoin_protocol::envelope::{Envelope, TAG_LEN};
@@ -171,12 +172,13 @@ proptest! {
         suite in any_suite(),
         plain in any_plain(),
         page in 0u32..10,
-        wrap_no in any::<u32>(),
+        epoch in any::<u32>(),
+        number in any::<u32>(),
         label in "[a-z]{0,20}",
     ) {
         let keyring = keyring(suite);
         let key = keyring.new_data_key().unwrap();
-        let wrap = keyring.wrap(&key, VERSION, wrap_no).unwrap();
+        let wrap = keyring.wrap(&key, VERSION, WrapPlace { epoch, number }).unwrap();
         let unwrapped = keyring.unwrap(VERSION, &wrap, &key.commit()).unwrap();
         let stored = keyring.seal_manifest_page(&key, VERSION, page, 10, &plain).unwrap();
         let again = keyring.seal_manifest_page(&key, VERSION, page, 10, &plain).unwrap();

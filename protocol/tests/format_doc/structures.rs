@@ -6,13 +6,13 @@ use super::table::Structure;
 use bytes::Bytes;
 use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{
-    Act, ActKind, Document, Hold, HoldReason, Incident, IncidentClass, Lock, LockMode, Release, Retain,
-    RetentionChange, Severity, Versions,
+    Act, ActKind, Custody, Document, Epoch, EpochReason, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock,
+    LockMode, Release, Retain, RetentionChange, Rewrap, Severity, Versions,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
-    VersionReply, encode_addresses,
+    VersionReply, WrapsReply, encode_addresses, encode_versions,
 };
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
@@ -410,10 +410,26 @@ fn documents() -> Vec<(&'static str, Structure)> {
         ("began", u64(TIME - 1)),
         ("scene", vec![0xba; 32]),
     ];
+    let (reason, source, custody) = (EpochReason::LeakKnown, KeySource::Root, Custody::Token);
+    let epoch = Epoch { number: 6, reason, source, custody, commit: Digest([0xbb; 32]) };
+    let epoch = Document::Epoch(epoch).encode();
+    let epoch_fields = vec![
+        ("number", u32(6)),
+        ("reason", vec![5]),
+        ("source", vec![1]),
+        ("custody", vec![2]),
+        ("reserved", vec![0]),
+        ("commit", vec![0xbb; 32]),
+    ];
+    let wraps = vec![(VersionId([2; 16]), Address([0xbd; 32])), (VersionId([1; 16]), Address([0xbc; 32]))];
+    let rewrap = Document::Rewrap(Rewrap::new(7, wraps).expect("two versions")).encode();
+    let wraps = counted(2, &[&[1; 16], &[0xbc; 32], &[2; 16], &[0xbd; 32]]);
     let body = |bytes: &[u8], fields| part(bytes.to_vec(), 8, bytes.len(), fields);
     let (agreement, agreement_fields) = agreement();
     vec![
         ("Agreement", body(&agreement, agreement_fields)),
+        ("Epoch", body(&epoch, epoch_fields)),
+        ("Rewrap", body(&rewrap, vec![("epoch", u32(7)), ("wraps", wraps)])),
         ("Document header", part(hold.clone(), 0, 8, header)),
         (
             "Hold",
@@ -683,7 +699,12 @@ fn messages() -> Vec<(&'static str, Structure)> {
     let placed = PlacedEntry { index: 15, accepted_ms: TIME, entry: deposit().0 };
     let item = [var(&placed.encode()), var(b"summary")].concat();
     let page = LogPage { items: vec![LogItem { placed, attachment: Bytes::from_static(b"summary") }] };
+    let versions = [VersionId([2; 16]), VersionId([1; 16])];
+    let versions_asked = vec![("versions", counted(2, &[&[2; 16], &[1; 16]]))];
+    let wraps = WrapsReply { wraps: vec![Bytes::from_static(b"wrap"), Bytes::new()] };
     vec![
+        ("Version query", whole(encode_versions(&versions), versions_asked)),
+        ("Wraps reply", whole(wraps.encode(), vec![("wraps", counted(2, &[&var(b"wrap"), &var(b"")]))])),
         ("Address query", whole(encode_addresses(&addresses), query)),
         ("Deposit request", whole(request.encode(), request_fields)),
         ("Deposit batch", whole(batch.encode(), batch_fields)),

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use shosoin_protocol::act::{ActKind, Document};
 use shosoin_protocol::answer::Answer;
 use shosoin_protocol::api::{
-    DepositBatch, DepositReplies, DeviceReply, Enrolment, LogPage, VersionReply, decode_addresses, encode_addresses,
+    DepositBatch, DepositReplies, DeviceReply, Enrolment, LogPage, VersionReply, WrapsReply, decode_addresses,
+    decode_versions, encode_addresses, encode_versions,
 };
 use shosoin_protocol::checkpoint::{Checkpoint, SignedHead};
 use shosoin_protocol::codec::{Reader, Writer};
@@ -66,6 +67,8 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "deposit-replies" => DepositReplies::decode(body).map(|replies| replies.encode()),
         "device-reply" => DeviceReply::decode(body).map(|reply| reply.encode()),
         "address-query" => decode_addresses(body).map(|addresses| encode_addresses(&addresses)),
+        "version-query" => decode_versions(body).map(|versions| encode_versions(&versions)),
+        "wraps-reply" => WrapsReply::decode(&shared).map(|reply| reply.encode()),
         "version-reply" => VersionReply::decode(&shared).map(|reply| reply.encode()),
         "log-page" => LogPage::decode(&shared).map(|page| page.encode()),
         _ => return None,

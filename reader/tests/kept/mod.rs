@@ -2,10 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use super::common::{BUCKET, Wire, get, noise, put};
-use shosoin_client::{Client, ClientOptions, Condition};
+use shosoin_client::{Client, ClientOptions, Condition, RewrapOptions};
 use shosoin_keyring::escrow::{Quorum, sheet};
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use shosoin_protocol::Suite;
+use shosoin_protocol::act::{Custody, EpochReason};
 use shosoin_protocol::manifest::{BucketFacts, Versioning};
 use shosoin_store::accounts::Caller;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
@@ -147,6 +148,8 @@ async fn fill(client: &Client, paged: bool) -> (BTreeMap<String, Vec<u8>>, usize
         put(client, name, &noise(len as u64, len)).await;
         files.insert(format!("{BUCKET}/{path}"), noise(len as u64, len));
     }
+    // what comes now is wrapped under a key of its own, and so is some of what came before, anew
+    client.rotate(EpochReason::Drill, Custody::Passphrase).await.unwrap();
     put(client, "changed", b"first").await;
     put(client, "changed", b"second").await;
     files.insert(format!("{BUCKET}/changed"), b"second".to_vec());
@@ -166,6 +169,10 @@ async fn fill(client: &Client, paged: bool) -> (BTreeMap<String, Vec<u8>>, usize
     client.put_object(object, part, Condition::Any).await.unwrap();
     files.insert("packed/text".to_owned(), text);
     assert_eq!(get(client, "back").await.unwrap(), b"again");
+    let rewrapped = client.rewrap(RewrapOptions::default(), &|_| {}).await.unwrap().counts;
+    assert_eq!((rewrapped.rewrapped, rewrapped.already, rewrapped.failed), (7, 6, 0));
+    put(client, "after", b"the new wraps").await;
+    files.insert(format!("{BUCKET}/after"), b"the new wraps".to_vec());
     (files, 3)
 }
 

@@ -6,7 +6,7 @@ use crate::check::{CheckReport, Finding};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::rows::{self, LeafIndex, LeafRow, RecordRow, Rows};
+use crate::rows::{self, EpochRow, LeafIndex, LeafRow, RecordRow, Rows, WrapRow};
 use shosoin_protocol::act::{Act, Document};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
@@ -133,10 +133,39 @@ impl LedgerCheck<'_> {
             Err(error @ Error::Index { .. }) => return Err(error),
             Err(error) => Err(error.problem().message),
         };
-        Ok(document.map(|document| document.names()).unwrap_or_else(|why| {
-            self.damaged("document", format!("leaf {index}: document of its act: {why}"));
-            Vec::new()
-        }))
+        match document {
+            Ok(document) => {
+                self.document_rows(index, &document)?;
+                Ok(document.names())
+            }
+            Err(why) => {
+                self.damaged("document", format!("leaf {index}: document of its act: {why}"));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// The rows say what the document of the act at leaf `index` says, or what a later one does.
+    fn document_rows(&mut self, index: u64, document: &Document) -> Result<()> {
+        let hospital = self.desk.info().hospital;
+        match document {
+            Document::Epoch(epoch) => {
+                let newest = self.index.row::<EpochRow>(&rows::epoch_key(hospital))?.unwrap_or_default();
+                if newest.0 < epoch.number {
+                    self.index_wrong("epoch-row", format!("epoch {} of leaf {index} is not known", epoch.number));
+                }
+            }
+            Document::Rewrap(rewrap) => {
+                for (version, _) in rewrap.wraps() {
+                    let row = self.index.row::<WrapRow>(&rows::wrap_key(hospital, *version))?;
+                    if row.is_none_or(|row| (row.epoch, row.leaf) < (rewrap.epoch(), index)) {
+                        self.index_wrong("wrap-row", format!("wrap of version {version} at leaf {index} is not known"));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn listed(&mut self, index: u64, deposit: &Deposit) -> Result<Vec<Address>> {

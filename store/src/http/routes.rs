@@ -13,10 +13,11 @@ use http::Uri;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use shosoin_protocol::api::{DepositBatch, decode_addresses};
+use shosoin_protocol::api::{DepositBatch, decode_addresses, decode_versions};
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::limits::{
-    ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX, RECORD_BYTES_MAX,
+    ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX, RECORD_BYTES_MAX, REWRAP_MAX,
+    WRAP_BYTES_MAX,
 };
 use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, HospitalId, NameToken, VersionId, receipt};
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
         .route("/v1/plan", post(plan))
         .route("/v1/deposits", post(deposit))
         .route("/v1/versions/{version}", get(version))
+        .route("/v1/wraps", post(wraps))
         .route("/v1/names/{token}", get(name))
         .route("/v1/devices/{device}", get(device))
         .route("/v1/log/checkpoint", get(checkpoint))
@@ -109,6 +111,13 @@ async fn deposit(State(api): State<Api>, Extension(hospital): Caller, body: Body
 async fn version(State(api): State<Api>, Extension(hospital): Caller, Path(version): Path<String>) -> Reply {
     let version: VersionId = version.parse()?;
     Ok(reply::bytes(api.vault.version(hospital, version).await?.encode()))
+}
+
+async fn wraps(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
+    let versions = decode_versions(&api.body(body, 4 + REWRAP_MAX * VersionId::LEN).await?)?;
+    let room = api.budget.reserve(REWRAP_MAX * WRAP_BYTES_MAX).await?;
+    let reply = api.vault.wraps(hospital, versions).await?;
+    Ok(reply::bytes(room.hold(reply.encode().into())))
 }
 
 async fn name(State(api): State<Api>, Extension(hospital): Caller, Path(token): Path<String>) -> Reply {

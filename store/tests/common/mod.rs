@@ -354,6 +354,12 @@ pub async fn accept(
     receipts
 }
 
+/// Why the vault does not take a deposit.
+pub async fn refusal(vault: &Vault, hospital: &Hospital, request: DepositRequest) -> String {
+    let replies = vault.deposit(hospital.id, batch([request])).await.unwrap().replies;
+    replies.into_iter().next().unwrap().unwrap_err().message
+}
+
 pub async fn vault_key(vault: &Vault, hospital: HospitalId) -> shosoin_protocol::sign::PublicKey {
     let hello = vault.hello(hospital).await.unwrap();
     let bytes = hex::decode(hello.vault_key).unwrap();

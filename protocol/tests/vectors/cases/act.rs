@@ -1,13 +1,13 @@
 //! Acts and their documents.
 
-use super::{Made, World, append, put};
+use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
-    Act, ActKind, Agreement, Author, Document, Hold, HoldReason, Incident, IncidentClass, Lock, LockMode, Release,
-    Retain, RetentionChange, Severity, Terms, Versions,
+    Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, Hold, HoldReason, Incident, IncidentClass,
+    KeySource, Lock, LockMode, Release, Retain, RetentionChange, Rewrap, Severity, Terms, Versions,
 };
 use shosoin_protocol::entry::{Body, Entry};
-use shosoin_protocol::{Digest, VersionId};
+use shosoin_protocol::{Address, Digest, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
@@ -47,6 +47,8 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::Incident(incident)),
         (None, Document::Agreement(Box::new(agreement()))),
         (None, Document::Retention(Retain { change: RetentionChange::Start { start_ms: TIME }, versions: listed() })),
+        (None, epoch()),
+        (None, rewrap()),
     ]
 }
 
@@ -60,6 +62,21 @@ fn agreement() -> Agreement {
     terms.outward = vec![Outward::CloudVolumes];
     terms.papers = vec![(Paper::Specification, Digest([0x5d; 32]))];
     Agreement::draft(terms).sign_as_hospital(&world.hospital_key).sign_as_vault(&world.vault_key)
+}
+
+fn epoch() -> Document {
+    Document::Epoch(Epoch {
+        number: 2,
+        reason: EpochReason::DeviceLost,
+        source: KeySource::Root,
+        custody: Custody::Token,
+        commit: Digest([0x5d; 32]),
+    })
+}
+
+fn rewrap() -> Document {
+    let wrap = |no: u8| (VersionId([no; 16]), Address([0x60 + no; 32]));
+    Document::Rewrap(Rewrap::new(2, vec![wrap(8), wrap(7)]).expect("two versions"))
 }
 
 fn entries(world: &World) -> Vec<Made> {
@@ -124,6 +141,7 @@ fn wrong_documents() -> Vec<Made> {
         let last = body.len() - 16;
         body.copy_within(last - 16..last, last);
     };
+    let [epoch, rewrap] = [epoch(), rewrap()].map(|stated| document(stated.kind(), "valid", "", &stated));
     vec![
         agreement.wrong("agreement-routes", "No way in at all.", ("Invalid", "routes"), put(104, &[0])),
         agreement.wrong("agreement-line", "Line 9.", ("Invalid", "line"), put(105, &[9])),
@@ -172,6 +190,25 @@ fn wrong_documents() -> Vec<Made> {
         ),
         incident.wrong("incident-class", "Class 0.", ("Invalid", "class of an incident"), put(8, &[0])),
         incident.wrong("incident-severity", "Severity 4.", ("Invalid", "severity of an incident"), put(9, &[4])),
+        epoch.wrong(
+            "epoch-first",
+            "Begins epoch 1, which has no act.",
+            ("Invalid", "number of the epoch"),
+            put(8, &[1]),
+        ),
+        epoch.wrong("epoch-reason", "Reason 0.", ("Invalid", "reason of an epoch"), put(12, &[0])),
+        epoch.wrong("epoch-source", "A key from source 99.", ("Invalid", "source of an epoch's key"), put(13, &[99])),
+        epoch.wrong("epoch-custody", "Custody 99.", ("Invalid", "custody of the root"), put(14, &[99])),
+        epoch.wrong("epoch-reserved", "The reserved byte is not zero.", ("Invalid", "reserved byte"), put(15, &[1])),
+        rewrap.wrong("rewrap-none", "No wraps.", ("Invalid", "wraps of the act"), |body| {
+            body.truncate(12);
+            body.extend_from_slice(&[0; 4]);
+        }),
+        rewrap.wrong("rewrap-epoch", "Wraps of epoch 0.", ("Invalid", "epoch of the wraps"), put(8, &[0])),
+        rewrap.wrong("rewrap-order", "Versions are not ascending.", ("Invalid", "wraps of the act"), put(16, &[9; 16])),
+        rewrap.wrong("rewrap-twice", "One version twice.", ("Invalid", "wraps of the act"), put(16, &[8; 16])),
+        rewrap.wrong("rewrap-too-many", "4,097 wraps.", ("OverLimit", "wraps of the act"), put(12, &[1, 0x10])),
+        rewrap.wrong("rewrap-truncated", "The last address lacks a byte.", ("Truncated", "address"), cut(1)),
         incident
             .wrong("incident-truncated", "Ends inside the scene.", ("Truncated", "digest"), |body| body.truncate(60)),
     ]

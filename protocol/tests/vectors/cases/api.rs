@@ -4,15 +4,32 @@ use super::{Made, World, append, cut, flip, put};
 use bytes::Bytes;
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
-    VersionReply, encode_addresses,
+    VersionReply, WrapsReply, encode_addresses, encode_versions,
 };
 use shosoin_protocol::entry::PlacedEntry;
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
-use shosoin_protocol::{Address, Digest, RecordKind};
+use shosoin_protocol::{Address, Digest, RecordKind, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
-    [enrolments(&one, &two), batches(&one), replies(&one), small(), versions(&one), log_pages(&one)].concat()
+    [enrolments(&one, &two), batches(&one), replies(&one), small(), versions(&one), wraps(), log_pages(&one)].concat()
+}
+
+fn wraps() -> Vec<Made> {
+    let query = encode_versions(&[VersionId([2; 16]), VersionId([1; 16])]);
+    let query = Made::new("version-query/valid", "version-query", "Two versions, in any order.", query);
+    let reply = WrapsReply { wraps: vec![Bytes::from_static(b"wrap"), Bytes::new()] }.encode();
+    let reply = Made::new("wraps-reply/valid", "wraps-reply", "A wrap, and none for the second version.", reply);
+    vec![
+        query.wrong("too-many", "Asks for 4,097.", ("OverLimit", "versions"), put(0, &[1, 0x10])),
+        query.wrong("truncated", "The last version lacks a byte.", ("Truncated", "version"), cut(1)),
+        query.wrong("trailing", "One byte follows.", ("Trailing", "version query"), append(0)),
+        reply.wrong("too-many", "Brings 4,097.", ("OverLimit", "wraps"), put(0, &[1, 0x10])),
+        reply.wrong("long", "A wrap of 4,097 bytes.", ("OverLimit", "wrap"), put(4, &[1, 0x10])),
+        reply.wrong("trailing", "One byte follows.", ("Trailing", "wraps reply"), append(0)),
+        query,
+        reply,
+    ]
 }
 
 fn enrolment_of(world: &World) -> Enrolment {
