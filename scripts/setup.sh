@@ -25,6 +25,14 @@ need_python() {
   "$venv/bin/pip" install -q --disable-pip-version-check "$@"
 }
 
+# need_clamd: the ClamAV daemon, for the tests of the scan before sealing. Its definitions are the tests' own: a signature of the
+# EICAR test string. Where it cannot be installed, those tests are skipped and say so.
+need_clamd() {
+  command -v clamd >/dev/null || (apt_install clamav-daemon clamav) || { say "no clamd: the tests of the malware scan are skipped"; return 0; }
+  # the packaged service is not needed, and has no definitions
+  if command -v systemctl >/dev/null; then systemctl disable --now -q clamav-daemon clamav-freshclam 2>/dev/null || true; fi
+}
+
 # need_azurite: an Azure server for the tests of archive volumes, where there is npm; exports where it is.
 need_azurite() {
   local folder="$root/target/npm"

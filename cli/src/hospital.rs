@@ -5,11 +5,13 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::passphrase::PassphraseArgs;
 use serde::{Deserialize, Serialize};
-use shosoin_client::{WitnessPolicy, WitnessSpec};
+use shosoin_client::scan::{Scanner, ScannerOptions};
+use shosoin_client::{ClientOptions, WitnessPolicy, WitnessSpec};
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Form of `gateway.toml` that this release reads.
@@ -86,6 +88,19 @@ impl HospitalDir {
         Ok(opened.inspect_err(ignore).ok())
     }
 
+    /// The client’s options: what this folder says of drill, witnesses (how many must have signed, if `required` says it) and scanner.
+    pub fn client_options(
+        &self,
+        keyring: &Keyring,
+        state: impl Into<PathBuf>,
+        required: Option<usize>,
+    ) -> Result<ClientOptions> {
+        let config = GatewayConfig::load(self)?;
+        let scanner = config.scanner.as_ref().map(ScannerConfig::scanner).transpose()?;
+        let (drill, witnesses) = (self.drill_held(keyring)?, config.witness_policy(required)?);
+        Ok(ClientOptions { drill, witnesses, scanner, ..ClientOptions::new(state) })
+    }
+
     /// How the vault is reached.
     pub fn config(&self) -> PathBuf {
         self.root.join("gateway.toml")
@@ -131,6 +146,9 @@ pub struct GatewayConfig {
     /// domain under which buckets are host names
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    /// what scans contents for malware before they are sealed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scanner: Option<ScannerConfig>,
     /// how many of the witnesses must have co-signed a ledger head before it is believed
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_witnesses: Option<usize>,
@@ -140,6 +158,44 @@ pub struct GatewayConfig {
     /// the witnesses
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witnesses: Vec<WitnessConfig>,
+}
+
+/// `[scanner]` of `gateway.toml`: the hospital's ClamAV daemon.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScannerConfig {
+    /// path of its Unix socket, or `tcp:HOST:PORT`
+    pub address: String,
+    /// folder of its definitions: tells their age where the daemon does not
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<PathBuf>,
+    /// hours that definitions may be old; an agreement may ask for less
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definitions_hours_max: Option<u32>,
+    /// the lesser of its `StreamMaxLength` and `MaxFileSize`, in bytes
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_max: Option<u64>,
+    /// streams open at a time; fewer than its `MaxThreads`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams_max: Option<usize>,
+}
+
+impl ScannerConfig {
+    /// The scanner as the client takes it.
+    pub fn scanner(&self) -> Result<Arc<Scanner>> {
+        let wrong = |why: String| Error::invalid("scanner.address in gateway.toml", why);
+        let options = ScannerOptions::new(self.address.parse().map_err(wrong)?);
+        if self.bytes_max == Some(0) {
+            return Err(Error::invalid("scanner.bytes_max in gateway.toml", "nothing could be scanned"));
+        }
+        Ok(Scanner::new(ScannerOptions {
+            definitions: self.definitions.clone(),
+            definitions_hours_max: self.definitions_hours_max.unwrap_or(options.definitions_hours_max),
+            bytes_max: self.bytes_max.unwrap_or(options.bytes_max),
+            streams_max: self.streams_max.unwrap_or(options.streams_max),
+            ..options
+        }))
+    }
 }
 
 /// A witness in `gateway.toml`.
@@ -170,6 +226,7 @@ impl Default for GatewayConfig {
             require_witnesses: None,
             witness_wait_seconds: None,
             witnesses: Vec::new(),
+            scanner: None,
         }
     }
 }

@@ -30,9 +30,7 @@ impl Session {
         let state = args.state.clone().unwrap_or_else(|| hospital.root().to_owned());
         files::create_dir(&state)?;
         let lock = Lock::take(&state)?;
-        let witnesses = GatewayConfig::load(&hospital)?.witness_policy(args.require_witnesses)?;
-        let drill = hospital.drill_held(&keyring)?;
-        let client = ClientOptions { drill, witnesses, ..ClientOptions::new(state) };
+        let client = hospital.client_options(&keyring, state, args.require_witnesses)?;
         match embedded_vault(args) {
             Some(dir) => {
                 let vault = operator::open(&dir).await?;

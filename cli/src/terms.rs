@@ -368,6 +368,7 @@ pub struct Clause {
 
 const INTAKE: &str = "gateway and vault: refused otherwise";
 const VAULT: &str = "vault";
+const SCAN: &str = "gateway scans, vault checks the report";
 const PEOPLE: &str = "people of both sides";
 const NOT_YET: &str = "nobody yet: this release does not check it";
 
@@ -383,9 +384,9 @@ pub fn clauses(terms: &Terms) -> Vec<Clause> {
     add("exports", yes(terms.exports), PEOPLE);
     add("outward services", terms.outward.iter().map(|one| one.name()).collect::<Vec<_>>().join(", "), PEOPLE);
     add("quota", text::bytes(terms.quota_bytes), "vault: over-quota otherwise");
-    add("scanning", terms.scan.scanning.name().to_owned(), NOT_YET);
-    add("age of definitions", format!("{} h at most", terms.scan.definitions_hours_max), NOT_YET);
-    add("age of a scan", format!("{} h at most", terms.scan.scan_hours_max), NOT_YET);
+    add("scanning", terms.scan.scanning.name().to_owned(), SCAN);
+    add("age of definitions", format!("{} h at most", terms.scan.definitions_hours_max), SCAN);
+    add("age of a scan", format!("{} h at most", terms.scan.scan_hours_max), SCAN);
     add("age of a scan on media", format!("{} h at most", terms.scan.packed_hours_max), NOT_YET);
     let RetryRule { failures_max, window_minutes } = terms.retry;
     add("stop", format!("after {failures_max} failed transfers in {window_minutes} min"), NOT_YET);

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 94] = [
+const COMMANDS: [&[&str]; 95] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -68,6 +68,7 @@ const COMMANDS: [&[&str]; 94] = [
     &["escrow", "drill"],
     &["escrow", "restore"],
     &["gateway", "serve"],
+    &["gateway", "scanner"],
     &["gateway", "user", "add"],
     &["gateway", "user", "set"],
     &["gateway", "user", "list"],

@@ -69,7 +69,13 @@ pub fn facts(object: NewObject, parts: &[Part], plan: &Plan) -> ObjectFacts {
 }
 
 /// Seals facts and lists of chunks. CPU work: call it on a blocking thread.
-pub fn assemble(keyring: &Keyring, facts: ObjectFacts, parts: Vec<Part>, plan: &Plan) -> Result<Assembled> {
+pub fn assemble(
+    keyring: &Keyring,
+    facts: ObjectFacts,
+    parts: Vec<Part>,
+    plan: &Plan,
+    report: Option<Bytes>,
+) -> Result<Assembled> {
     let version = plan.version;
     let sealing = |source| Error::Keyring { what: "manifest", source };
     let data_key = keyring.new_data_key().map_err(sealing)?;
@@ -98,12 +104,14 @@ pub fn assemble(keyring: &Keyring, facts: ObjectFacts, parts: Vec<Part>, plan: &
         wrap: suite.address(&wrap),
         summary: suite.address(&sealed_summary),
         policy: plan.policy,
+        report: report.as_ref().map(|report| suite.address(report)),
     };
     let mut load = Load::default();
     load.carry(RecordKind::AddressList, list_bytes.into());
     load.carry(RecordKind::Wrap, wrap.into());
     load.carry(RecordKind::Manifest, manifest.root.into());
     load.carry(RecordKind::Summary, sealed_summary.into());
+    report.into_iter().for_each(|report| load.carry(RecordKind::Document, report));
     for (address, page) in manifest.pages {
         load.carry_or_send(RecordKind::Manifest, address, page);
     }

@@ -39,9 +39,11 @@ impl Client {
             return self.stored_before(version, leaf_index, facts);
         }
         self.expected(&name.0, &name.1, &condition)?;
+        let scanned = self.scanned(version, &parts).await?;
+        let report = scanned.map(|scanned| Bytes::from(self.malware_report(version, &scanned, &facts)));
         let (keyring, stated) = (self.inner.keyring.clone(), facts.clone());
         let assembled =
-            blocking("sealing a manifest", move || assemble::assemble(&keyring, stated, parts, &plan)).await?;
+            blocking("sealing a manifest", move || assemble::assemble(&keyring, stated, parts, &plan, report)).await?;
         for (address, bytes) in assembled.ahead {
             self.send_ahead(address, bytes).await?;
         }

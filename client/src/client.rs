@@ -8,6 +8,7 @@ use crate::head::{HeadKeeper, Remembered};
 use crate::lane::{Intent, Lane};
 use crate::ledger::{Identity, Ledger};
 use crate::open::{CACHED_MANIFESTS, Opened};
+use crate::scan::Scanner;
 use crate::sealer::{Recipe, Sealer};
 use crate::task::blocking;
 use crate::upload::Intake;
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) read_ahead: Arc<Semaphore>,
     pub(crate) manifests: Mutex<LruCache<VersionId, Arc<Opened>>>,
     pub(crate) agreed: AgreedCache,
+    pub(crate) scanner: Option<Arc<Scanner>>,
     /// held shared by changes inside buckets, alone by changes of buckets: so a bucket that ends is empty
     pub(crate) buckets: RwLock<()>,
 }
@@ -118,6 +120,7 @@ impl Client {
                 read_ahead: Arc::new(Semaphore::new(options.read_ahead_bytes)),
                 manifests: Mutex::new(manifests),
                 agreed: AgreedCache::default(),
+                scanner: options.scanner.clone(),
                 buckets: RwLock::new(()),
             }),
         }
@@ -211,7 +214,8 @@ impl Client {
     /// A writer of content for an object or part in `bucket` under `label`.
     pub fn writer(&self, bucket: &BucketFacts, label: Label) -> Result<ObjectWriter> {
         let recipe = Recipe::new(bucket, label)?;
-        Ok(ObjectWriter::new(self.inner.intake.clone(), recipe, bucket.chunk_plain_bytes))
+        let plan = self.scan_plan()?;
+        Ok(ObjectWriter::new(self.inner.intake.clone(), recipe, bucket.chunk_plain_bytes, plan))
     }
 
     /// Opens a version for reading; `None` means the newest.

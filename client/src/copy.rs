@@ -94,7 +94,8 @@ impl OpenObject {
     }
 
     async fn sealed_again(&self, range: Range<u64>, bucket: &BucketFacts, recipe: Recipe) -> Result<PartContent> {
-        let mut writer = ObjectWriter::new(self.inner.intake.clone(), recipe, bucket.chunk_plain_bytes)
+        // what it becomes is scanned as a whole when it is deposited
+        let mut writer = ObjectWriter::new(self.inner.intake.clone(), recipe, bucket.chunk_plain_bytes, None)
             .expect_bytes(range.end - range.start);
         let mut plain = self.read(range);
         while let Some(bytes) = plain.next().await {

@@ -1,5 +1,6 @@
 //! Why the client could not do what it was asked. Object names never appear here: they are personal data.
 
+use crate::scan::ScanError;
 use shosoin_protocol::api::{Problem, code};
 use shosoin_protocol::{ErrorKind, VersionId};
 use std::path::{Path, PathBuf};
@@ -109,6 +110,9 @@ pub enum Error {
         /// newest epoch now
         epoch: u32,
     },
+    /// The scanner let it not through. Nothing of it was deposited.
+    #[error("it was not called clean")]
+    Scan(#[from] ScanError),
     /// No such bucket.
     #[error("there is no bucket {bucket}")]
     NoSuchBucket {
@@ -272,6 +276,7 @@ impl Error {
             Error::NotAgreed { .. } => ErrorKind::Refused,
             Error::Agreement { .. } => ErrorKind::Invalid,
             Error::EpochKey { .. } | Error::EpochTaken { .. } => ErrorKind::Refused,
+            Error::Scan(source) => source.kind(),
             Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,
             Error::Answer { .. } | Error::Contradiction { .. } | Error::Damaged { .. } => ErrorKind::Damaged,
             Error::StateDamaged { source, .. } | Error::PartDamaged { source } | Error::ViewDamaged(source) => {

@@ -71,14 +71,20 @@ impl OpenObject {
     }
 }
 
-async fn fetch(inner: &Arc<Inner>, version: VersionId, chunk: ChunkRef) -> Result<(Bytes, usize)> {
+/// One chunk of a version, verified and opened, and the length of its sealed bytes.
+pub(crate) async fn fetch(inner: &Arc<Inner>, version: VersionId, chunk: ChunkRef) -> Result<(Bytes, usize)> {
     let stored = repeat(|| inner.transport.record(chunk.address)).await;
     let stored = stored.map_err(|error| open::lacking(version, "a chunk", error))?;
     let len = stored.len();
+    open_chunk(inner, chunk, stored).await.map(|plain| (plain, len))
+}
+
+/// Verifies and opens a sealed chunk.
+pub(crate) async fn open_chunk(inner: &Arc<Inner>, chunk: ChunkRef, stored: Bytes) -> Result<Bytes> {
+    let len = stored.len();
     let keyring = inner.keyring.clone();
     let open = move || keyring.open_chunk(&chunk, &stored).map_err(|source| Error::Keyring { what: "chunk", source });
-    let plain = if len <= OPEN_AT_ONCE_BYTES_MAX { open()? } else { blocking("opening a chunk", open).await? };
-    Ok((plain, len))
+    if len <= OPEN_AT_ONCE_BYTES_MAX { open() } else { blocking("opening a chunk", open).await }
 }
 
 /// A chunk under way, and the read-ahead memory it takes; stopped when nobody wants it any more.

@@ -1,9 +1,11 @@
 //! How a client is set up.
 
+use crate::scan::Scanner;
 use crate::witness::WitnessPolicy;
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_protocol::sign::PublicKey;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Memory that plain text and sealed bytes on their way to the vault may take, all writers together, in bytes.
 pub const UPLOAD_MEMORY_BYTES_DEFAULT: usize = 128 * 1024 * 1024;
@@ -22,6 +24,8 @@ pub struct ClientOptions {
     pub drill: Option<Drill>,
     /// witnesses that must have co-signed a head before it is believed; none: no witness is asked
     pub witnesses: Option<WitnessPolicy>,
+    /// what scans contents for malware before they are sealed, if anything does
+    pub scanner: Option<Arc<Scanner>>,
     /// bytes on their way up, all writers together
     pub upload_memory_bytes: usize,
     /// bytes read ahead, all readers together
@@ -38,6 +42,7 @@ impl ClientOptions {
             vault_key: None,
             drill: None,
             witnesses: None,
+            scanner: None,
             upload_memory_bytes: UPLOAD_MEMORY_BYTES_DEFAULT,
             read_ahead_bytes: READ_AHEAD_BYTES_DEFAULT,
             threads: std::thread::available_parallelism().map_or(2, usize::from),

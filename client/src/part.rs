@@ -2,11 +2,13 @@
 //! requests of a multipart upload; only this hospital's keyring reads that file, for it holds the chunks' secrets.
 
 use crate::budget::Reserved;
+use crate::scan::Scanned;
 use crate::{Error, Result};
 use bytes::Bytes;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::{OBJECT_CHUNKS_MAX, RECORD_BYTES_MAX};
+use shosoin_protocol::malware::Engine;
 use shosoin_protocol::manifest::ChunkRef;
 use shosoin_protocol::{Address, Digest};
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 /// Label under which part files are sealed.
 const LABEL: &str = "part content";
 /// Version of the plain form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Length of one encoded chunk, in bytes.
 const PIECE_BYTES: usize = 76;
 
@@ -33,6 +35,8 @@ pub struct PartContent {
     pub inline: Vec<Bytes>,
     /// its chunks may meet equal ones: it was sealed for dedup
     pub may_meet: bool,
+    /// what the scanner said of it, where it was scanned
+    pub scanned: Option<Scanned>,
     /// memory that the inline chunks take
     pub(crate) _reserved: Vec<Arc<Reserved>>,
 }
@@ -63,7 +67,16 @@ impl PartContent {
         chunks: Vec<SealedPiece>,
         may_meet: bool,
     ) -> Self {
-        PartContent { size_bytes, md5, plain_digest, chunks, inline: Vec::new(), may_meet, _reserved: Vec::new() }
+        PartContent {
+            size_bytes,
+            md5,
+            plain_digest,
+            chunks,
+            inline: Vec::new(),
+            may_meet,
+            scanned: None,
+            _reserved: Vec::new(),
+        }
     }
 
     /// Sealed bytes for a local file.
@@ -84,6 +97,7 @@ impl PartContent {
         for bytes in &self.inline {
             out.var(bytes);
         }
+        write_scanned(&mut out, self.scanned.as_ref());
         keyring.seal_local(LABEL, &out.finish()).map_err(|source| Error::Keyring { what: LABEL, source })
     }
 
@@ -115,7 +129,30 @@ impl PartContent {
         for _ in 0..count {
             inline.push(Bytes::copy_from_slice(reader.var(RECORD_BYTES_MAX, "inline chunk")?));
         }
+        let scanned = read_scanned(&mut reader)?;
         reader.finish()?;
-        Ok(PartContent { size_bytes, md5, plain_digest, chunks, inline, may_meet, _reserved: Vec::new() })
+        Ok(PartContent { size_bytes, md5, plain_digest, chunks, inline, may_meet, scanned, _reserved: Vec::new() })
     }
+}
+
+fn write_scanned(out: &mut Writer, scanned: Option<&Scanned>) {
+    let Some(Scanned { engine, scanned_ms, pieces }) = scanned else {
+        out.u8(0);
+        return;
+    };
+    out.u8(1);
+    for number in engine.release {
+        out.u16(number);
+    }
+    out.u32(engine.definitions_version).u64(engine.definitions_ms).u64(*scanned_ms).u32(*pieces);
+}
+
+fn read_scanned(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Option<Scanned>> {
+    if reader.u8("scanned")? == 0 {
+        return Ok(None);
+    }
+    let release = [reader.u16("release")?, reader.u16("release")?, reader.u16("release")?];
+    let (definitions_version, definitions_ms) = (reader.u32("definitions")?, reader.u64("their time")?);
+    let engine = Engine { release, definitions_version, definitions_ms };
+    Ok(Some(Scanned { engine, scanned_ms: reader.u64("time of the scan")?, pieces: reader.u32("pieces")? }))
 }

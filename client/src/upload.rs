@@ -4,12 +4,15 @@
 //! - Bytes count against the memory budget of the client from before they are gathered until they are sent.
 //! - Every byte is hashed once and in order; chunks are sealed and sent in any order.
 //! - A content of up to [`INLINE_PLAIN_BYTES_MAX`] is not sent at all: it travels with its deposit.
+//! - Where contents are scanned, a chunk goes to the scanner before it is sealed, and nothing is given for deposit before the
+//!   scanner called all of it clean. A content that travels with its deposit is not even sealed before.
 //! - Nothing a writer does is visible; dropping it is an abort.
 
 use crate::budget::{Budget, Reserved};
 use crate::chunker::Chunker;
 use crate::hashing::{HashQueue, PlainChunk};
 use crate::part::SealedPiece;
+use crate::scan::{Scan, ScanPlan, Scanned};
 use crate::sealer::{Recipe, Sealer};
 use crate::uploader::Uploader;
 use crate::{Error, PartContent, Result};
@@ -53,10 +56,13 @@ pub struct ObjectWriter {
     hashes: HashQueue,
     under_way: JoinSet<Result<(usize, SealedPiece)>>,
     pieces: Vec<Option<SealedPiece>>,
+    /// how it is scanned, if it is
+    plan: Option<ScanPlan>,
+    scan: Option<Scan>,
 }
 
 impl ObjectWriter {
-    pub(crate) fn new(intake: Arc<Intake>, recipe: Recipe, chunk_bytes: u32) -> Self {
+    pub(crate) fn new(intake: Arc<Intake>, recipe: Recipe, chunk_bytes: u32, plan: Option<ScanPlan>) -> Self {
         ObjectWriter {
             hashes: HashQueue::new(intake.suite),
             intake,
@@ -70,6 +76,8 @@ impl ObjectWriter {
             held: Vec::new(),
             under_way: JoinSet::new(),
             pieces: Vec::new(),
+            plan,
+            scan: None,
         }
     }
 
@@ -88,6 +96,9 @@ impl ObjectWriter {
         }
         if self.pushed_bytes > OBJECT_BYTES_MAX {
             return Err(Error::OverLimit { what: "content", found: self.pushed_bytes, limit: OBJECT_BYTES_MAX });
+        }
+        if let Some(plan) = &self.plan {
+            plan.may_be_this_long(self.expected_bytes.unwrap_or(self.pushed_bytes))?;
         }
         let mut at = before;
         while !bytes.is_empty() {
@@ -113,16 +124,22 @@ impl ObjectWriter {
         if self.pieces.is_empty() {
             return self.finish_small().await;
         }
+        let scanned = self.scanned().await?;
         while let Some(done) = self.under_way.join_next().await {
             self.note(done)?;
         }
         let chunks: Option<Vec<SealedPiece>> = self.pieces.into_iter().collect();
         let chunks = chunks.ok_or(Error::Lost { task: "a chunk" })?;
         let (md5, plain_digest) = self.hashes.finish().await;
-        Ok(PartContent::uploaded(self.pushed_bytes, md5, plain_digest, chunks, self.recipe.class != 0))
+        let content = PartContent::uploaded(self.pushed_bytes, md5, plain_digest, chunks, self.recipe.class != 0);
+        Ok(PartContent { scanned, ..content })
     }
 
-    async fn finish_small(self) -> Result<PartContent> {
+    async fn finish_small(mut self) -> Result<PartContent> {
+        for chunk in self.held.clone() {
+            self.scan(&chunk.bytes).await?;
+        }
+        let scanned = self.scanned().await?;
         let reserved = self.held.iter().map(|chunk| chunk.reserved.clone()).collect();
         let whole = self.intake.sealer.seal_whole(self.recipe, self.held).await?;
         let (mut chunks, mut inline) = (Vec::new(), Vec::new());
@@ -138,8 +155,29 @@ impl ObjectWriter {
             chunks,
             inline,
             may_meet,
+            scanned,
             _reserved: reserved,
         })
+    }
+
+    /// Hands a chunk to the scanner, if contents are scanned.
+    async fn scan(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(plan) = &self.plan else { return Ok(()) };
+        let scan = match &mut self.scan {
+            Some(scan) => scan,
+            none => none.insert(plan.begin().await?),
+        };
+        Ok(scan.push(bytes).await?)
+    }
+
+    /// What the scanner says of all of it; nothing where contents are not scanned.
+    async fn scanned(&mut self) -> Result<Option<Scanned>> {
+        let Some(plan) = &self.plan else { return Ok(None) };
+        let scan = match self.scan.take() {
+            Some(scan) => scan,
+            None => plan.begin().await?,
+        };
+        Ok(Some(scan.finish().await?))
     }
 
     /// Before the first byte of a chunk, reserves all of it; before the very first byte, everything that may be held.
@@ -182,6 +220,7 @@ impl ObjectWriter {
                 None => break,
             }
         }
+        self.scan(&plain.bytes).await?;
         self.hashes.push(plain.clone());
         let ordinal = self.pieces.len();
         self.pieces.push(None);

@@ -512,7 +512,8 @@ fn offer_page(draw: &mut Draw, frontier: &mut Frontier, page: &LogPage) {
         let mut offer = |named| draw.offer(Target { named, leaf_index, version });
         entry.body().summary().map(Named::Own).into_iter().for_each(&mut offer);
         if let Body::Deposit(deposit) = entry.body() {
-            [deposit.manifest, deposit.wrap, deposit.address_list].map(Named::Own).into_iter().for_each(&mut offer);
+            let own = deposit.own_records().into_iter().filter(|address| *address != deposit.summary);
+            own.map(Named::Own).for_each(&mut offer);
             let (list, root, count) = (deposit.address_list, deposit.address_root, deposit.address_count);
             (0..count).map(|slot| Named::Listed { list, root, count, slot }).for_each(&mut offer);
         }

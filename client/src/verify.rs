@@ -4,11 +4,13 @@
 use crate::hashing::Digests;
 use crate::open::Opened;
 use crate::retry::repeat;
+use crate::scan_report::marked;
 use crate::task::blocking;
 use crate::{Client, Error, OpenObject, Result};
 use futures::StreamExt as _;
 use serde::Serialize;
 use shosoin_protocol::limits::ADDRESS_QUERY_MAX;
+use shosoin_protocol::malware::MalwareReport;
 use shosoin_protocol::manifest::{AddressList, PartFact};
 use shosoin_protocol::receipt::{Durable, Receipt};
 use shosoin_protocol::{Address, VersionId};
@@ -50,8 +52,23 @@ pub struct Proof {
     pub etag: String,
     /// the parts whose content was read and compared; none where that was not asked for
     pub parts: Option<Vec<PartProof>>,
+    /// what the scanner said of its content, where it was scanned
+    pub scan: Option<ScanProof>,
     /// what a kept receipt says, where one was given
     pub receipt: Option<ReceiptProof>,
+}
+
+/// A malware report that the depositing device signed, of exactly this content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScanProof {
+    /// clean, or not-scannable where only its pieces were
+    pub result: &'static str,
+    /// engine and number of its definitions
+    pub engine: String,
+    /// when the definitions were made, in milliseconds since 1970
+    pub definitions_ms: u64,
+    /// when it was scanned, in milliseconds since 1970
+    pub scanned_ms: u64,
 }
 
 /// A receipt that was kept: the vault signed it for this very entry, under a head that today's ledger continues.
@@ -99,6 +116,7 @@ impl Client {
             true => Some(object.verify_parts().await?),
             false => None,
         };
+        let scan = self.verify_scan(&opened).await?;
         let statement = opened.entry.statement();
         Ok(Proof {
             version: row.version.to_string(),
@@ -114,8 +132,34 @@ impl Client {
             size_bytes: opened.facts.size_bytes,
             etag: row.object().map(|(_, etag)| etag.to_owned()).unwrap_or_default(),
             parts,
+            scan,
             receipt: None,
         })
+    }
+
+    /// The malware report is signed by the device of the entry, and its mark is that of this content.
+    async fn verify_scan(&self, opened: &Opened) -> Result<Option<ScanProof>> {
+        let Some(address) = opened.deposit.report else { return Ok(None) };
+        let version = opened.version();
+        let bytes = self.inner.record(version, "its malware report", address).await?;
+        let answer = |source| Error::Answer { operation: "a malware report", source };
+        let device = opened.entry.statement().device;
+        let row = self.inner.view.device(device)?.ok_or_else(|| Error::Contradiction {
+            operation: "a malware report",
+            why: format!("device {device} was never enrolled"),
+        })?;
+        let report = MalwareReport::verify(&bytes, &row.key).map_err(answer)?;
+        if report.version != version
+            || report.content != self.inner.keyring.content_mark(version, &marked(&opened.facts))
+        {
+            return Err(Error::Damaged { version, why: "its malware report is of another content".to_owned() });
+        }
+        Ok(Some(ScanProof {
+            result: report.result.name(),
+            engine: report.engine.to_string(),
+            definitions_ms: report.engine.definitions_ms,
+            scanned_ms: report.scanned_ms,
+        }))
     }
 
     /// Proves a receipt that was kept for a version, `None` meaning the newest.

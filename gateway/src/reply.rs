@@ -5,6 +5,7 @@ use http::HeaderValue;
 use s3s::dto::Timestamp;
 use s3s::{S3Error, S3ErrorCode, s3_error};
 use shosoin_client::Error;
+use shosoin_client::scan::ScanError;
 use shosoin_protocol::{ErrorKind, VersionId, api};
 use std::time::{Duration, UNIX_EPOCH};
 use time::format_description::BorrowedFormatItem;
@@ -39,6 +40,7 @@ fn tell(error: &Error) -> S3Error {
         Error::OverLimit { what: "name", .. } => s3_error!(KeyTooLongError, "Your key is too long"),
         Error::OverLimit { .. } => S3Error::with_message(S3ErrorCode::EntityTooLarge, error.to_string()),
         Error::Invalid { .. } => S3Error::with_message(S3ErrorCode::InvalidArgument, error.to_string()),
+        Error::Scan(source) => scan(source),
         Error::NotAgreed { .. } => agreed(api::code::NOT_AGREED, error),
         Error::Vault(problem) if is_of_agreement(&problem.code) => agreed(&problem.code, error),
         Error::IsMarker { .. } => s3_error!(MethodNotAllowed, "The specified version is a delete marker."),
@@ -81,7 +83,7 @@ fn other(error: &Error) -> S3Error {
 }
 
 fn is_of_agreement(code: &str) -> bool {
-    [api::code::NO_AGREEMENT, api::code::NOT_AGREED, api::code::OVER_QUOTA].contains(&code)
+    [api::code::NO_AGREEMENT, api::code::NOT_AGREED, api::code::OVER_QUOTA, api::code::MALWARE_REPORT].contains(&code)
 }
 
 /// What hospital and operator did not agree on: to send it again does not help.
@@ -89,22 +91,36 @@ fn agreed(code: &str, error: &Error) -> S3Error {
     let name = match code {
         api::code::NO_AGREEMENT => "NoAgreement",
         api::code::OVER_QUOTA => "QuotaExceeded",
+        api::code::MALWARE_REPORT => "MalwareReportRefused",
         _ => "NotAgreed",
     };
-    refused(name, sentence(error))
+    refused(name, http::StatusCode::FORBIDDEN, sentence(error))
+}
+
+/// What the scanner let not through. Nothing of it was deposited; the status says whether the content is to blame (403) or
+/// the scanner (424), and SDKs repeat neither by themselves.
+fn scan(error: &ScanError) -> S3Error {
+    let (name, status) = match error {
+        ScanError::Infected { .. } => ("MalwareDetected", http::StatusCode::FORBIDDEN),
+        ScanError::TooLong { .. } => ("NotScannable", http::StatusCode::FORBIDDEN),
+        ScanError::Outdated { .. } | ScanError::NoDate => ("ScannerOutdated", http::StatusCode::FAILED_DEPENDENCY),
+        _ => ("ScannerUnavailable", http::StatusCode::FAILED_DEPENDENCY),
+    };
+    tracing::warn!(error = error as &dyn std::error::Error, "an upload was not called clean");
+    refused(name, status, format!("Nothing was stored: {}.", sentence(error)))
 }
 
 /// A refusal that S3 has no code for.
-fn refused(code: &'static str, message: String) -> S3Error {
+fn refused(code: &'static str, status: http::StatusCode, message: String) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
-    error.set_status_code(http::StatusCode::FORBIDDEN);
+    error.set_status_code(status);
     error
 }
 
 /// An error with its causes.
-fn sentence(error: &Error) -> String {
+fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(next) = cause {
         text = format!("{text}: {next}");
         cause = next.source();

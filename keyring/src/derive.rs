@@ -3,6 +3,7 @@
 //! ```text
 //! root --- key encryption, by epoch --- data key of a version (random, wrapped) --- manifest page
 //!      |-- name key, bucket key            HMAC: tokens
+//!      |-- scan key                        HMAC: content marks of malware reports
 //!      |-- view key                        summary
 //!      |-- dedup secret, by class          PRF: t of a chunk
 //!      `-- local key                       small files of the hospital's side
@@ -29,6 +30,7 @@ const BUCKET: &[u8] = b"shosoin v1 bucket\0";
 const VIEW: &[u8] = b"shosoin v1 view\0";
 const DEDUP: &[u8] = b"shosoin v1 dedup\0";
 const LOCAL: &[u8] = b"shosoin v1 local\0";
+const SCAN: &[u8] = b"shosoin v1 scan\0";
 const MANIFEST_PAGE: &[u8] = b"shosoin v1 manifest page\0";
 const WRAP: &[u8] = b"shosoin v1 wrap\0";
 const SUMMARY: &[u8] = b"shosoin v1 summary\0";
@@ -77,6 +79,11 @@ impl Root<'_> {
     /// Seals small files of the hospital's side.
     pub(crate) fn local_key(self) -> SecretKey {
         self.child(LOCAL, &[])
+    }
+
+    /// Marks what was scanned for malware.
+    pub(crate) fn scan_key(self) -> SecretKey {
+        self.child(SCAN, &[])
     }
 
     fn child(self, label: &[u8], context: &[u8]) -> SecretKey {
@@ -193,6 +200,7 @@ mod tests {
             VIEW,
             DEDUP,
             LOCAL,
+            SCAN,
             MANIFEST_PAGE,
             WRAP,
             SUMMARY,
@@ -228,6 +236,7 @@ mod tests {
                     root.dedup_secret(1),
                     root.dedup_secret(2),
                     root.local_key(),
+                    root.scan_key(),
                 ];
                 for key in keys {
                     assert!(seen.insert(*key.as_bytes()));

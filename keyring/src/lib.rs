@@ -20,7 +20,7 @@
 //! The root itself is shared out to people by [`escrow`], for the day when every key file is gone.
 //!
 //! Files in reading order: `secret`, `derive`, `content_key`, `padding`, `seal`, `chunk`, `wrap`, `manifest`,
-//! `summary`, `local`, `tls`, `keyring`, `keyfile`, `gf256`, `escrow`. Byte tables are in `docs/format.md`.
+//! `summary`, `mark`, `local`, `tls`, `keyring`, `keyfile`, `gf256`, `escrow`. Byte tables are in `docs/format.md`.
 
 mod chunk;
 mod content_key;
@@ -32,6 +32,7 @@ pub mod keyfile;
 mod keyring;
 mod local;
 mod manifest;
+mod mark;
 mod padding;
 mod seal;
 mod secret;
@@ -46,6 +47,7 @@ pub use chunk::{Codec, Scratch, SealedChunk};
 pub use error::Error;
 pub use keyfile::Argon2Params;
 pub use keyring::Keyring;
+pub use mark::MarkedPart;
 pub use wrap::{DataKey, WrapPlace};
 
 /// Result of every call in this crate.

@@ -94,6 +94,8 @@ pub mod code {
     pub const NO_AGREEMENT: &str = "no-agreement";
     /// The agreement in force does not have this record type, label, retention or route.
     pub const NOT_AGREED: &str = "not-agreed";
+    /// The malware report is missing, too old, does not verify, or says that something was found.
+    pub const MALWARE_REPORT: &str = "malware-report";
     /// The agreed quota is used up.
     pub const OVER_QUOTA: &str = "over-quota";
     /// Too few volumes can be written.

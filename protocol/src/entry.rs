@@ -72,6 +72,16 @@ pub struct Deposit {
     pub summary: Address,
     /// record type, label, retention
     pub policy: DepositPolicy,
+    /// address of the malware report, where the content was scanned
+    pub report: Option<Address>,
+}
+
+impl Deposit {
+    /// The records that are this version's alone, beside those of its address list.
+    pub fn own_records(&self) -> Vec<Address> {
+        let own = [self.manifest, self.address_list, self.wrap, self.summary];
+        own.into_iter().chain(self.report).collect()
+    }
 }
 
 /// A change that only names and summaries know: markers, buckets, tags, withdrawals.
@@ -121,7 +131,7 @@ impl DeviceChange {
 /// What an entry says. Codes are stable; those not listed are refused until a release gives them a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// 1: a version of a record is deposited
+    /// 1: a version of a record is deposited; 6: the same, with a malware report
     Deposit(Box<Deposit>),
     /// 2: a delete marker on a name
     Marker(NameChange),
@@ -137,7 +147,13 @@ impl Body {
     /// Code of the kind.
     pub fn code(&self) -> u8 {
         match self {
-            Body::Deposit(_) => 1,
+            Body::Deposit(deposit) => {
+                if deposit.report.is_none() {
+                    1
+                } else {
+                    6
+                }
+            }
             Body::Marker(_) => 2,
             Body::Policy(_) => 3,
             Body::Device(_) => 4,
@@ -320,6 +336,7 @@ fn write_deposit(out: &mut Writer, deposit: &Deposit) {
     out.u32(deposit.address_count).u64(deposit.stored_bytes).put(&deposit.dek_commit.0);
     out.put(&deposit.wrap.0).put(&deposit.summary.0);
     deposit.policy.write(out);
+    deposit.report.iter().for_each(|report| report.write(out));
 }
 
 fn write_expected(out: &mut Writer, expected: Expected) {
@@ -374,20 +391,7 @@ fn check(statement: &Statement) -> Result<()> {
 
 fn read_body(reader: &mut Reader<'_>, kind: u8) -> Result<Body> {
     match kind {
-        1 => Ok(Body::Deposit(Box::new(Deposit {
-            version: VersionId::read(reader)?,
-            expected: read_expected(reader)?,
-            name_token: NameToken::read(reader)?,
-            manifest: Address::read(reader)?,
-            address_root: Digest::read(reader)?,
-            address_list: Address::read(reader)?,
-            address_count: reader.u32("address count")?,
-            stored_bytes: reader.u64("stored bytes")?,
-            dek_commit: Digest::read(reader)?,
-            wrap: Address::read(reader)?,
-            summary: Address::read(reader)?,
-            policy: DepositPolicy::read(reader)?,
-        }))),
+        1 | 6 => read_deposit(reader, kind == 6).map(|deposit| Body::Deposit(Box::new(deposit))),
         2 => read_name_change(reader).map(Body::Marker),
         3 => read_name_change(reader).map(Body::Policy),
         4 => {
@@ -402,6 +406,24 @@ fn read_body(reader: &mut Reader<'_>, kind: u8) -> Result<Body> {
         5 => Act::read(reader).map(Body::Act),
         _ => Err(Error::Invalid { what: "entry kind", why: "no such kind in this release" }),
     }
+}
+
+fn read_deposit(reader: &mut Reader<'_>, reported: bool) -> Result<Deposit> {
+    Ok(Deposit {
+        version: VersionId::read(reader)?,
+        expected: read_expected(reader)?,
+        name_token: NameToken::read(reader)?,
+        manifest: Address::read(reader)?,
+        address_root: Digest::read(reader)?,
+        address_list: Address::read(reader)?,
+        address_count: reader.u32("address count")?,
+        stored_bytes: reader.u64("stored bytes")?,
+        dek_commit: Digest::read(reader)?,
+        wrap: Address::read(reader)?,
+        summary: Address::read(reader)?,
+        policy: DepositPolicy::read(reader)?,
+        report: if reported { Some(Address::read(reader)?) } else { None },
+    })
 }
 
 fn read_name_change(reader: &mut Reader<'_>) -> Result<NameChange> {

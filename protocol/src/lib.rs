@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod id;
 pub mod kind;
 pub mod limits;
+pub mod malware;
 pub mod manifest;
 pub mod merkle;
 pub mod note;

@@ -33,6 +33,8 @@ pub enum Domain {
     Answer,
     /// Evidence or a report of an audit, by a device.
     Evidence,
+    /// What a scanner said of a content, by the device that deposits it.
+    MalwareReport,
     /// Terms that hospital and operator agree on, by each of them.
     Agreement,
     /// The manifest of a package that is handed over, by the vault.
@@ -51,6 +53,7 @@ impl Domain {
             Domain::Reconciliation => b"shosoin reconciliation v1\0",
             Domain::Answer => b"shosoin audit answer v1\0",
             Domain::Evidence => b"shosoin evidence v1\0",
+            Domain::MalwareReport => b"shosoin malware report v1\0",
             Domain::Agreement => b"shosoin agreement v1\0",
             Domain::Package => b"shosoin package v1\0",
             Domain::Note => b"",
@@ -66,6 +69,7 @@ impl Domain {
             Domain::Reconciliation => "reconciliation",
             Domain::Answer => "audit answer",
             Domain::Evidence => "evidence",
+            Domain::MalwareReport => "malware report",
             Domain::Agreement => "agreement",
             Domain::Package => "package manifest",
             Domain::Note => "checkpoint",

@@ -171,10 +171,16 @@ fn body(suite: Suite) -> impl Strategy<Value = Body> {
             NameChange { version, expected, name_token: NameToken(token), summary }
         })
     };
-    let deposit = (change(), [address(), address(), address()], [digest(), digest()], any::<(u32, u64)>(), policy());
+    let deposit = (
+        change(),
+        [address(), address(), address()],
+        [digest(), digest()],
+        any::<(u32, u64)>(),
+        (policy(), proptest::option::of(address())),
+    );
     prop_oneof![
         deposit.prop_map(
-            |(change, [manifest, address_list, wrap], [address_root, dek_commit], (count, bytes), policy)| {
+            |(change, [manifest, address_list, wrap], [address_root, dek_commit], (count, bytes), (policy, report))| {
                 Body::Deposit(Box::new(Deposit {
                     version: change.version,
                     expected: change.expected,
@@ -188,6 +194,7 @@ fn body(suite: Suite) -> impl Strategy<Value = Body> {
                     wrap,
                     summary: change.summary,
                     policy,
+                    report,
                 }))
             }
         ),

@@ -80,7 +80,7 @@ fn change(entry: &[u8]) -> Result<Option<Change>> {
         return Err(Error::form(WHAT, "it is none of version 1"));
     }
     let (_suite, kind, _) = (fields.u8()?, fields.u8()?, fields.u8()?);
-    if !matches!(kind, 1..=3) {
+    if !matches!(kind, 1..=3 | 6) {
         return Ok(None);
     }
     fields.take(136)?;
@@ -88,7 +88,7 @@ fn change(entry: &[u8]) -> Result<Option<Change>> {
     fields.take(17)?;
     let token = fields.array()?;
     let body = match kind {
-        1 => {
+        1 | 6 => {
             let manifest = fields.array()?;
             fields.take(32 + 32 + 4 + 8)?;
             let dek_commit = fields.array()?;

@@ -108,6 +108,11 @@ impl Desk {
         &self.ledger
     }
 
+    /// The vault's clock.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     /// What was agreed on with it.
     pub fn agreements(&self) -> &Agreements {
         &self.agreements

@@ -239,6 +239,13 @@ pub enum Error {
         #[source]
         source: shosoin_protocol::act::agreement::NotAgreed,
     },
+    /// The malware report of a deposit is not what was agreed on.
+    #[error("deposit was refused")]
+    Report {
+        /// what is wrong with it
+        #[source]
+        source: crate::malware::ReportFault,
+    },
     /// Content would take more than the agreement leaves room for.
     #[error("{asked} bytes more than the {used} bytes that are held would exceed the agreed quota of {quota} bytes")]
     OverQuota {
@@ -378,6 +385,7 @@ impl Error {
             Error::MissingAddresses { .. } => ErrorKind::Invalid,
             Error::NotAllowed { .. } => ErrorKind::Refused,
             Error::NoAgreement { .. } | Error::NotAgreed { .. } | Error::OverQuota { .. } => ErrorKind::Refused,
+            Error::Report { .. } => ErrorKind::Refused,
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
@@ -430,6 +438,7 @@ impl Error {
             Error::NoAgreement { .. } => code::NO_AGREEMENT,
             Error::NotAgreed { .. } => code::NOT_AGREED,
             Error::OverQuota { .. } => code::OVER_QUOTA,
+            Error::Report { .. } => code::MALWARE_REPORT,
             Error::NotFound { .. } => code::NOT_FOUND,
             Error::OnShelf { .. } => code::ON_SHELF,
             Error::ReadOnly { .. } => "read-only",

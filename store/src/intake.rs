@@ -16,10 +16,11 @@ use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Index;
 use crate::ledger::Ledger;
+use crate::malware;
 use crate::records::Records;
 use crate::rows::{self, DeviceRow, EpochRow, LeafIndex, Rows};
 use bytes::Bytes;
-use shosoin_protocol::act::{Act, Author, Document, Epoch, Rewrap};
+use shosoin_protocol::act::{Act, Author, Document, Epoch, Rewrap, Terms};
 use shosoin_protocol::api::{DepositRequest, InlineRecord};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Statement};
 use shosoin_protocol::envelope::{Context, Envelope, EnvelopeType};
@@ -32,6 +33,7 @@ use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{Address, DeviceId, Digest, LogId, RecordKind, VersionId};
 use shosoin_tiers::Record;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A deposit that passed, with the records sent along.
 #[derive(Debug)]
@@ -128,17 +130,19 @@ impl Intake<'_> {
         earlier.is_followed_by(statement)?;
         self.meant_for_this_log(statement)?;
         self.not_ahead(statement)?;
-        self.signed(&entry, earlier)?;
+        let key = self.signed(&entry, earlier)?;
         self.knows_our_history(statement)?;
         let parcel = Parcel::new(self, &request.records, earlier);
         let mut document = None;
         match &statement.body {
             Body::Deposit(deposit) => {
-                self.agreed(Some(&deposit.policy))?;
+                let terms = self.agreed(Some(&deposit.policy))?;
                 parcel.complete(deposit)?;
+                let report = parcel.report(deposit)?;
+                malware::judge(terms.as_deref(), statement, deposit, report.as_deref(), &key, self.now_ms)?;
             }
             Body::Marker(change) | Body::Policy(change) => {
-                self.agreed(None)?;
+                drop(self.agreed(None)?);
                 parcel.summary(change.version, &change.summary)?;
                 parcel.nothing_but(|address| *address == change.summary)?;
             }
@@ -165,11 +169,12 @@ impl Intake<'_> {
     }
 
     /// Content is taken under an agreement, where one is needed or there is one, and is what it allows.
-    fn agreed(&self, policy: Option<&DepositPolicy>) -> Result<()> {
-        match (self.agreements.for_content(self.now_ms)?, policy) {
-            (Some(terms), Some(policy)) => agreements::allows(&terms, policy),
-            _ => Ok(()),
+    fn agreed(&self, policy: Option<&DepositPolicy>) -> Result<Option<Arc<Terms>>> {
+        let terms = self.agreements.for_content(self.now_ms)?;
+        if let (Some(terms), Some(policy)) = (&terms, policy) {
+            agreements::allows(terms, policy)?;
         }
+        Ok(terms)
     }
 
     fn meant_for_this_log(&self, statement: &Statement) -> Result<()> {
@@ -192,7 +197,7 @@ impl Intake<'_> {
 
     /// A device's id is a digest of its key, so a key with that id is the right one wherever it comes from; whether the
     /// device may sign is for `sequence` to say.
-    fn signed(&self, entry: &Entry, earlier: &Earlier) -> Result<()> {
+    fn signed(&self, entry: &Entry, earlier: &Earlier) -> Result<PublicKey> {
         let device = entry.statement().device;
         let key = match entry.body() {
             Body::Device(change) if change.key.device_id() == device => Some(change.key.clone()),
@@ -202,7 +207,8 @@ impl Intake<'_> {
             },
         };
         let key = key.ok_or(Error::UnknownDevice { device, why: "is not enrolled" })?;
-        entry.verify(&key).map_err(|source| Error::Malformed { what: "entry", source })
+        entry.verify(&key).map_err(|source| Error::Malformed { what: "entry", source })?;
+        Ok(key)
     }
 
     fn device(&self, device: DeviceId) -> Result<DeviceRow> {
@@ -280,14 +286,18 @@ impl<'a> Parcel<'a> {
         self.summary(deposit.version, &deposit.summary)?;
         let list = self.list(deposit)?;
         self.nothing_but(|address| {
-            [deposit.manifest, deposit.wrap, deposit.summary, deposit.address_list].contains(address)
-                || list.addresses().binary_search(address).is_ok()
+            deposit.own_records().contains(address) || list.addresses().binary_search(address).is_ok()
         })?;
         let stored_bytes = self.all_held(deposit.version, &list)? + manifest.len() as u64;
         match stored_bytes == deposit.stored_bytes {
             true => Ok(()),
             false => Err(Error::Invalid { what: "entry", why: "its stored bytes are not those of its records" }),
         }
+    }
+
+    /// The malware report that a deposit names.
+    fn report(&self, deposit: &Deposit) -> Result<Option<Bytes>> {
+        deposit.report.as_ref().map(|report| self.fetch(RecordKind::Document, report)).transpose()
     }
 
     /// An act is the hospital's to state, and its document is here or held and says what such a document may say.

@@ -44,6 +44,7 @@ pub mod jobs;
 mod journal;
 mod keeping;
 mod ledger;
+pub mod malware;
 pub mod media_facts;
 pub mod media_ledger;
 pub mod metrics;

@@ -171,9 +171,8 @@ impl Inner {
 /// Whether the frame of every record of a deposit is on media.
 fn is_whole(inner: &Inner, desk: &Desk, deposit: &Deposit) -> bool {
     let held = |address: &Address| inner.records.held(desk.info().hospital, address).is_ok_and(|row| row.is_some());
-    let own = [deposit.manifest, deposit.wrap, deposit.summary, deposit.address_list];
     let list = || AddressList::decode(&desk.record(&deposit.address_list).ok()?).ok();
-    own.iter().all(held) && list().is_some_and(|list| list.addresses().iter().all(held))
+    deposit.own_records().iter().all(held) && list().is_some_and(|list| list.addresses().iter().all(held))
 }
 
 fn report(account: &Account, file: PathBuf) -> ReconcileReport {

@@ -7,6 +7,7 @@ use crate::desk::Desk;
 use crate::jobs::ScrubDebt;
 use serde::Serialize;
 use shosoin_protocol::VaultId;
+use shosoin_protocol::act::agreement::Scanning;
 use shosoin_tiers::{SegmentState, Tier, VolumeState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,6 +94,14 @@ pub struct HospitalStatus {
     pub log_size: u64,
     /// root over them, hex
     pub log_root: String,
+    /// number of the agreement in force
+    pub agreement: Option<u32>,
+    /// whether contents are scanned for malware: as agreed on, or off because both agreed so
+    pub scanning: &'static str,
+    /// sealed bytes of the deposits that are held
+    pub used_bytes: u64,
+    /// sealed bytes that were agreed on
+    pub quota_bytes: Option<u64>,
     /// term of the sequencer
     pub term: u64,
     /// requests that wait for the group being committed
@@ -225,7 +234,16 @@ impl From<&shosoin_tiers::VolumeStatus> for VolumeStatus {
 impl HospitalStatus {
     fn of(desk: &Desk) -> Self {
         let head = desk.ledger().head();
+        let terms = desk.agreements().in_force(desk.now_ms()).ok().flatten();
+        let scanning = terms.as_ref().map_or("not-agreed", |terms| match terms.scan.scanning {
+            Scanning::Off => "off-by-agreement",
+            other => other.name(),
+        });
         HospitalStatus {
+            agreement: terms.as_ref().map(|terms| terms.number),
+            scanning,
+            used_bytes: desk.agreements().used_bytes().unwrap_or(0),
+            quota_bytes: terms.as_ref().map(|terms| terms.quota_bytes),
             hospital: desk.info().hospital.to_string(),
             suite: desk.info().suite.code(),
             log_size: head.size,

@@ -10,8 +10,10 @@ use crate::stop::Stop;
 use crate::text::{parse_time, time};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use shosoin_client::now_ms;
 use shosoin_gateway::{GatewayOptions, Role, User, UserChange, UserStore};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Commands about the gateway.
 #[derive(Debug, Subcommand)]
@@ -20,6 +22,9 @@ pub enum GatewayCommand {
     #[command(after_help = "Example:\n  \
         shosoin gateway serve --dir ./hospital --s3 0.0.0.0:9000 --passphrase-file ./passphrase")]
     Serve(ServeArgs),
+    /// Ask the scanner of this folder which engine it is, how old its definitions are, and whether it finds a test string
+    #[command(after_help = "Example:\n  shosoin gateway scanner --dir ./hospital")]
+    Scanner(ScannerArgs),
     /// Access keys: who may use the gateway, for what; a running gateway honours changes at once
     #[command(subcommand)]
     User(UserCommand),
@@ -39,6 +44,14 @@ pub struct ServeArgs {
     domain: Option<String>,
     #[command(flatten)]
     site: SiteArgs,
+}
+
+/// Arguments of `gateway scanner`.
+#[derive(Debug, Args)]
+pub struct ScannerArgs {
+    /// Folder of a site made by `up`, or of a hospital made by `keyring init`
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
 }
 
 /// Commands about access keys.
@@ -145,6 +158,7 @@ pub struct RemoveArgs {
 pub async fn run(command: GatewayCommand, output: Output) -> Result<()> {
     match command {
         GatewayCommand::Serve(args) => serve(args, output).await,
+        GatewayCommand::Scanner(args) => scanner(&args, output).await,
         GatewayCommand::User(UserCommand::Add(args)) => add(&args, output),
         GatewayCommand::User(UserCommand::Set(args)) => set(&args, output),
         GatewayCommand::User(UserCommand::List(args)) => list(&args, output),
@@ -166,6 +180,33 @@ async fn serve(args: ServeArgs, output: Output) -> Result<()> {
     let served = serve_until(&session, options, stop, output).await;
     session.finish(served).await?;
     output.answer(&json!({ "closed": true }), || "closed".to_owned())
+}
+
+async fn scanner(args: &ScannerArgs, output: Output) -> Result<()> {
+    let hospital = HospitalDir::in_site(&args.dir);
+    let config = GatewayConfig::load(&hospital)?.scanner;
+    let config = config.ok_or_else(|| {
+        Error::invalid("scanner", format!("{} has no [scanner] section", hospital.config().display()))
+    })?;
+    let scanner = config.scanner()?;
+    let asked = scanner.engine(u32::MAX).await.map_err(shosoin_client::Error::from);
+    let engine = asked.map_err(Error::client("ask the scanner"))?;
+    let age_hours = now_ms().saturating_sub(engine.definitions_ms) / 3_600_000;
+    let answer = json!({
+        "address": scanner.address().to_string(),
+        "engine": engine.to_string(),
+        "definitions_ms": engine.definitions_ms,
+        "definitions_age_hours": age_hours,
+        "bytes_max": scanner.bytes_max(),
+        "finds_test_string": true,
+    });
+    output.answer(&answer, || {
+        format!(
+            "{engine}, {age_hours} hours old, at {}\nit found the EICAR test string at the beginning of {} bytes",
+            scanner.address(),
+            scanner.bytes_max()
+        )
+    })
 }
 
 async fn serve_until(session: &Session, options: GatewayOptions, stop: Stop, output: Output) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::commands::vault::init::{parse_code, parse_index};
 use crate::commands::vault::serve::AdminTask;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::hospital::{GatewayConfig, HospitalDir};
+use crate::hospital::HospitalDir;
 use crate::lock::Lock;
 use crate::operator;
 use crate::output::Output;
@@ -17,7 +17,6 @@ use crate::session::Session;
 use crate::stop::Stop;
 use clap::Args;
 use serde_json::json;
-use shosoin_client::ClientOptions;
 use shosoin_gateway::{GatewayOptions, NewCredentials, Role, UserStore};
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::Document;
@@ -76,9 +75,7 @@ pub async fn run(args: UpArgs, output: Output) -> Result<()> {
     let vault_dir = args.dir.join("vault");
     let vault = open_or_make_vault(&vault_dir, &args).await?;
     let admin = AdminTask::start(&vault, &vault_dir).await?;
-    let witnesses = GatewayConfig::load(&hospital)?.witness_policy(None)?;
-    let drill = hospital.drill_held(&keyring)?;
-    let client = ClientOptions { drill, witnesses, ..ClientOptions::new(hospital.root()) };
+    let client = hospital.client_options(&keyring, hospital.root(), None)?;
     let session = Session::embedded(vault.clone(), keyring, client, lock).await?;
     let served = match agree_with_itself(&session, &vault).await {
         Ok(()) => serve(&session, &hospital, &args, stop, output).await,

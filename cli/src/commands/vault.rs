@@ -125,6 +125,12 @@ fn status_text(status: &Value) -> String {
     for hospital in status["hospitals"].as_array().into_iter().flatten() {
         let note = hospital["read_only"].as_str().map(|why| format!(", read-only: {why}")).unwrap_or_default();
         let _ = writeln!(out, "hospital  {}  {} entries{note}", word(&hospital["hospital"]), hospital["log_size"]);
+        let used = text::bytes(hospital["used_bytes"].as_u64().unwrap_or(0));
+        let agreement = match (hospital["agreement"].as_u64(), hospital["quota_bytes"].as_u64()) {
+            (Some(number), Some(quota)) => format!("agreement {number}, {used} of {} used", text::bytes(quota)),
+            _ => format!("no agreement in force, {used} used"),
+        };
+        let _ = writeln!(out, "          {agreement}, malware scan {}", word(&hospital["scanning"]));
     }
     let people = &status["people"];
     let _ = match people["notice"].as_str() {

@@ -520,5 +520,5 @@ impl Judge<'_> {
 }
 
 fn is_own(deposit: &Deposit, address: &Address) -> bool {
-    [deposit.manifest, deposit.address_list, deposit.wrap, deposit.summary].contains(address)
+    deposit.own_records().contains(address)
 }

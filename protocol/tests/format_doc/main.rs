@@ -37,6 +37,7 @@ const ELSEWHERE: &[&str] = &[
     "Audit head",
     "Witness key",
     "Accounts file",
+    "Gap",
 ];
 
 #[test]

@@ -18,6 +18,7 @@ use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
 use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
+use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::manifest::*;
 use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
@@ -49,6 +50,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all.extend(receipts());
     all.extend(messages());
     all.push(reconciliation());
+    all.push(malware_report());
     all.push(audit_answer());
     all.extend(packages());
     all
@@ -312,6 +314,7 @@ fn deposit() -> (Entry, Fields) {
         wrap: Address([0xb6; 32]),
         summary: Address([0xb7; 32]),
         policy,
+        report: None,
     };
     let fields = vec![
         ("version", VERSION.0.to_vec()),
@@ -329,6 +332,57 @@ fn deposit() -> (Entry, Fields) {
         ("policy", flat(&policy_fields)),
     ];
     (Entry::sign(statement(Body::Deposit(Box::new(deposit))), &key(1)), fields)
+}
+
+/// A deposit with a malware report: the body of one without, and the address.
+fn reported(deposit: &Entry) -> (&'static str, Structure) {
+    let without = deposit.bytes()[144..429].to_vec();
+    let mut statement = deposit.statement().clone();
+    if let Body::Deposit(deposit) = &mut statement.body {
+        deposit.report = Some(Address([0xb9; 32]));
+    }
+    let entry = Entry::sign(statement, &key(1));
+    let fields = vec![("deposit", without), ("report", vec![0xb9; 32])];
+    ("Body of a deposit with a malware report", part(entry.bytes().to_vec(), 144, 461, fields))
+}
+
+fn malware_report() -> (&'static str, Structure) {
+    let (hospital, device) = (HOSPITAL, DeviceId([0xa4; 16]));
+    let engine = Engine { release: [1, 4, 3], definitions_version: 0x1a, definitions_ms: TIME };
+    let (result, content) = (ScanResult::NotScannable, Digest([0xba; 32]));
+    let suite = Suite::Default;
+    let report = MalwareReport {
+        suite,
+        result,
+        hospital,
+        version: VERSION,
+        device,
+        engine,
+        pieces: 9,
+        scanned_ms: TIME + 1,
+        content,
+    };
+    let bytes = report.sign(&key(1));
+    let signature = bytes[120..].to_vec();
+    let fields = vec![
+        ("magic", b"shmr".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("result", vec![2]),
+        ("engine", vec![1]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("object version", VERSION.0.to_vec()),
+        ("device", vec![0xa4; 16]),
+        ("release", vec![1, 0, 4, 0, 3, 0]),
+        ("reserved", vec![0; 2]),
+        ("definitions", u32(0x1a)),
+        ("pieces", u32(9)),
+        ("made", u64(TIME)),
+        ("scanned", u64(TIME + 1)),
+        ("content mark", vec![0xba; 32]),
+        ("signature", signature),
+    ];
+    ("Malware report", whole(bytes, fields))
 }
 
 fn entries() -> Vec<(&'static str, Structure)> {
@@ -381,6 +435,7 @@ fn entries() -> Vec<(&'static str, Structure)> {
     vec![
         ("Entry header", part(deposit.bytes().to_vec(), 0, 144, header)),
         ("Body of a deposit", body(&deposit, deposit_fields)),
+        reported(&deposit),
         ("Body of a marker or policy entry", body(&marker, marker_fields)),
         ("Body of a device entry", body(&device, device_fields)),
         ("Body of an act", body(&act, act_fields)),

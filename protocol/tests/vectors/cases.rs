@@ -148,8 +148,18 @@ impl World {
             wrap: Address([0x36; 32]),
             summary: Address([0x37; 32]),
             policy,
+            report: None,
         };
         Entry::sign(self.statement(Body::Deposit(Box::new(deposit))), &self.device_key)
+    }
+
+    /// The same with a malware report.
+    fn reported_deposit(&self) -> Entry {
+        let mut statement = self.deposit().statement().clone();
+        if let Body::Deposit(deposit) = &mut statement.body {
+            deposit.report = Some(Address([0x39; 32]));
+        }
+        Entry::sign(statement, &self.device_key)
     }
 
     fn name_change(&self, expected: Expected) -> NameChange {

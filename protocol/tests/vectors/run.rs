@@ -13,6 +13,7 @@ use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
 use shosoin_protocol::envelope::{Envelope, EnvelopeType, write_aad};
 use shosoin_protocol::evidence::{Evidence, Keys};
+use shosoin_protocol::malware::MalwareReport;
 use shosoin_protocol::manifest::{AddressList, ManifestRoot, Summary, decode_page, encode_page};
 use shosoin_protocol::merkle::{verify_consistency, verify_inclusion};
 use shosoin_protocol::package::Package;
@@ -55,6 +56,7 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "checkpoint" => checkpoint(vector),
         "receipt" => receipt(vector),
         "reconciliation" => reconciliation(vector),
+        "malware-report" => malware_report(vector),
         "audit-answer" => audit_answer(vector),
         "evidence" => evidence(vector),
         "package-manifest" => package(vector),
@@ -143,6 +145,13 @@ fn receipt(vector: &Vector) -> Result<Vec<u8>> {
     }
     verified?;
     Ok(receipt.encode())
+}
+
+fn malware_report(vector: &Vector) -> Result<Vec<u8>> {
+    let key = needed(vector, "key");
+    MalwareReport::verify(&vector.body, &key)?;
+    let (report, signature) = MalwareReport::decode(&vector.body)?;
+    Ok(report.signed(signature))
 }
 
 fn reconciliation(vector: &Vector) -> Result<Vec<u8>> {

@@ -108,6 +108,7 @@ pub const NAMES: &[&str] = &[
     "life",
     "log-on-lock",
     "log-on-words",
+    "malware-sample",
     "media-labels",
     "mutual-tls",
     "no-default-accounts",

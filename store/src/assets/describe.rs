@@ -190,7 +190,7 @@ impl<'a> Describer<'a> {
         let (placed, deposit) = self.read(slot)?;
         let list = AddressList::decode(&self.desk.record(&deposit.address_list)?);
         let list = list.map_err(|source| Error::Malformed { what: "address list", source })?;
-        let mut addresses = vec![deposit.manifest, deposit.address_list, deposit.wrap, deposit.summary];
+        let mut addresses = deposit.own_records();
         addresses.extend_from_slice(list.addresses());
         let segments = self.segments_of(&addresses)?;
         let mut asset = self.asset(slot, &placed, &deposit, &segments, true);

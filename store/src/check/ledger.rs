@@ -112,7 +112,7 @@ impl LedgerCheck<'_> {
     fn records(&mut self, placed: &PlacedEntry) -> Result<()> {
         let mut named: Vec<Address> = placed.entry.body().attachment().into_iter().collect();
         if let Body::Deposit(deposit) = placed.entry.body() {
-            named.extend([deposit.manifest, deposit.wrap, deposit.address_list]);
+            named.extend(deposit.own_records().into_iter().filter(|address| *address != deposit.summary));
             named.extend(self.listed(placed.index, deposit)?);
         }
         if let Body::Act(act) = placed.entry.body() {

@@ -77,7 +77,7 @@ impl Named {
             let bytes = desk.record(&deposit.address_list)?;
             let list = AddressList::decode(&bytes);
             let list = list.map_err(|source| Error::Malformed { what: "address list", source })?;
-            [deposit.manifest, deposit.wrap, deposit.address_list].iter().for_each(|address| self.insert(address));
+            deposit.own_records().iter().for_each(|address| self.insert(address));
             list.addresses().iter().for_each(|address| self.insert(address));
             read_bytes += bytes.len() as u64;
         }

@@ -179,6 +179,7 @@ impl Hospital {
             wrap: address(&wrap),
             summary: address(&summary),
             policy: DepositPolicy::default(),
+            report: None,
         };
         let record = |kind, bytes: &Bytes| InlineRecord { kind, bytes: bytes.clone() };
         let records = vec![

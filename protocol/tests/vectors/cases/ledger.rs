@@ -4,10 +4,11 @@ use super::{Made, World, append, cut, flip, put};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, PlacedEntry, Seen};
+use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt, write_proof};
 use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
-use shosoin_protocol::{Address, Digest, LogId, VaultId, merkle};
+use shosoin_protocol::{Address, Digest, LogId, VaultId, VersionId, merkle};
 
 const DURABLE: Durable = Durable { level: 1, sites: 1, k: 4, m: 2 };
 
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Made> {
         receipts(&one, &two),
         reconciliations(&one, &two),
         packages(&one, &two),
+        malware_reports(&one, &two),
         proofs(),
     ]
     .concat()
@@ -46,6 +48,7 @@ fn entries(world: &World) -> Vec<Made> {
             "A version is deposited over an older one, with record type, label and retention.",
             world.deposit(),
         ),
+        ("reported-deposit", "The same, with the address of its malware report.", world.reported_deposit()),
         (
             "marker",
             "A delete marker, whatever the name's newest change is.",
@@ -84,6 +87,10 @@ fn wrong_entries(world: &World, foreign: &World) -> Vec<Made> {
         good.wrong("unknown-suite", "Names suite 3.", ("Suite", "3"), put(5, &[3])),
         good.wrong("other-suite", "Names suite 2 over a signature of suite 1.", ("Signature", "entry"), put(5, &[2])),
         good.wrong("kind", "Kind 9 has no body in this release.", ("Invalid", "entry kind"), put(6, &[9])),
+        good.wrong("report", "Kind 6, and no address of a report.", ("Truncated", "address"), |body| {
+            body[6] = 6;
+            body.truncate(429);
+        }),
         good.wrong("type", "Kind 2 over the body of a deposit.", ("Trailing", "entry"), put(6, &[2])),
         good.wrong("reserved", "The reserved byte is not zero.", ("Invalid", "reserved byte"), put(7, &[1])),
         good.wrong("expected-kind", "The condition has kind 3.", ("Invalid", "expected version"), put(160, &[3])),
@@ -471,6 +478,46 @@ fn reconciliations(world: &World, foreign: &World) -> Vec<Made> {
         good.wrong("held", "One more is said to be held than was signed.", ("Signature", "reconciliation"), flip(104)),
         good.wrong("order", "The missing leaves do not ascend.", ("Invalid", "missing leaves"), put(172, &[40])),
         good.wrong("cut", "The signature lacks its last byte.", ("Truncated", "signature"), cut(1)),
+        good,
+    ]
+}
+
+fn malware_reports(world: &World, foreign: &World) -> Vec<Made> {
+    let engine = Engine { release: [1, 4, 3], definitions_version: 27_654, definitions_ms: 1_767_139_200_000 };
+    let made = |world: &World, name: &str, note: &str, result, pieces| {
+        let report = MalwareReport {
+            suite: world.suite,
+            result,
+            hospital: world.hospital,
+            version: VersionId::new(1_767_225_600_000, [5; 10]),
+            device: world.device_key.public().device_id(),
+            engine,
+            pieces,
+            scanned_ms: 1_767_225_599_000,
+            content: Digest([0x3a; 32]),
+        };
+        let name = format!("malware-report/valid-{name}-suite-{}", world.suite.code());
+        Made::new(name, "malware-report", note, report.sign(&world.device_key)).with("key", world.device_key.public())
+    };
+    let good = made(world, "clean", "The whole content is clean.", ScanResult::Clean, 1);
+    vec![
+        made(foreign, "clean", "The same with the other suite.", ScanResult::Clean, 1),
+        made(world, "pieces", "Too long for the scanner, clean in 7 pieces.", ScanResult::NotScannable, 7),
+        made(world, "infected", "No honest client sends it, and no vault takes it.", ScanResult::Infected, 1),
+        good.wrong("magic", "Begins like a receipt.", ("Magic", "malware report"), put(0, b"shsr")),
+        good.wrong("newer-version", "Says version 2.", ("Version", "malware report"), put(4, &[2])),
+        good.wrong("result", "Result 4.", ("Invalid", "result of the scan"), put(6, &[4])),
+        good.wrong("engine", "Engine 2.", ("Invalid", "engine"), put(7, &[2])),
+        good.wrong("reserved", "A reserved byte is set.", ("Invalid", "reserved"), put(62, &[1])),
+        good.wrong("pieces", "Clean as a whole, in two pieces.", ("Invalid", "pieces"), put(68, &[2])),
+        good.wrong(
+            "infected",
+            "Says clean over a signature of something else.",
+            ("Signature", "malware report"),
+            flip(88),
+        ),
+        good.wrong("cut", "The signature lacks its last byte.", ("Truncated", "signature"), cut(1)),
+        good.wrong("trailing", "One byte follows.", ("Trailing", "malware report"), append(0)),
         good,
     ]
 }

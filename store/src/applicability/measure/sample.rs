@@ -5,10 +5,11 @@ use crate::applicability::Measures;
 use crate::assets::{AssetQuery, Order, select};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
+use crate::malware;
 use crate::rows::{self, DeviceRow, Rows};
 use crate::vault::Inner;
 use shosoin_protocol::Address;
-use shosoin_protocol::entry::{Body, Deposit};
+use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
 use shosoin_protocol::envelope::Envelope;
 use shosoin_protocol::manifest::AddressList;
 use shosoin_protocol::sign::Signature;
@@ -36,6 +37,12 @@ pub struct Sample {
     /// least entropy among records long enough, in bits of a byte
     entropy: Option<f64>,
     slowest: Duration,
+    /// deposits that came while the agreement demanded a scan
+    scans_due: u64,
+    /// of them, those whose malware report verifies and says clean
+    scans: u64,
+    /// hospitals that agreed on no scan
+    unscanned: u64,
     problems: Vec<String>,
 }
 
@@ -56,6 +63,8 @@ impl Sample {
         let query =
             AssetQuery { order: Order::Number, descending: true, limit: Some(DEPOSITS_MAX), ..AssetQuery::default() };
         let selected = select(inner.index.as_ref(), desk.info().hospital, head.size, &query)?;
+        let terms = desk.agreements().in_force(desk.now_ms())?;
+        self.unscanned += u64::from(!malware::is_demanded(terms.as_deref()));
         for slot in selected.slots {
             let placed = desk.ledger().entry(slot.number)?;
             let Body::Deposit(deposit) = placed.entry.body() else { continue };
@@ -75,8 +84,25 @@ impl Sample {
                 Ok(_) => self.proofs += 1,
                 Err(error) => self.problems.push(error.problem().message),
             }
+            self.scan_of(inner, desk, &placed, deposit)?;
             self.records_of(desk, deposit);
         }
+        Ok(())
+    }
+
+    /// Whether the report that was due is there, and verifies.
+    fn scan_of(&mut self, inner: &Inner, desk: &Desk, placed: &PlacedEntry, deposit: &Deposit) -> Result<()> {
+        let then = desk.agreements().in_force(placed.accepted_ms)?;
+        if !malware::is_demanded(then.as_deref()) {
+            return Ok(());
+        }
+        self.scans_due += 1;
+        let statement = placed.entry.statement();
+        let row = inner.index.row::<DeviceRow>(&rows::device_key(desk.info().hospital, statement.device))?;
+        let Some(key) = row.and_then(|row| row.key) else { return Ok(()) };
+        let report = deposit.report.as_ref().map(|address| desk.record(address)).transpose()?;
+        let judged = malware::judge(then.as_deref(), statement, deposit, report.as_deref(), &key, placed.accepted_ms);
+        self.scans += u64::from(judged.is_ok());
         Ok(())
     }
 
@@ -119,7 +145,7 @@ impl Sample {
 
     /// The measures of the look.
     pub fn measures(&self) -> Measures {
-        let measures = self.of_entries().into_iter().chain(self.of_records());
+        let measures = self.of_entries().into_iter().chain(self.of_records()).chain([self.of_scans()]);
         let trouble = self.problems.first().map_or_else(String::new, |first| format!("; first problem: {first}"));
         let judged = |(name, holds, en, ja): (&'static str, bool, String, String)| {
             let holds = holds && self.problems.is_empty();
@@ -161,6 +187,23 @@ impl Sample {
                 format!("{deposits} 件中 {proofs} 件が、受領証どおり署名済みの台帳先頭に含まれることを証明"),
             ),
         ]
+    }
+
+    /// A hospital that agreed on no scan is named: it is never taken for one that scans.
+    fn of_scans(&self) -> Judged {
+        let Sample { scans, scans_due, unscanned, .. } = self;
+        (
+            "malware-sample",
+            scans == scans_due && *scans_due > 0 && *unscanned == 0,
+            format!(
+                "{scans} of {scans_due} newest deposits that had to be scanned at the hospital bring a signed report of then young \
+                 enough definitions that says clean; scan off by agreement at {unscanned} hospitals"
+            ),
+            format!(
+                "病院側で検査すべき新しい預託物 {scans_due} 件中 {scans} 件に、当時有効な定義による「検出なし」の署名済み報告あり。\
+                 合意により検査を行わない病院 {unscanned}"
+            ),
+        )
     }
 
     fn of_records(&self) -> [Judged; 2] {

@@ -140,6 +140,7 @@ fn watch_entry(desk: &Desk, leaf: u64, pace: &dyn Pace) -> Result<u64> {
     if let Body::Deposit(deposit) = body {
         read(&deposit.wrap)?;
         read(&deposit.manifest)?;
+        deposit.report.iter().try_for_each(|report| read(report).map(drop))?;
         let list = read(&deposit.address_list)?;
         let damaged = |error: shosoin_protocol::Error| crate::Error::Damaged {
             what: "address list",
