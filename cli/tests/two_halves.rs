@@ -177,7 +177,7 @@ fn status_and_enrolment_reach_a_vault_while_it_is_served_and_say_that_it_is_a_de
 fn status_names_volumes_that_are_absent_and_says_until_when_they_are_waited_for() {
     let halves = Halves::new();
     let dir = halves.path("vault");
-    std::fs::rename(dir.join("volumes/v02"), halves.path("elsewhere")).unwrap();
+    std::fs::rename(halves.path("m2"), halves.path("elsewhere")).unwrap();
     let status = |how: &[&str]| shosoin(&[&["vault", "status", "--dir", arg(&dir)], how].concat());
     let shown = status(&["--json"]).ok().json();
     assert!(
@@ -186,8 +186,8 @@ fn status_names_volumes_that_are_absent_and_says_until_when_they_are_waited_for(
     );
     let text = status(&[]).ok().stdout;
     let line = text.lines().find(|line| line.starts_with("absent")).unwrap();
-    assert!(line.contains("v02") && line.contains("waited for until") && line.contains("shosoin repair"), "{text}");
-    std::fs::rename(halves.path("elsewhere"), dir.join("volumes/v02")).unwrap();
+    assert!(line.contains("m2") && line.contains("waited for until") && line.contains("shosoin repair"), "{text}");
+    std::fs::rename(halves.path("elsewhere"), halves.path("m2")).unwrap();
     assert!(status(&["--json"]).ok().json()["repair_waits_until_ms"].is_null());
 }
 

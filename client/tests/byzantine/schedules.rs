@@ -59,7 +59,7 @@ async fn run(seed: u64, scene: &mut Scene, tally: &mut Tally) {
 
 /// Half of the schedules under each suite.
 async fn run_all(suite: Suite) {
-    let (schedules, first) = (from_env("SHOSOIN_SCHEDULES", 1000) / 2, from_env("SHOSOIN_SEED", 1));
+    let (schedules, first) = (from_env("SHOSOIN_SCHEDULES", 100) / 2, from_env("SHOSOIN_SEED", 1));
     let mut tally = Tally::default();
     let mut scene = Scene::new(suite).await;
     for seed in first..first + schedules {

@@ -23,6 +23,7 @@ const ELSEWHERE: &[&str] = &[
     "Vault key file",
     "Record",
     "Unit header",
+    "Gap",
     "Stripe row",
     "Locator",
     "Mark of a kept file",
