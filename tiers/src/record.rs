@@ -165,7 +165,7 @@ mod tests {
             bytes[at] = byte;
             Frame::decode(&bytes)
         };
-        assert!(with(0, 0).is_err() && with(0, 8).is_err(), "no such kind");
+        assert!(with(0, 0).is_err() && with(0, 9).is_err(), "no such kind");
         assert!(with(1, 1).is_err(), "flags of a later version");
         assert!(with(2, 1).is_err() && with(3, 1).is_err(), "reserved bytes");
         assert!(with(7, 0x7f).is_err(), "longer than any record");
