@@ -40,7 +40,7 @@ pub struct Ledger {
     pub changes: Vec<Change>,
     /// entries in all
     pub size: u64,
-    /// whether the entries give the root of the newest head found
+    /// whether the entries give the root of the newest head found, and nothing is lost that could have held a newer one
     pub proved: bool,
 }
 
@@ -59,8 +59,14 @@ pub fn read(records: &mut Records) -> Result<Ledger> {
         findings.push(format!("the ledger has a gap: its entry {missing} is on none of the volumes"));
     }
     let leaves: Vec<[u8; 32]> = placed.values().map(|entry| sha256(&[&[0], entry])).collect();
+    let is_whole = records.findings.is_empty();
+    if !is_whole {
+        findings.push("what is lost may have held later entries of the ledger and later heads".to_owned());
+    }
     let proved = match newest_head(&records.checkpoints) {
-        Some((head, root)) if head <= leaves.len() && tree(&leaves[..head]) == root => head > 0 || leaves.is_empty(),
+        Some((head, root)) if head <= leaves.len() && tree(&leaves[..head]) == root => {
+            is_whole && (head > 0 || leaves.is_empty())
+        }
         Some((head, _)) => {
             findings.push(format!("the entries found do not give the signed head of {head} entries"));
             false
