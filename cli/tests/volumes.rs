@@ -187,6 +187,38 @@ fn a_shelved_volume_is_not_missed_and_comes_back_when_asked_for() {
 }
 
 #[test]
+fn a_volume_that_cannot_be_listed_is_not_retired_or_emptied_and_is_whole_when_it_can_be_again() {
+    let site = Site::new();
+    let list = site.list();
+    let (id, place) = (list[1]["label"]["id"].as_str().unwrap(), list[1]["place"].as_str().unwrap());
+    let (folder, away) = (Path::new(place).join("segments"), Path::new(place).join("away"));
+    std::fs::rename(&folder, &away).unwrap();
+    std::fs::write(&folder, "no folder").unwrap();
+    let serving = site.serve();
+    let state = || {
+        let status = shosoin(&["vault", "status", "--dir", arg(&site.vault()), "--json"]).ok().json();
+        let volumes = status["volumes"].as_array().unwrap().iter();
+        volumes.filter(|volume| volume["id"] == id).map(|volume| volume["state"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(state(), ["unlisted"]);
+    for to in ["retired", "on-shelf"] {
+        site.set(id, to).fails(4, &["could not be listed", "mount it anew", "set it to lost"]);
+    }
+    let emptied = shosoin(&["copy-forward", "--dir", arg(&site.vault()), "--volume", id]).fails(5, &[]);
+    assert!(emptied.stdout.contains("what is on it is not known"), "{}", emptied.stdout);
+    assert_eq!(state(), ["unlisted"], "and it is not retired");
+    serving.stop();
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    let serving = site.serve();
+    assert_eq!(state(), ["draining"]);
+    site.set(id, "active").ok();
+    site.set(id, "retired").fails(4, &["only copy"]);
+    shosoin(&["check", "--dir", arg(&site.vault())]).ok();
+    serving.stop();
+}
+
+#[test]
 fn a_label_that_changed_under_the_ledger_is_found_by_stocktaking() {
     let site = Site::new();
     let mut serving = site.serve();

@@ -163,10 +163,12 @@ impl Run<'_> {
     fn look(&mut self) {
         let Some(tier) = &self.tier else { return };
         tier.look_at_volumes();
+        let met = tier.list_again().unwrap_or_default();
         for mounted in tier.mounted() {
             let known = self.operator.generations.entry(mounted.label.id).or_default();
             *known = mounted.label.generation.max(*known);
         }
+        self.take_report(&met);
     }
 
     fn note_deaths(&mut self) {

@@ -62,9 +62,16 @@ impl From<&shosoin_tiers::Finding> for Finding {
             shosoin_tiers::Severity::Degraded => Severity::Degraded,
             shosoin_tiers::Severity::Lost => Severity::Damaged,
         };
-        Finding { severity, code: "media", message: finding.to_string() }
+        let code = match finding.defect {
+            shosoin_tiers::Defect::VolumeUnlisted { .. } => UNLISTED,
+            _ => "media",
+        };
+        Finding { severity, code, message: finding.to_string() }
     }
 }
+
+/// Code of the finding that nobody knows all that is on a volume.
+pub(crate) const UNLISTED: &str = "volume-unlisted";
 
 /// How deep to look.
 #[derive(Debug, Clone, Default)]

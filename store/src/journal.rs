@@ -238,6 +238,7 @@ impl Journal {
 
 /// The media that get a copy of the audit log: a few that take writes.
 pub fn log_media(tier: &Tier) -> Vec<Arc<dyn Media>> {
-    let mounted = tier.mounted().into_iter().filter(|mounted| !mounted.read_only && !mounted.suspect);
+    let mounted =
+        tier.mounted().into_iter().filter(|mounted| !mounted.read_only && !mounted.suspect && !mounted.unlisted);
     mounted.take(LOG_COPIES).map(|mounted| mounted.media).collect()
 }

@@ -289,7 +289,7 @@ fn halted(mounted: &Mounted, report: &RebuildReport, hospital: HospitalId) -> Op
         .or_else(|| report.incomplete.contains(&hospital).then(unread))
 }
 
-/// With more volumes absent than the code survives, whole segments may be out of sight. Those of the archive do not count:
+/// With more volumes absent or unlisted than the code survives, whole segments may be out of sight. Those of the archive do not count:
 /// what only they hold is no part of a log, because everything but chunks stays on hot volumes too.
 pub fn too_many_absent(tier: &Tier, ledger: &MediaLedger, absent: &[String]) -> Option<String> {
     let (survives, known) = (tier.code().m(), ledger.media());
@@ -297,9 +297,15 @@ pub fn too_many_absent(tier: &Tier, ledger: &MediaLedger, absent: &[String]) -> 
         let mut there = known.iter().filter(|medium| medium.place == *place).peekable();
         is_store(place) || (there.peek().is_some() && there.all(|medium| medium.label.tier == TierKind::Archive))
     };
-    let count = absent.iter().filter(|place| !archived(place)).count();
-    let why = || format!("{count} volumes are absent and the code survives {survives}");
+    let unlisted = unlisted(tier);
+    let count = absent.iter().chain(&unlisted).filter(|place| !archived(place)).count();
+    let why = || format!("{count} volumes are absent or could not be listed, and the code survives {survives}");
     (count > survives).then(why)
+}
+
+/// The places of volumes that are there and could not be listed.
+pub fn unlisted(tier: &Tier) -> Vec<String> {
+    tier.mounted().into_iter().filter(|mounted| mounted.unlisted).map(|mounted| mounted.place).collect()
 }
 
 fn open_index(dir: &Path, mounted: &Mounted) -> Result<Arc<dyn Index>> {

@@ -5,6 +5,7 @@
 //! - What is needed to answer is in the index, and in files beside the ledger of media: an index that is made anew while
 //!   media are on their shelf has it from there.
 //! - A list is written before a medium is taken out of use, and the table of a segment before its first hot copy is removed.
+//! - What a volume is not known to hold is not taken off its list: one that could not be listed keeps the list it has.
 //! - None of it is believed: records are verified when their medium is there.
 
 pub mod file;
@@ -15,7 +16,7 @@ use crate::rows::{self, RecordRow, Row, Rows, ShelfRow};
 use file::{ListedShard, ShelfList, ShelfTable};
 use shosoin_protocol::{RecordKind, SegmentId, VolumeId};
 use shosoin_tiers::volume::TierKind;
-use shosoin_tiers::{Error as MediaError, SegmentInfo, SegmentState, Tier};
+use shosoin_tiers::{Error as MediaError, Mounted, SegmentInfo, SegmentState, Tier};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -78,7 +79,8 @@ pub fn keep_volume(dir: &Path, index: &dyn Index, tier: &Tier, volume: VolumeId,
 }
 
 fn keep_list(dir: &Path, tier: &Tier, volume: VolumeId, now_ms: u64) -> Result<()> {
-    let Some(mounted) = tier.mounted().into_iter().find(|mounted| mounted.label.id == volume) else { return Ok(()) };
+    let is_meant = |mounted: &Mounted| mounted.label.id == volume && !mounted.unlisted;
+    let Some(mounted) = tier.mounted().into_iter().find(is_meant) else { return Ok(()) };
     let listed = |on: shosoin_tiers::ShardOnVolume| {
         let info = tier.segment_info(on.shard.segment)?;
         let of_code = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);

@@ -217,6 +217,7 @@ impl From<&shosoin_tiers::VolumeStatus> for VolumeStatus {
             VolumeState::ReadOnly => "read-only",
             VolumeState::Draining => "draining",
             VolumeState::Suspect => "suspect",
+            VolumeState::Unlisted => "unlisted",
             VolumeState::Away => "away",
         };
         VolumeStatus {

@@ -3,7 +3,7 @@
 use crate::accounts::{Accounts, Caller};
 use crate::agreements::Agreements;
 use crate::audit::{Action, AuditEvent, AuditLog, AuditReport};
-use crate::check::{Check, CheckOptions, CheckReport, Severity};
+use crate::check::{self, Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
 use crate::config::{IndexKind, VolumeSpec};
 use crate::desk::Desk;
@@ -533,8 +533,20 @@ impl Inner {
     pub(crate) fn still_true(&self) -> Vec<Finding> {
         let mended = self.whole_segments();
         let still_true = self.findings.iter().filter(|finding| finding.severity > Severity::Notice);
+        let still_true = still_true.filter(|finding| finding.code != check::UNLISTED);
         let still_true = still_true.filter(|finding| !mended.iter().any(|id| finding.message.contains(id)));
-        still_true.cloned().collect()
+        self.unlisted().into_iter().chain(still_true.cloned()).collect()
+    }
+
+    /// Volumes of which nobody knows now all that is on them: what is missing may be there.
+    fn unlisted(&self) -> Vec<Finding> {
+        let unlisted = self.tier.mounted().into_iter().filter(|mounted| mounted.unlisted);
+        let sentence = |mounted: shosoin_tiers::Mounted| {
+            let (id, place) = (mounted.label.id, mounted.place);
+            format!("volume {id} at {place} could not be listed: what is missing elsewhere may be on it")
+        };
+        let finding = |message| Finding { severity: Severity::Degraded, code: check::UNLISTED, message };
+        unlisted.map(sentence).map(finding).collect()
     }
 
     /// Segments that have all their shards and wait for no repair: what opening met in them was mended since.

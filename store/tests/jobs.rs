@@ -4,11 +4,14 @@
 mod common;
 
 use common::{Hospital, NOW_MS, Parcel, Site, accept, as_media, assert_clean, assert_holds, enrolled, memory_volumes};
-use shosoin_protocol::{Suite, VolumeId};
+use shosoin_protocol::{ErrorKind, Suite, VolumeId};
+use shosoin_store::audit::MediaState;
+use shosoin_store::check::{CheckOptions, CheckReport};
 use shosoin_store::jobs::{JobStatus, JobsReport, Outcome};
+use shosoin_store::status::Status;
 use shosoin_store::{Config, IndexKind, JobKind, JobOptions, JobReport, Vault};
 use shosoin_tiers::Clock as _;
-use shosoin_tiers::media::{Media as _, MemoryMedia};
+use shosoin_tiers::media::{Fault, Faults, FaultyMedia, Media as _, MemoryMedia, Op};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -360,6 +363,79 @@ async fn copy_forward_empties_a_volume_onto_a_seventh_and_a_kill_in_the_middle_c
     assert_clean(&vault).await;
     close(vault).await;
     assert!(seven.clock.now_ms() >= NOW_MS);
+}
+
+#[tokio::test]
+async fn a_volume_that_cannot_be_listed_is_not_taken_for_empty_by_any_job_or_change_of_state() {
+    let mut stage = Stage::new().await;
+    let faults = Arc::new(Faults::default());
+    let faulty = |media: &MemoryMedia| FaultyMedia::new(Arc::new(media.clone()), faults.clone());
+    stage.site.options.media = Some(stage.media.iter().map(|media| Arc::new(faulty(media)) as _).collect());
+    let place = stage.media[2].place();
+    faults.when(move |_, call| {
+        let hit = call.op == Op::List && call.place == place && call.path.starts_with("segments");
+        hit.then_some(Fault::Fail(std::io::ErrorKind::Other))
+    });
+    let vault = stage.open().await;
+    let id = VolumeId([3; 16]);
+    let state = |status: &Status| status.volumes.iter().find(|volume| volume.id == id.to_string()).unwrap().state;
+    let unlisted = |report: &CheckReport| report.findings.iter().any(|finding| finding.code == "volume-unlisted");
+    assert_eq!(state(&vault.status().await.unwrap()), "unlisted");
+    assert!(unlisted(&vault.check(CheckOptions::default()).await.unwrap()), "a check says that something may be there");
+    let only = || JobOptions { volume: Some(id), ..JobOptions::default() };
+    for (kind, code) in [(JobKind::CopyForward, "volume-not-empty"), (JobKind::Scrub, "tour-broken")] {
+        let report = vault.run_job(kind, only()).await.unwrap();
+        assert!(report.figures.short > 0 && !report.is_clean(), "{report:?}");
+        assert!(report.listed.iter().any(|finding| finding.code == code), "{report:?}");
+    }
+    let compacted = run(&vault, JobKind::Compact).await;
+    assert!(compacted.listed.iter().any(|finding| finding.message.contains("could not be listed")), "{compacted:?}");
+    let media = vault.volumes();
+    for to in [MediaState::Retired, MediaState::OnShelf, MediaState::Sanitised, MediaState::Destroyed] {
+        let refused = media.set_state(&id.to_string(), to, "test", false, "test").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Refused, "{to}: {refused}");
+    }
+    assert!(vault.status().await.unwrap().volumes.iter().any(|volume| volume.id == id.to_string()), "it is in use");
+
+    faults.clear();
+    vault.plan(stage.hospital.id, &[]).await.unwrap(); // looks at media, as the schedule does each minute
+    let status = vault.status().await.unwrap();
+    assert_eq!((state(&status), status.segments.degraded), ("draining", 0), "it is known again without a restart");
+    assert!(!unlisted(&vault.check(CheckOptions::default()).await.unwrap()));
+    media.set_state(&id.to_string(), MediaState::Active, "test", false, "test").unwrap();
+    let repaired = run(&vault, JobKind::Repair).await;
+    assert_eq!(
+        (repaired.is_clean(), repaired.figures.rebuilt),
+        (true, 0),
+        "nothing of it is written anew: {repaired:?}"
+    );
+    assert!(run(&vault, JobKind::Scrub).await.is_clean());
+    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
+    assert_clean(&vault).await;
+    close(vault).await;
+}
+
+#[tokio::test]
+async fn a_log_takes_no_entries_while_more_volumes_than_the_code_survives_cannot_be_listed() {
+    let mut stage = Stage::new().await;
+    let faults = Arc::new(Faults::default());
+    let faulty = |media: &MemoryMedia| FaultyMedia::new(Arc::new(media.clone()), faults.clone());
+    stage.site.options.media = Some(stage.media.iter().map(|media| Arc::new(faulty(media)) as _).collect());
+    let places: Vec<String> = stage.media[..3].iter().map(|media| media.place()).collect();
+    faults.when(move |_, call| {
+        let hit = call.op == Op::List && places.contains(&call.place) && call.path.starts_with("segments");
+        hit.then_some(Fault::Fail(std::io::ErrorKind::Other))
+    });
+    let vault = stage.open().await;
+    let status = vault.status().await.unwrap();
+    let why = status.hospitals[0].read_only.clone().unwrap();
+    assert!(why.contains("3 volumes are absent or could not be listed"), "{why}");
+    close(vault).await;
+    faults.clear();
+    let vault = stage.open().await;
+    assert_eq!(vault.status().await.unwrap().hospitals[0].read_only, None);
+    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
+    close(vault).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
-//! Catalogue: which segments are on media, and the volume of each of their shards. Made by listing folders; nothing is
-//! ever taken for empty because it could not be listed.
+//! Catalogue: which segments are on media, and the volume of each of their shards. Made by listing folders.
+//!
+//! Nothing is ever taken for empty because it could not be listed: the volume is marked, it is not written to, and whoever
+//! would conclude from what is not there asks the mark first. It goes when the volume has been listed whole.
 
 use crate::bug::{self, Bug};
 use crate::finding::{Defect, Finding, Place};
@@ -72,15 +74,15 @@ impl Found {
     }
 }
 
-/// Lists every volume.
+/// Lists every volume. One where that fails is marked as unlisted; a listing that succeeds takes no mark away, because only
+/// who takes in everything that was found may do that.
 pub fn list(mounts: &[Arc<Mount>]) -> (Vec<Found>, Vec<Finding>) {
     let mut listing = Listing::default();
     for mount in mounts {
         if let Err(error) = listing.volume(mount)
             && !bug::is(Bug::ListingErrorAsEmpty)
         {
-            // it may hold what nobody can see now: it is not written to, and its shards count as missing
-            mount.volume.mark_suspect();
+            mount.volume.set_unlisted(true);
             listing.note(mount, Defect::VolumeUnlisted { why: error.to_string() });
         }
     }

@@ -5,6 +5,7 @@
 //! - The cursor only saves time. Where it is lost a new drain finds on media what the old one did: a shard that has a copy
 //!   on another volume is not copied again.
 //! - What cannot be moved stays, and is said; the drain goes on with the rest.
+//! - A volume that could not be listed is not empty: a drain of it waits until it is.
 
 use crate::copy_forward::Copied;
 use crate::pace::Pace;
@@ -99,6 +100,7 @@ impl Drain {
     /// cursor has not moved.
     pub fn step(&mut self, tier: &Tier, pace: &dyn Pace) -> Result<Option<DrainStep>> {
         tier.set_draining(self.volume, true)?;
+        tier.listed(self.volume)?;
         while self.phase != DrainPhase::Ended {
             let Some(shard) = self.next(tier) else {
                 self.phase = match self.phase {

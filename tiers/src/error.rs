@@ -269,6 +269,16 @@ pub enum Error {
         /// where it was
         place: String,
     },
+    /// The folders of a volume in use could not be listed, so what depends on all that is on it is not done.
+    #[error(
+        "volume {volume} at {place} could not be listed, and what is on it is not known; it is listed again when it answers"
+    )]
+    VolumeUnlisted {
+        /// the volume
+        volume: VolumeId,
+        /// where it is
+        place: String,
+    },
     /// Background work was told to stop; what it had finished stays finished.
     #[error("the work was stopped")]
     Stopped,
@@ -385,6 +395,7 @@ impl Error {
             | Error::Random { .. }
             | Error::Slow { .. }
             | Error::VolumeAway { .. }
+            | Error::VolumeUnlisted { .. }
             | Error::Stopped
             | Error::SegmentUnclosed { .. }
             | Error::SegmentBusy { .. }

@@ -28,6 +28,8 @@ pub struct Mount {
     draining: AtomicBool,
     /// its label could not be found where it was
     away: AtomicBool,
+    /// what was found on it is in the catalogue
+    taken_in: AtomicBool,
     /// calls that it did not answer in time
     owed: Owed,
     /// threads for small calls
@@ -73,6 +75,7 @@ impl Mount {
             volume,
             draining: AtomicBool::new(false),
             away: AtomicBool::new(false),
+            taken_in: AtomicBool::new(false),
             owed: Owed::default(),
             small: Bounded::default(),
             threads,
@@ -129,6 +132,16 @@ impl Mount {
             let place = self.volume.media().place();
             tracing::warn!(volume = %id, place, is_here, ?found, "a volume went away or came back");
         }
+    }
+
+    /// Whether all that is on it is in the catalogue. Until then nothing may be concluded from what is not.
+    pub fn is_known(&self) -> bool {
+        self.taken_in.load(Ordering::Acquire) && !self.volume.is_unlisted()
+    }
+
+    /// What was found on it is in the catalogue.
+    pub fn set_known(&self) {
+        self.taken_in.store(true, Ordering::Release);
     }
 
     /// Whether it can be read now: it is there, and owes no answer.
@@ -232,6 +245,9 @@ impl Mount {
         if !self.answers() {
             return VolumeState::Away;
         }
+        if self.volume.is_unlisted() {
+            return VolumeState::Unlisted;
+        }
         if self.volume.is_suspect() {
             return VolumeState::Suspect;
         }
@@ -261,6 +277,7 @@ impl Mount {
             write_mode: self.volume.media().write_mode(),
             shards,
             read_errors: self.read_errors.load(Ordering::Relaxed),
+            listed: self.is_known(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //!   generation, and each shard is held against what the others of its segment say before it counts.
 //! - A copy that is behind never takes the place of one that is not. Where no other is, it is used for what is good of it,
 //!   because every read verifies, and waits for repair.
+//! - What is on a volume that could not be listed is not known; it is listed again when it answers.
 //! - What is as long as it must be is verified no further here: a tour does that, and every read.
 
 use crate::closed;
@@ -17,7 +18,7 @@ use crate::outline::agreed_footer;
 use crate::scrub::shard_bytes;
 use crate::segment::{Identity, Segment, shard_no};
 use crate::tier::VolumeState;
-use crate::{Finding, Tier, Volume};
+use crate::{Error, Finding, Result, Tier, Volume};
 use shosoin_protocol::VolumeId;
 use std::sync::Arc;
 
@@ -38,6 +39,29 @@ impl Tier {
             (mount.id(), mount.state())
         };
         mounts.iter().zip(looked).map(judge).collect()
+    }
+
+    /// Lists again the volumes that could not be listed and answer now. Gives what was met, which names those that still
+    /// cannot be. Whoever keeps a tier calls this now and then.
+    pub fn list_again(&self) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for mount in self.mounts().into_iter().filter(|mount| !mount.is_known() && mount.answers()) {
+            let stale = self.meet_generation(&mount.volume);
+            findings.extend(self.take_in(&mount, stale.is_some())?);
+            if mount.is_known() {
+                tracing::info!(volume = %mount.id(), "what is on the volume is known again");
+            }
+        }
+        Ok(findings)
+    }
+
+    /// A volume in use of which all is known that is on it.
+    pub(crate) fn listed(&self, volume: VolumeId) -> Result<Arc<Mount>> {
+        let mount = self.mount(volume).ok_or(Error::VolumeUnknown { volume })?;
+        match mount.is_known() {
+            true => Ok(mount),
+            false => Err(Error::VolumeUnlisted { volume, place: mount.volume.media().place() }),
+        }
     }
 
     /// What is wrong with the generation of a volume that is taken into use. From now on no lower one is.

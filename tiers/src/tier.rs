@@ -147,6 +147,9 @@ pub enum VolumeState {
     ReadOnly,
     /// It gets no new shards, because what it holds moves elsewhere.
     Draining,
+    /// Its folders could not be listed, so nobody knows all that is on it. What is known is read; nothing is written to it,
+    /// and it never counts as empty.
+    Unlisted,
     /// It does not answer, or its medium is not where it was. It is neither read nor written until it is there again.
     Away,
     /// A write or sync on it failed or took too long; it is read from and never written to again until it is opened anew.
@@ -172,6 +175,8 @@ pub struct VolumeStatus {
     pub shards: u32,
     /// failed reads since it was opened
     pub read_errors: u64,
+    /// whether all that is on it is known: without that, `shards` is no more than a part
+    pub listed: bool,
 }
 
 /// Counters since the tier was opened.
@@ -202,6 +207,8 @@ pub struct Tier {
     pub(crate) generations: Mutex<BTreeMap<VolumeId, u64>>,
     /// volumes that were taken out of use while they owed an answer to a write
     left_behind: Mutex<Vec<(VolumeId, Arc<Progress>)>>,
+    /// held while what is on a volume becomes known
+    taking_in: Mutex<()>,
     pool: Pool,
     stripes: AtomicU64,
     records: AtomicU64,
@@ -214,6 +221,10 @@ fn heal_label(volume: &Volume) {
         tracing::error!(volume = %volume.id(), %error, "a damaged label could not be written anew, the volume is suspect");
         volume.mark_suspect();
     }
+}
+
+fn is_unlisted(finding: &Finding) -> bool {
+    matches!(finding.defect, Defect::VolumeUnlisted { .. })
 }
 
 /// A shard of a removed segment lies on a volume that was away.
@@ -253,6 +264,7 @@ impl Tier {
         findings.extend(unlisted);
         access.removed.write().extend(removed);
         let (found, listed) = catalogue::list(&mounts);
+        let all_listed = !listed.iter().any(is_unlisted);
         findings.extend(listed);
         let tier = Tier {
             erasure: access.erasure(options.code)?,
@@ -265,6 +277,7 @@ impl Tier {
             access,
             generations: Mutex::default(),
             left_behind: Mutex::default(),
+            taking_in: Mutex::default(),
             pool: Pool::new(STRIPE_BUFFERS_MAX),
             stripes: AtomicU64::new(0),
             records: AtomicU64::new(0),
@@ -272,21 +285,23 @@ impl Tier {
         };
         tier.mounts().iter().for_each(|mount| drop(tier.meet_generation(&mount.volume)));
         for found in found {
-            findings.extend(tier.admit(&found)?);
+            findings.extend(tier.admit(&found, all_listed)?);
         }
+        tier.mounts().iter().for_each(|mount| mount.set_known());
         tier.tell_removed();
         Ok((tier, findings))
     }
 
-    /// Puts a segment that was found on media into the catalogue, recovered and closed if its writer did not.
-    fn admit(&self, found: &Found) -> Result<Vec<Finding>> {
+    /// Puts a segment that was found on media into the catalogue, recovered and closed if its writer did not. Unless
+    /// `all_listed`, what is missing of it may be on a volume that is there.
+    fn admit(&self, found: &Found, all_listed: bool) -> Result<Vec<Finding>> {
         if self.access.removed.read().contains(&found.id) {
             return Ok(found.copies().map(|(shard, mount)| left_over(found.id, shard, mount.id())).collect());
         }
         let terms = Terms {
             code: self.options.code,
             now_ms: self.clock.now_ms(),
-            absence_is_final: self.options.absence_is_final,
+            absence_is_final: self.options.absence_is_final && all_listed,
         };
         let (segment, met) = recovery::open(&self.access, found, terms)?;
         if let Some(segment) = segment {
@@ -312,28 +327,47 @@ impl Tier {
         let mount = Arc::new(Mount::start(volume, self.options.threads, self.wait())?);
         findings.extend(self.meet_removed(&mount));
         self.mounts.write().push(mount.clone());
-        let (found, listed) = catalogue::list(std::slice::from_ref(&mount));
-        findings.extend(listed);
+        findings.extend(self.take_in(&mount, stale.is_some())?);
+        findings.extend(stale);
+        Ok(findings)
+    }
+
+    /// Lists a volume in use and takes in what is on it and is not known. Only when that has worked all of it is.
+    pub(crate) fn take_in(&self, mount: &Arc<Mount>, is_stale: bool) -> Result<Vec<Finding>> {
+        let _one_at_a_time = self.taking_in.lock();
+        if mount.is_known() {
+            return Ok(Vec::new());
+        }
+        let (found, mut findings) = catalogue::list(std::slice::from_ref(mount));
+        let is_listed = !findings.iter().any(is_unlisted);
         let mut undecided = BTreeSet::new();
         for found in found {
             match self.segment(found.id) {
                 Ok(segment) if segment.state() == SegmentState::Closed => {
                     let shards = found.shards(segment.identity.code).into_iter().enumerate();
                     let copies = shards.filter_map(|(shard, copy)| Some((shard, copy?)));
-                    let is_stale = stale.is_some();
+                    let is_new = |(no, _): &(usize, Arc<Mount>)| {
+                        segment.copies_of(*no).iter().all(|known| known.id() != mount.id())
+                    };
+                    let copies = copies.filter(is_new);
                     findings.extend(copies.filter_map(|(no, copy)| self.take_back(&segment, no, copy, is_stale)));
                 }
                 Ok(segment) if segment.state() == SegmentState::Open => {}
                 _ => drop(undecided.insert(found.id)),
             }
         }
+        mount.volume.set_unlisted(!is_listed);
         if !undecided.is_empty() {
-            let (found, _) = catalogue::list(&self.mounts());
+            let (found, listed) = catalogue::list(&self.mounts());
+            let unlisted: Vec<Finding> = listed.into_iter().filter(is_unlisted).collect();
             for found in found.iter().filter(|found| undecided.contains(&found.id)) {
-                findings.extend(self.admit(found)?);
+                findings.extend(self.admit(found, unlisted.is_empty())?);
             }
+            findings.extend(unlisted);
         }
-        findings.extend(stale);
+        if is_listed {
+            mount.set_known();
+        }
         Ok(findings)
     }
 

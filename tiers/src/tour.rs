@@ -4,7 +4,8 @@
 //! - A tour reads every copy on its volume whose segment was closed before the tour began, and of open segments what is
 //!   durable. Each is read once, in the order of [`ShardRef`], however often the process dies between two steps.
 //! - Segments that appear behind the cursor wait for the next tour; what disappears is passed over.
-//! - The cursor moves only behind a copy that was read to its end. A volume that vanishes stops the tour where it is.
+//! - The cursor moves only behind a copy that was read to its end. A volume that vanishes stops the tour where it is, and one
+//!   that could not be listed is not toured: what was not seen would pass for read.
 //! - Its last step looks at the catalogue: what lies among the shards and is none, and shards that no present volume has.
 //!   Over the tours of all volumes each missing shard is reported once.
 
@@ -77,8 +78,7 @@ impl Tour {
         if self.ended {
             return Ok(None);
         }
-        let gone = || Error::VolumeUnknown { volume: self.volume };
-        let mount = tier.mount(self.volume).ok_or_else(gone)?;
+        let mount = tier.listed(self.volume)?;
         while let Some(shard) = self.next(tier) {
             let found = match tier.scrub_copy(self.volume, shard, pace) {
                 Ok(scrubbed) => {

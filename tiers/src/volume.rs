@@ -26,6 +26,7 @@ pub struct Volume {
     findings: Vec<Finding>,
     read_only: bool,
     suspect: AtomicBool,
+    unlisted: AtomicBool,
 }
 
 /// One copy of a label, if it is good.
@@ -63,7 +64,14 @@ impl Volume {
     }
 
     fn new(media: Arc<dyn Media>, label: VolumeLabel, findings: Vec<Finding>, read_only: bool) -> Self {
-        Volume { media, label: RwLock::new(Arc::new(label)), findings, read_only, suspect: false.into() }
+        Volume {
+            media,
+            label: RwLock::new(Arc::new(label)),
+            findings,
+            read_only,
+            suspect: false.into(),
+            unlisted: false.into(),
+        }
     }
 
     /// Changes what the label says and writes both copies under the next generation, which also replaces a damaged one.
@@ -108,9 +116,9 @@ impl Volume {
         &self.findings
     }
 
-    /// Whether new segments may be placed on it: neither read-only nor suspect.
+    /// Whether new segments may be placed on it: neither read-only nor suspect, and listed.
     pub fn takes_writes(&self) -> bool {
-        !self.read_only && !self.is_suspect()
+        !self.read_only && !self.is_suspect() && !self.is_unlisted()
     }
 
     /// Whether the medium was read-only when it was opened.
@@ -127,6 +135,16 @@ impl Volume {
     /// again.
     pub fn mark_suspect(&self) {
         self.suspect.store(true, Ordering::Release);
+    }
+
+    /// Whether its folders could not be listed, so that nobody knows all that is on it.
+    pub fn is_unlisted(&self) -> bool {
+        self.unlisted.load(Ordering::Acquire)
+    }
+
+    /// Records whether its folders could be listed.
+    pub fn set_unlisted(&self, unlisted: bool) {
+        self.unlisted.store(unlisted, Ordering::Release);
     }
 }
 

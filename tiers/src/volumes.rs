@@ -2,6 +2,7 @@
 //! suspicion.
 
 use crate::media::Media;
+use crate::mount::Mount;
 use crate::what_if::{Copies, SegmentCopies};
 use crate::{Error, Finding, Result, Tier, Volume, VolumeLabel};
 use shosoin_protocol::VolumeId;
@@ -19,21 +20,24 @@ pub struct Mounted {
     pub media: Arc<dyn Media>,
     /// whether the medium takes no writes
     pub read_only: bool,
-    /// whether a write or sync failed on it, or nobody knows what is on it
+    /// whether a write or sync failed on it
     pub suspect: bool,
+    /// whether it could not be listed, so that nobody knows all that is on it
+    pub unlisted: bool,
 }
 
 impl Tier {
     /// Every volume in use.
     pub fn mounted(&self) -> Vec<Mounted> {
-        let mounted = |volume: &Volume| Mounted {
+        let mounted = |mount: &Mount, volume: &Volume| Mounted {
             label: volume.label(),
             place: volume.media().place(),
             media: volume.media().clone(),
             read_only: volume.is_read_only(),
             suspect: volume.is_suspect(),
+            unlisted: !mount.is_known(),
         };
-        self.mounts().iter().map(|mount| mounted(&mount.volume)).collect()
+        self.mounts().iter().map(|mount| mounted(mount, &mount.volume)).collect()
     }
 
     /// The volumes that are where they were and can be read now.

@@ -3,6 +3,7 @@
 use super::report::{Figures, Gain};
 use crate::audit::{AuditEvent, MediaState};
 use crate::error::{Error, Result};
+use crate::open;
 use crate::vault::Inner;
 use crate::volumes::ForecastRequest;
 use shosoin_protocol::VolumeId;
@@ -17,9 +18,9 @@ impl Inner {
         self.media.record(event.clone()).map(drop)
     }
 
-    /// Whether volumes are absent that may come back.
+    /// Whether volumes are absent that may come back, or what is on some is not known.
     pub(crate) fn awaits_volumes(&self) -> bool {
-        !self.absent().is_empty()
+        !self.absent().is_empty() || !open::unlisted(&self.tier).is_empty()
     }
 
     /// Until when what absent volumes hold is not rebuilt by itself; `None` where none is absent, or they were waited for.

@@ -100,8 +100,16 @@ impl Volumes {
             let allowed = if allowed.is_empty() { "nothing more".to_owned() } else { allowed };
             return refuse(format!("is {}, and from there it can become: {allowed}", medium.state));
         }
-        let mounted = self.mounted(id).is_some();
+        let mounted = self.mounted(id);
+        let unlisted = mounted.as_ref().is_some_and(|mounted| mounted.unlisted);
+        let mounted = mounted.is_some();
         match to {
+            MediaState::Retired | MediaState::OnShelf if unlisted => refuse(
+                "could not be listed, so what is on it is not known. It is listed again by itself when it answers; mount it \
+                 anew, and if it never can be listed, set it to lost: what it held is then rebuilt from the others"
+                    .into(),
+            ),
+            MediaState::Lost if unlisted => Ok(()),
             MediaState::Lost if mounted => {
                 refuse("is mounted and in use; what is there is not lost. Drain and retire it, or take it out".into())
             }

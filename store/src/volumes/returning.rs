@@ -19,6 +19,7 @@ impl Volumes {
     pub fn look(&self) -> Vec<VolumeId> {
         let _one_at_a_time = self.looking.lock();
         self.tier.look_at_volumes();
+        self.list_again();
         let returned = self.returned();
         let mut taken = Vec::new();
         for volume in returned {
@@ -32,6 +33,17 @@ impl Volumes {
             }
         }
         taken
+    }
+
+    /// What is on a volume that could not be listed is known as soon as it can be.
+    fn list_again(&self) {
+        match self.tier.list_again() {
+            Ok(met) => {
+                met.iter().for_each(|finding| tracing::warn!("{finding}"));
+                compaction::sweep_after(&self.tier, &met);
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "a volume is not listed again"),
+        }
     }
 
     /// Media that are where they are expected and are not in use.

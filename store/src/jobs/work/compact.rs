@@ -18,6 +18,7 @@ use crate::jobs::JobOptions;
 use crate::jobs::report::{Figures, Gain};
 use crate::jobs::state::Sparse;
 use crate::media_ledger::Medium;
+use crate::open;
 use crate::rows::{self, LeafRow, RecordRow, Row, UnnamedRow};
 use crate::vault::Inner;
 use shosoin_protocol::codec::{Reader, Writer};
@@ -98,6 +99,11 @@ fn refused(inner: &Inner) -> Option<String> {
         ));
     }
     let volumes = inner.tier.volumes();
+    if let Some(place) = open::unlisted(&inner.tier).into_iter().next() {
+        return Some(format!(
+            "volume {place} could not be listed, and may know of segments what the others do not; it is listed again when it answers"
+        ));
+    }
     let away = volumes.iter().find(|volume| volume.state == VolumeState::Away).map(|volume| volume.place.clone());
     let mounted = |medium: &Medium| volumes.iter().any(|volume| volume.id == medium.label.id);
     let shelved = |medium: &Medium| medium.state == MediaState::OnShelf && medium.label.tier == TierKind::Hot;

@@ -10,8 +10,7 @@ use crate::jobs::{By, JobOptions};
 use crate::vault::Inner;
 use shosoin_protocol::VolumeId;
 use shosoin_protocol::codec::{Reader, Writer};
-use shosoin_tiers::Pace;
-use shosoin_tiers::{Drain, DrainPhase, DrainStep, ShardRef};
+use shosoin_tiers::{Drain, DrainPhase, DrainStep, Error as MediaError, Pace, ShardRef};
 use std::collections::VecDeque;
 
 /// Why a volume is emptied that an operator named.
@@ -31,11 +30,12 @@ pub struct CopyForward {
 
 /// Volumes that must be emptied, and why.
 pub fn wanted(inner: &Inner, now_ms: u64) -> Vec<(VolumeId, String)> {
-    inner.volumes_to_leave(now_ms).into_iter().filter(|(volume, _)| holds_shards(inner, *volume)).collect()
+    inner.volumes_to_leave(now_ms).into_iter().filter(|(volume, _)| may_hold_shards(inner, *volume)).collect()
 }
 
-fn holds_shards(inner: &Inner, volume: VolumeId) -> bool {
-    inner.tier.volumes().iter().any(|present| present.id == volume && present.shards > 0)
+/// One that could not be listed may.
+fn may_hold_shards(inner: &Inner, volume: VolumeId) -> bool {
+    inner.tier.volumes().iter().any(|present| present.id == volume && (present.shards > 0 || !present.listed))
 }
 
 impl CopyForward {
@@ -43,7 +43,7 @@ impl CopyForward {
     pub fn begin(inner: &Inner, options: &JobOptions, by: By, cursor: &[u8]) -> Result<Self> {
         let now_ms = inner.clock.now_ms();
         let in_hand = decode(cursor).unwrap_or_default().into_iter();
-        let mut drains: VecDeque<Drain> = in_hand.filter(|drain| holds_shards(inner, drain.volume)).collect();
+        let mut drains: VecDeque<Drain> = in_hand.filter(|drain| may_hold_shards(inner, drain.volume)).collect();
         let asked = options.volume.filter(|_| by == By::Operator).map(|volume| (volume, ASKED.to_owned()));
         for (volume, _) in wanted(inner, now_ms).into_iter().chain(asked) {
             if !drains.iter().any(|drain| drain.volume == volume) {
@@ -79,7 +79,7 @@ impl CopyForward {
         let Some(drain) = self.drains.front() else { return Ok(Gain::default()) };
         let (volume, done) = (drain.volume, drain.done);
         let mut gain = Gain { save_now: true, ..Gain::default() };
-        if holds_shards(inner, volume) {
+        if may_hold_shards(inner, volume) {
             let left = drain.left_bytes(&inner.tier);
             let message = format!("volume {volume} is not empty yet: {} shards, {left} bytes stay on it", done.kept);
             gain.figures.short += 1;
@@ -91,9 +91,21 @@ impl CopyForward {
         } else {
             gain.done.push(format!("volume {volume} is empty and retired: {} shards copied", done.copied));
         }
+        self.leave_one();
+        Ok(gain)
+    }
+
+    /// The drain in hand waits for another time.
+    fn put_off(&mut self, why: &MediaError) -> Gain {
+        self.leave_one();
+        let mut gain = Gain { save_now: true, ..Gain::default() };
+        gain.figures.short += 1;
+        gain.found([Finding { severity: Severity::Degraded, code: "volume-not-empty", message: why.to_string() }])
+    }
+
+    fn leave_one(&mut self) {
         self.drains.pop_front();
         (self.begun, self.release_begun) = (false, false);
-        Ok(gain)
     }
 }
 
@@ -146,9 +158,11 @@ impl Work for CopyForward {
         pace.spend(0)?;
         self.announce(inner)?;
         let Some(drain) = self.drains.front_mut() else { return Ok(None) };
-        match drain.step(&inner.tier, pace)? {
-            None => self.end_one(inner).map(Some),
-            Some(step) => {
+        match drain.step(&inner.tier, pace) {
+            Err(error @ MediaError::VolumeUnlisted { .. }) => Ok(Some(self.put_off(&error))),
+            Err(error) => Err(error.into()),
+            Ok(None) => self.end_one(inner).map(Some),
+            Ok(Some(step)) => {
                 let (gain, bytes) = gain_of(inner, step)?;
                 self.behind += bytes;
                 Ok(Some(gain))
