@@ -68,7 +68,7 @@ pub use request::{Approval, ApprovalRequest, Approved, Means, NotApproved, Reque
 pub use review::{Review, UNUSED_DAYS};
 pub use rights::Proposed;
 pub use role::{Role, Roles};
-pub use session::{Ended, Session, SessionLimits, Sessions};
+pub use session::{Before, Ended, Session, SessionLimits, Sessions};
 pub use suspicion::{Proof, Verification};
 pub use totp::{TotpHash, parse_code};
 pub use view::{AccountView, GrantView, RequestView};
@@ -87,6 +87,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Everybody who may run a vault.
 #[derive(Debug)]
@@ -108,6 +109,8 @@ pub struct Accounts {
     floods: Floods,
     /// locks after wrong tries since the vault was opened
     locks: AtomicU64,
+    /// the accounts file was written
+    written: Notify,
     refusal_takes: Duration,
 }
 
@@ -134,6 +137,22 @@ impl Accounts {
     /// Whether accounts decide.
     pub fn mode(&self) -> Mode {
         self.state.lock().mode.clone()
+    }
+
+    /// Whether accounts decide, or should: there was one once.
+    pub fn are_there(&self) -> bool {
+        self.mode() != Mode::NoAccounts
+    }
+
+    /// Waits until there is an account.
+    pub async fn first_account(&self) {
+        loop {
+            let written = self.written.notified();
+            if self.are_there() {
+                return;
+            }
+            written.await;
+        }
     }
 
     /// How strict the rules are.

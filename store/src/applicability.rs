@@ -18,7 +18,9 @@ mod proofs;
 mod register;
 
 pub use catalogue::{Catalogue, Control, Duty};
-pub use html::page;
+pub(crate) use html::style_digest;
+pub use html::{Scope, page};
+pub(crate) use moment::day;
 pub use register::{Attestation, FILE as REGISTER_FILE};
 
 use crate::accounts::Caller;

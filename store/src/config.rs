@@ -2,6 +2,7 @@
 
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
+use crate::console::ConsoleConfig;
 use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
 use crate::migrate::MigrateRule;
@@ -48,6 +49,9 @@ pub struct Config {
     /// what must be there before content is taken
     #[serde(default, skip_serializing_if = "IntakeConfig::is_default")]
     pub intake: IntakeConfig,
+    /// pages for the people who run it
+    #[serde(default, skip_serializing_if = "ConsoleConfig::is_default")]
+    pub console: ConsoleConfig,
     /// where figures are shown
     #[serde(default, skip_serializing_if = "MetricsConfig::is_default")]
     pub metrics: MetricsConfig,
@@ -210,6 +214,7 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         self.assets.check()?;
         self.accounts.check()?;
+        self.console.check()?;
         self.volumes.iter().try_for_each(|spec| spec.address().map(drop))?;
         self.migrate.iter().try_for_each(|rule| rule.parse().map(drop))
     }
@@ -255,6 +260,7 @@ mod tests {
             assets: AssetsConfig::default(),
             accounts: AccountsConfig::default(),
             intake: IntakeConfig { agreement_required: true },
+            console: ConsoleConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
             migrate: Vec::new(),

@@ -4,6 +4,7 @@
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
 use crate::config::{Config, FORM, IntakeConfig, VolumeSpec};
+use crate::console::ConsoleConfig;
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::jobs::{JobsConfig, MetricsConfig};
@@ -36,6 +37,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         assets: AssetsConfig::default(),
         accounts: AccountsConfig::default(),
         intake: IntakeConfig { agreement_required: !options.demo },
+        console: ConsoleConfig::default(),
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),
         volumes: options.volumes.clone(),

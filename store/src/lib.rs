@@ -28,6 +28,7 @@ pub mod clients;
 mod committer;
 mod compaction;
 pub mod config;
+pub mod console;
 mod desk;
 pub mod disposal;
 pub mod error;

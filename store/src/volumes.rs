@@ -8,6 +8,7 @@
 
 mod add;
 mod change;
+mod chart;
 mod command;
 mod outlook;
 mod returning;
@@ -17,8 +18,9 @@ mod view;
 
 pub use add::{AddVolume, Added, LabelChange};
 pub use change::{Measured, StateChanged};
+pub use chart::{ChartWords, chart};
 pub use command::MediaCommand;
-pub use outlook::{ForecastReport, ForecastRequest, WhatIfReport};
+pub use outlook::{Expiring, ForecastMonth, ForecastReport, ForecastRequest, WhatIfReport};
 pub use smart::SmartReport;
 pub use stocktake::{Counted, StocktakeReport};
 pub use view::{VolumeDetail, VolumeView};

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::operator;
 use crate::output::Output;
 use clap::{Args, ValueEnum};
-use shosoin_store::applicability::{Lang, State, Statement, StatementRequest, page};
+use shosoin_store::applicability::{Lang, Scope, State, Statement, StatementRequest, page};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -56,9 +56,7 @@ pub async fn run(args: ApplicabilityArgs, output: Output) -> Result<()> {
             serde_json::to_string(&statement).map_err(|error| Error::invalid("statement", error.to_string()))? + "\n"
         }
         Form::Html => {
-            let vault = operator::vault_id(&args.dir)?;
-            let hospital = args.hospital.iter().map(|hospital| format!(", hospital {hospital}")).collect::<String>();
-            let scope = format!("vault {vault}{hospital}");
+            let scope = Scope { vault: operator::vault_id(&args.dir)?, hospital: args.hospital };
             page(&statement, &scope, lang).map_err(Error::vault("write the page"))?
         }
         Form::Text => text(&statement, lang),

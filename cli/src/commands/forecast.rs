@@ -8,21 +8,12 @@ use crate::output::Output;
 use crate::text::{bytes, time};
 use clap::Args;
 use serde_json::Value;
-use shosoin_store::volumes::{ForecastRequest, MediaCommand};
+use shosoin_store::volumes::{ChartWords, ForecastMonth, ForecastRequest, MediaCommand, chart};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use svg::Document;
-use svg::node::element::{Group, Line, Rectangle, Text, Title};
 
 /// Characters of the longest bar in the terminal.
 const BAR: usize = 40;
-/// Height of the longest bar of a drawing.
-const BAR_PIXELS: f64 = 240.0;
-/// Width of a month in a drawing.
-const STEP_PIXELS: f64 = 20.0;
-/// Room around a drawing.
-const MARGIN_PIXELS: f64 = 40.0;
-
 /// Arguments of `forecast`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -122,50 +113,9 @@ fn text(report: &Value) -> String {
     }
 }
 
-/// Bars of drive-hours by month, red where they do not fit, and a line for the hours that there are.
+/// Writes the drawing.
 fn draw(report: &Value, path: &Path) -> Result<()> {
-    let count = months(report).count();
-    let highest = |field: &str| months(report).map(|month| number(&month[field])).max().unwrap_or(0);
-    let most = highest("hours_needed").max(highest("hours_available")).max(1);
-    let scaled = |hours: u64| hours as f64 / most as f64 * BAR_PIXELS;
-    let width = MARGIN_PIXELS * 2.0 + STEP_PIXELS * count as f64;
-    let base = MARGIN_PIXELS + BAR_PIXELS;
-    let mut document = Document::new()
-        .set("viewBox", (0.0, 0.0, width, base + MARGIN_PIXELS))
-        .set("font-family", "sans-serif")
-        .set("font-size", 10)
-        .add(Title::new("Drive-hours needed by month"))
-        .add(label(
-            MARGIN_PIXELS,
-            MARGIN_PIXELS / 2.0,
-            format!("drive-hours needed, of at most {most}; line: available"),
-        ));
-    for (no, month) in months(report).enumerate() {
-        let x = MARGIN_PIXELS + STEP_PIXELS * no as f64;
-        let (needed, left_over) = (number(&month["hours_needed"]), number(&month["hours_left_over"]));
-        let misfit = left_over > 0 || number(&month["bytes_without_room"]) > 0;
-        let (height, available) = (scaled(needed), base - scaled(number(&month["hours_available"])));
-        let begin = month["begin"].as_array().map_or(0, Vec::len);
-        let told = format!("{}: {begin} volumes begin, {needed} hours", month_name(month));
-        let bar = Rectangle::new()
-            .set("x", x)
-            .set("y", base - height)
-            .set("width", STEP_PIXELS * 0.8)
-            .set("height", height)
-            .set("fill", if misfit { "#b3261e" } else { "#33658a" });
-        let line = Line::new().set("x1", x).set("x2", x + STEP_PIXELS).set("y1", available).set("y2", available);
-        let group = Group::new().add(Title::new(told)).add(bar).add(line.set("stroke", "#444444"));
-        document = document.add(group);
-        if no % 6 == 0 {
-            document = document.add(label(x, base + 14.0, month_name(month)));
-        }
-        if begin > 0 {
-            document = document.add(label(x, base - height - 3.0, begin.to_string()));
-        }
-    }
-    svg::save(path, &document).map_err(Error::file("write", path))
-}
-
-fn label(x: f64, y: f64, text: String) -> Text {
-    Text::new(text).set("x", x).set("y", y)
+    let told = |error: serde_json::Error| Error::invalid("answer of the vault", error.to_string());
+    let months: Vec<ForecastMonth> = serde_json::from_value(report["months"].clone()).map_err(told)?;
+    svg::save(path, &chart(&months, &ChartWords::default())).map_err(Error::file("write", path))
 }

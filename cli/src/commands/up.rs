@@ -5,7 +5,7 @@
 
 use crate::commands::keyring::{SuiteArg, generate};
 use crate::commands::vault::init::{parse_code, parse_index};
-use crate::commands::vault::serve::AdminTask;
+use crate::commands::vault::serve::{AdminTask, ConsoleArgs, ConsoleAt};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::hospital::HospitalDir;
@@ -62,6 +62,8 @@ pub struct UpArgs {
     #[arg(long)]
     domain: Option<String>,
     #[command(flatten)]
+    console: ConsoleArgs,
+    #[command(flatten)]
     passphrase: PassphraseArgs,
 }
 
@@ -74,11 +76,11 @@ pub async fn run(args: UpArgs, output: Output) -> Result<()> {
     let keyring = open_or_make_keyring(&hospital, &args)?;
     let vault_dir = args.dir.join("vault");
     let vault = open_or_make_vault(&vault_dir, &args).await?;
-    let admin = AdminTask::start(&vault, &vault_dir).await?;
+    let admin = AdminTask::start(&vault, &vault_dir, args.console).await?;
     let client = hospital.client_options(&keyring, hospital.root(), None)?;
     let session = Session::embedded(vault.clone(), keyring, client, lock).await?;
     let served = match agree_with_itself(&session, &vault).await {
-        Ok(()) => serve(&session, &hospital, &args, stop, output).await,
+        Ok(()) => serve(&session, &hospital, (&args, admin.console()), stop, output).await,
         Err(error) => Err(error),
     };
     admin.stop().await;
@@ -105,7 +107,13 @@ async fn agree_with_itself(session: &Session, vault: &Vault) -> Result<()> {
     client.refresh().await.map_err(failed())
 }
 
-async fn serve(session: &Session, hospital: &HospitalDir, args: &UpArgs, stop: Stop, output: Output) -> Result<()> {
+async fn serve(
+    session: &Session,
+    hospital: &HospitalDir,
+    (args, console): (&UpArgs, Option<&ConsoleAt>),
+    stop: Stop,
+    output: Output,
+) -> Result<()> {
     let keyring = session.client.keyring();
     let credentials = admin_credentials(keyring, hospital)?;
     let options = GatewayOptions {
@@ -116,7 +124,7 @@ async fn serve(session: &Session, hospital: &HospitalDir, args: &UpArgs, stop: S
     };
     let gateway = shosoin_gateway::serve(session.client.clone(), options, stop.asked()).await;
     let gateway = gateway.map_err(Error::gateway(format!("serve S3 on {}", args.s3)))?;
-    announce(gateway.addr, &credentials, keyring, args, output)?;
+    announce(gateway.addr, &credentials, keyring, (args, console), output)?;
     gateway.finished().await;
     Ok(())
 }
@@ -125,9 +133,10 @@ fn announce(
     address: SocketAddr,
     credentials: &NewCredentials,
     keyring: &Keyring,
-    args: &UpArgs,
+    (args, console): (&UpArgs, Option<&ConsoleAt>),
     output: Output,
 ) -> Result<()> {
+    let pages = console.map(ConsoleAt::lines).unwrap_or_default();
     let (endpoint, hospital) = (format!("http://{address}"), keyring.hospital().to_string());
     let answer = json!({
         "s3_endpoint": endpoint,
@@ -136,11 +145,13 @@ fn announce(
         "region": args.region,
         "hospital": hospital,
         "pid": std::process::id(),
+        "console": console.map(|console| &console.url),
+        "console_certificate": console.map(|console| &console.fingerprint),
     });
     output.answer(&answer, || {
         format!(
             "s3 endpoint        {endpoint}\naccess key id      {}\nsecret access key  {}\nregion             {}\n\
-             hospital           {hospital}\nThe volumes share one device: a demonstration, not an archive. Ctrl-C stops it.",
+             hospital           {hospital}{pages}\nThe volumes share one device: a demonstration, not an archive. Ctrl-C stops it.",
             credentials.user.access_key_id, credentials.secret_access_key.expose(), args.region
         )
     })

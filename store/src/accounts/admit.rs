@@ -51,6 +51,13 @@ impl Accounts {
         Ok(Error::NotPermitted { actor, work: work.to_owned(), why })
     }
 
+    /// Which of these commands and pages this caller may have now, for menus: nothing is put on record.
+    pub fn may_have<'w>(&self, caller: &Caller, works: &[&'w str]) -> Result<Vec<&'w str>> {
+        let moment = self.now()?;
+        let state = self.state.lock();
+        Ok(works.iter().copied().filter(|work| self.judge(&state, caller, work, &moment).is_ok()).collect())
+    }
+
     pub(super) fn judge(
         &self,
         state: &State,

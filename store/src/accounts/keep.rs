@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use tokio::sync::Notify;
 
 /// Name of the file in the vault's folder.
 pub const FILE: &str = "accounts";
@@ -91,6 +92,7 @@ impl Accounts {
             trying: AtomicUsize::new(0),
             floods: Floods::default(),
             locks: AtomicU64::new(0),
+            written: Notify::new(),
             refusal_takes: REFUSAL_TAKES,
         };
         Ok((accounts, finding))
@@ -154,6 +156,7 @@ impl Accounts {
             return Err(error.into());
         }
         *state = State { book, digest: Some(digest), mode: Mode::InForce };
+        self.written.notify_waiters();
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::caller::{Caller, Who};
 use super::keep::Noted;
 use super::password::{Cost, PasswordRecord};
 use super::rights::account_mut;
-use super::session::{Ended, Session};
+use super::session::{Before, Ended, Session};
 use super::totp::parse_code;
 use super::{AccountId, Accounts, Moment, Permission, State};
 use crate::audit::{Action, AuditEvent, Outcome};
@@ -53,19 +53,15 @@ pub enum FirstDo {
     ProveSecondFactor,
 }
 
-/// Somebody is logged on. Times in milliseconds since 1970, 0 for never.
+/// Somebody is logged on.
 #[derive(Debug)]
 pub struct LoggedOn {
     /// who
     pub account: AccountId,
     /// token of the session, for the browser alone
     pub token: Zeroizing<String>,
-    /// their last log-on before this one
-    pub last_success_ms: u64,
-    /// the last try that failed
-    pub last_failure_ms: u64,
-    /// tries that failed since the last log-on: if any, perhaps somebody else tried (7.6.14-LOGON-S1)
-    pub failures: u32,
+    /// how the account was used before
+    pub before: Before,
     /// what comes first
     pub first_do: FirstDo,
 }
@@ -138,9 +134,15 @@ impl Accounts {
         if let Some(wrong) = wrong {
             return self.refuse(&mut state, &moment, Some(&account), attempt, wrong);
         }
-        let opened = self.sessions.open(&account.id, attempt.from, &moment, &*self.random)?;
+        let before = Before {
+            success_ms: account.last_success_ms,
+            failure_ms: account.last_failure_ms,
+            failures: account.failures_before,
+        };
+        let from = shortened(attempt.from);
+        let opened = self.sessions.open(&account.id, (&from, before), &moment, &*self.random)?;
         let event = AuditEvent::new(moment.ms(), account.id.as_str(), Action::LoggedOn);
-        let event = event.because(format!("console, from {}", shortened(attempt.from)));
+        let event = event.because(format!("console, from {from}"));
         self.write(&mut state, &moment, Noted::new(event).about(&account.id), |book| {
             let known = account_mut(book, &account.id)?;
             (known.last_success_ms, known.failures_before, known.log_on) = (moment.ms(), 0, Tries::default());
@@ -150,14 +152,7 @@ impl Accounts {
         .inspect_err(|_| drop(self.sessions.end(&opened.token)))?;
         drop(state);
         self.note_ended(&opened.ended, &moment)?;
-        Ok(LoggedOn {
-            token: opened.token,
-            last_success_ms: account.last_success_ms,
-            last_failure_ms: account.last_failure_ms,
-            failures: account.failures_before,
-            first_do: self.first_do(&account, &moment),
-            account: account.id,
-        })
+        Ok(LoggedOn { token: opened.token, before, first_do: self.first_do(&account, &moment), account: account.id })
     }
 
     /// What is wrong with a try at a known account, the code aside. A try that is not looked at is no guess.
@@ -254,26 +249,46 @@ impl Accounts {
     pub fn session(&self, token: &str) -> Result<(Session, Account, FirstDo)> {
         let moment = self.now()?;
         let session = self.sessions.touch(token, &moment)?;
+        self.with_account(session, &moment)
+    }
+
+    fn with_account(&self, session: Session, moment: &Moment) -> Result<(Session, Account, FirstDo)> {
         let account = self.get(&session.account).filter(Account::is_usable);
         let account = account.ok_or(Error::LoggedOff { why: "the session ended; log on again" })?;
-        let first_do = self.first_do(&account, &moment);
+        let first_do = self.first_do(&account, moment);
         Ok((session, account, first_do))
     }
 
     /// The person of a session, to be admitted to pages. Refused while something else comes first.
     pub fn caller(&self, token: &str) -> Result<Caller> {
-        match self.session(token)? {
-            (session, _, FirstDo::Nothing) => Ok(Caller(Who::Person(session.account))),
-            (_, _, FirstDo::ChangePassword) => Err(Error::LoggedOff { why: "the password must be changed first" }),
-            (_, _, FirstDo::ProveSecondFactor) => {
-                Err(Error::LoggedOff { why: "a second factor must be enrolled first" })
-            }
-        }
+        self.session(token).and_then(caller_of)
     }
 
     /// The person of a session, for what comes first alone: a new password, a second factor.
     pub fn own_caller(&self, token: &str) -> Result<Caller> {
         self.session(token).map(|(session, _, _)| Caller(Who::Person(session.account)))
+    }
+
+    /// What [`session`](Self::session) gives, for a page that looks by itself how far things have come: no use of the session.
+    pub fn session_unused(&self, token: &str) -> Result<(Session, Account, FirstDo)> {
+        let moment = self.now()?;
+        let session = self.sessions.peek(token, &moment)?;
+        self.with_account(session, &moment)
+    }
+
+    /// What [`caller`](Self::caller) gives, for the same.
+    pub fn caller_unused(&self, token: &str) -> Result<Caller> {
+        self.session_unused(token).and_then(caller_of)
+    }
+
+    /// Puts on the record that somebody was turned away before anybody looked at what they wanted. The same again and again is
+    /// one record a minute, with a count.
+    pub fn note_turned_away(&self, actor: &str, action: Action, why: &str) -> Result<()> {
+        let moment = self.now()?;
+        let why: String = why.chars().filter(|c| !c.is_control()).take(160).collect();
+        let Some(count) = self.floods.count(&format!("{actor} {why}"), moment.ms()) else { return Ok(()) };
+        let event = AuditEvent::new(moment.ms(), actor, action).ended(Outcome::Refused).because(why);
+        self.media.record(AuditEvent { units: count, ..event }).map(drop)
     }
 
     /// Ends a session.
@@ -315,6 +330,15 @@ impl Accounts {
     /// What new passwords cost to check.
     pub(super) fn cost(&self) -> Cost {
         self.cost
+    }
+}
+
+/// The person of a session for whom nothing else comes first.
+fn caller_of((session, _, first_do): (Session, Account, FirstDo)) -> Result<Caller> {
+    match first_do {
+        FirstDo::Nothing => Ok(Caller(Who::Person(session.account))),
+        FirstDo::ChangePassword => Err(Error::LoggedOff { why: "the password must be changed first" }),
+        FirstDo::ProveSecondFactor => Err(Error::LoggedOff { why: "a second factor must be enrolled first" }),
     }
 }
 

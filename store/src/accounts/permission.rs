@@ -138,6 +138,32 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("account approve", Permission::OwnAccount),
     ("account turn-down", Permission::OwnAccount),
     ("jobs --cancel", Permission::RunJobs),
+    ("/", Permission::SeeStatus),
+    ("/account", Permission::OwnAccount),
+    ("/account/break-glass", Permission::OwnAccount),
+    ("/account/password", Permission::OwnAccount),
+    ("/account/second-factor", Permission::OwnAccount),
+    ("/account/second-factor/prove", Permission::OwnAccount),
+    ("/applicability", Permission::Statement),
+    ("/applicability/statement", Permission::Statement),
+    ("/approvals", Permission::OwnAccount), // each request has a rule of its own
+    ("/approvals/agree", Permission::OwnAccount),
+    ("/approvals/refuse", Permission::OwnAccount),
+    ("/audit", Permission::ReadAudit),
+    ("/audit/verify", Permission::ReadAudit),
+    ("/forecast", Permission::ReadMedia),
+    ("/incidents", Permission::Hospitals),
+    ("/jobs", Permission::SeeStatus),
+    ("/jobs/progress", Permission::SeeStatus),
+    ("/jobs/start", Permission::SeeStatus), // each job has a row of its own
+    ("/jobs/stop", Permission::RunJobs),
+    ("/jobs/{job}", Permission::SeeStatus),
+    ("/ledger", Permission::ReadAssets),
+    ("/ledger/{hospital}/{number}", Permission::ReadAssets),
+    ("/people", Permission::ReadAccounts),
+    ("/people/suspend", Permission::StopAccounts),
+    ("/volumes", Permission::ReadMedia),
+    ("/volumes/{volume}", Permission::ReadMedia),
 ];
 
 /// Commands that no account is asked for: those that make or serve a vault, as a service does for whoever owns its folder, and the

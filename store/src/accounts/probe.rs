@@ -6,7 +6,7 @@ use super::log_on::Attempt;
 use super::password::{Cost, PasswordRecord, check_quality, draw_first};
 use super::permission::TABLE;
 use super::request::{ApprovalRequest, NotApproved, RequestKind};
-use super::session::{SessionLimits, Sessions};
+use super::session::{Before, SessionLimits, Sessions};
 use super::{AccountId, Accounts, Moment};
 use crate::error::Error;
 use shosoin_tiers::SystemRandom;
@@ -80,7 +80,7 @@ impl Accounts {
         let sessions = Sessions::new(SessionLimits { idle_ms, life_ms, count: 1 });
         let open = |id: &str| {
             let id = id.parse::<AccountId>().ok()?;
-            sessions.open(&id, "applicability", &now, &*self.random).ok()
+            sessions.open(&id, ("applicability", Before::default()), &now, &*self.random).ok()
         };
         let (Some(one), None) = (open("nobody.one"), open("nobody.two")) else { return false };
         let unused = Moment::at(now.ms() + idle_ms);

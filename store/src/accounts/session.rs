@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 const TOKEN_LEN: usize = 32;
+const GONE: Error = Error::LoggedOff { why: "the session ended; log on again" };
 
 /// When sessions end, and how many there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,19 @@ pub struct Session {
     pub used_ms: u64,
     /// what every form of the session sends back, so that no other site speaks for it
     pub form_token: String,
+    /// how the account was used before
+    pub before: Before,
+}
+
+/// How an account was used before a log-on. Times in milliseconds since 1970, 0 for never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Before {
+    /// the log-on before
+    pub success_ms: u64,
+    /// the last try that failed
+    pub failure_ms: u64,
+    /// tries that failed since the log-on before: if any, perhaps somebody else tried (7.6.14-LOGON-S1)
+    pub failures: u32,
 }
 
 /// Why a session ended.
@@ -95,7 +109,13 @@ impl Sessions {
     }
 
     /// Opens one for a person whose log-on was checked. Refused while as many others are there as may be.
-    pub fn open(&self, account: &AccountId, from: &str, moment: &Moment, random: &dyn Random) -> Result<Opened> {
+    pub fn open(
+        &self,
+        account: &AccountId,
+        (from, before): (&str, Before),
+        moment: &Moment,
+        random: &dyn Random,
+    ) -> Result<Opened> {
         let mut ended = self.sweep(moment);
         let mut open = self.open.lock();
         let others = open.values().filter(|session| session.account != *account).count();
@@ -106,19 +126,25 @@ impl Sessions {
         ended.extend(take(&mut open, |session| session.account == *account, Ended::Replaced));
         let (opened_ms, used_ms) = (moment.ms(), moment.ms());
         let (account, form_token) = (account.clone(), form_token.to_string());
-        let session = Session { account, from: from.to_owned(), opened_ms, used_ms, form_token };
+        let session = Session { account, from: from.to_owned(), opened_ms, used_ms, form_token, before };
         open.insert(key(&token), session);
         Ok(Opened { token, ended })
     }
 
     /// The session of a token, used now.
     pub fn touch(&self, token: &str, moment: &Moment) -> Result<Session> {
-        let gone = Error::LoggedOff { why: "the session ended; log on again" };
         let mut open = self.open.lock();
         let session = open.get_mut(&key(token)).filter(|session| self.limits.ended(session, moment).is_none());
-        let session = session.ok_or(gone)?;
+        let session = session.ok_or(GONE)?;
         session.used_ms = session.used_ms.max(moment.ms());
         Ok(session.clone())
+    }
+
+    /// The session of a token, which this does not count as a use.
+    pub fn peek(&self, token: &str, moment: &Moment) -> Result<Session> {
+        let open = self.open.lock();
+        let session = open.get(&key(token)).filter(|session| self.limits.ended(session, moment).is_none());
+        session.cloned().ok_or(GONE)
     }
 
     /// Ends the session of a token.
@@ -182,7 +208,7 @@ mod tests {
     }
 
     fn open(sessions: &Sessions, id: &str, at_ms: u64) -> Result<Opened> {
-        sessions.open(&id.parse().unwrap(), "127.0.0.1", &Moment::at(at_ms), &SystemRandom)
+        sessions.open(&id.parse().unwrap(), ("127.0.0.1", Before::default()), &Moment::at(at_ms), &SystemRandom)
     }
 
     #[test]
@@ -195,6 +221,15 @@ mod tests {
         let token = open(&sessions, "hanako", NOW).unwrap().token;
         assert!(sessions.touch(&token, &Moment::at(NOW + 15 * MINUTE)).is_err());
         assert_eq!(sessions.sweep(&Moment::at(NOW + 15 * MINUTE))[0].1, Ended::Idle);
+    }
+
+    #[test]
+    fn a_look_that_nobody_asked_for_keeps_no_session_alive_7_6_14_logon_m1() {
+        let sessions = sessions();
+        let token = open(&sessions, "hanako", NOW).unwrap().token;
+        let at = |minute: u64| Moment::at(NOW + minute * MINUTE);
+        assert!((1..15).all(|minute| sessions.peek(&token, &at(minute)).is_ok()));
+        assert!(sessions.peek(&token, &at(15)).is_err() && sessions.touch(&token, &at(15)).is_err());
     }
 
     #[test]

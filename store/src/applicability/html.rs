@@ -1,37 +1,39 @@
-//! The statement as a page to print and hand over: one file, no script, nothing fetched from anywhere.
+//! The statement as a document to print and hand over: one file, no script, nothing fetched from anywhere. A title page says what
+//! it is about and how to read it; then come the counts, the sections, and every control.
 
 use super::catalogue::{Catalogue, Control, Duty, Tension};
 use super::{Lang, Line, State, Statement};
 use crate::error::Result;
-use std::fmt::Write as _;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use shosoin_protocol::suite::sha256;
 
-/// Style of the page: readable on a screen and on A4.
-const STYLE: &str = "\
-:root{--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--met:#1a7f37;--bad:#b42318;--none:#6e7781;--org:#0550ae}\
-*{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:2rem 1.5rem;color:var(--ink);background:#fff;\
-font:15px/1.65 'Hiragino Sans','Noto Sans JP','Noto Sans CJK JP','Yu Gothic',Meiryo,system-ui,sans-serif}\
-h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2.2rem 0 .5rem;border-bottom:2px solid var(--ink);\
-padding-bottom:.2rem}p.soft,dd,small{color:var(--soft)}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;\
-margin:1rem 0}dt{font-weight:600}dd{margin:0}table{border-collapse:collapse;width:100%}th,td{border:1px solid var(--line);\
-padding:.4rem .6rem;text-align:left;vertical-align:top}th{background:#f6f8fa;font-weight:600}table.sum{width:auto}\
-table.sum td{text-align:right;font-variant-numeric:tabular-nums}td.id{white-space:nowrap;font-weight:600}\
-td.when{white-space:nowrap;color:var(--soft);font-size:.85em}td.ev{overflow-wrap:anywhere;font-size:.92em}\
-.s{display:inline-block;padding:0 .5em;border-radius:.3em;border:1px solid;font-weight:600;white-space:nowrap;font-size:.88em}\
-.met{color:var(--met)}.not-met{color:var(--bad)}.not-shown{color:var(--none)}.organisation{color:var(--org)}\
-.ev div+div{margin-top:.25rem}@media print{body{padding:0;font-size:9.5pt;max-width:none}h2{break-after:avoid}\
-tr{break-inside:avoid}thead{display:table-header-group}@page{size:A4 landscape;margin:14mm}}";
+/// Style of the document: readable on a screen and on A4.
+const STYLE: &str = include_str!("statement.css");
 
-/// Words of the page.
+/// Words of the document.
 struct Words {
     lang: &'static str,
     title: &'static str,
-    guideline: &'static str,
     edition: &'static str,
+    published: &'static str,
     release: &'static str,
     made: &'static str,
-    scope: &'static str,
+    vault: &'static str,
+    hospital: &'static str,
+    every_hospital: &'static str,
+    issued: &'static str,
+    checked: &'static str,
+    name_and_date: &'static str,
+    how_to_read: &'static str,
     meaning: &'static str,
-    medical: &'static str,
+    paraphrase: &'static str,
+    states_mean: [&'static str; 4],
+    duties_mean: [&'static str; 3],
+    marks: [(&'static str, &'static str); 3],
+    summary: &'static str,
+    contents: &'static str,
+    section: &'static str,
+    controls: &'static str,
     headings: [&'static str; 6],
     total: &'static str,
     states: [&'static str; 4],
@@ -44,14 +46,40 @@ struct Words {
 const JA: Words = Words {
     lang: "ja",
     title: "適用宣言書",
-    guideline: "対象の指針",
-    edition: "版",
+    edition: "指針の版",
+    published: "公表",
     release: "製品",
     made: "測定日時",
-    scope: "対象",
+    vault: "保管庫",
+    hospital: "医療機関",
+    every_hospital: "すべて",
+    issued: "作成責任者",
+    checked: "確認者",
+    name_and_date: "氏名・日付",
+    how_to_read: "読み方",
     meaning: "「適合」は、この宣言書の作成時に実行した検査がすべて成り立った項目に限る。検査の名称と測定値を根拠欄に記す。測定したものがない\
-              項目は「未提示」とし、機能があるというだけで適合とはしない。要約は技術上の言い換えであり、正文は公表された指針のみである。",
-    medical: "◎ は医療情報の特性を特に考慮した管理策（7.1.1-S3）。小さな字の T 番号は、本文の要求どうしが引き合う箇所の解き方。",
+              項目は「未提示」とし、機能があるというだけで適合とはしない。",
+    paraphrase: "求められることの欄は技術上の言い換えであり、正文は公表された指針のみである。",
+    states_mean: [
+        "作成時に実行した検査がすべて成り立った。",
+        "作成時に実行した検査のうち、成り立たないものがある。",
+        "測定したものがない。適合とも不適合とも述べない。",
+        "人、建物、契約によって満たす。届出のある責任者と文書、または数値を示す。",
+    ],
+    duties_mean: [
+        "ソフトウェアが満たすべき項目。",
+        "人が行い、ソフトウェアが記録や数値を示す項目。",
+        "人、建物、契約によって満たす項目。",
+    ],
+    marks: [
+        ("◎", "医療情報の特性を特に考慮した管理策（7.1.1-S3）。"),
+        ("［ ］", "根拠欄の検査の名称。"),
+        ("T番号", "本文の要求どうしが引き合う箇所と、その解き方。"),
+    ],
+    summary: "集計",
+    contents: "目次",
+    section: "節",
+    controls: "項目数",
     headings: ["番号", "区分", "状態", "求められること", "根拠", "測定日時"],
     total: "計",
     states: ["適合", "不適合", "未提示", "組織の責務"],
@@ -64,16 +92,40 @@ const JA: Words = Words {
 const EN: Words = Words {
     lang: "en",
     title: "Statement of applicability",
-    guideline: "Guideline",
     edition: "Edition",
+    published: "published",
     release: "Release",
     made: "Measured",
-    scope: "Scope",
+    vault: "Vault",
+    hospital: "Hospital",
+    every_hospital: "all",
+    issued: "Issued by",
+    checked: "Checked by",
+    name_and_date: "name and date",
+    how_to_read: "How to read it",
     meaning: "A control is met only where every check that ran while this statement was made holds; the evidence names the checks \
-              and their figures. Where nothing was measured a control is not shown, and none is met because a function exists. \
-              Summaries are paraphrase; the published Japanese text alone is authoritative.",
-    medical: "◎ marks controls that take special account of medical information (7.1.1-S3). Small print with a T number says how two demands \
-              that pull apart are reconciled.",
+              and their figures. Where nothing was measured a control is not shown, and none is met because a function exists.",
+    paraphrase: "What is asked is given in other words; the published Japanese text alone is authoritative.",
+    states_mean: [
+        "Every check that ran while this was made holds.",
+        "Some check that ran while this was made does not hold.",
+        "Nothing was measured: it is neither claimed nor denied.",
+        "People, buildings and contracts meet it. Registered owner and document, or figures, are given.",
+    ],
+    duties_mean: [
+        "The software must meet it.",
+        "People do it, and the software gives records or figures.",
+        "People, buildings and contracts meet it.",
+    ],
+    marks: [
+        ("◎", "A control that takes special account of medical information (7.1.1-S3)."),
+        ("[ ]", "Name of a check, before its evidence."),
+        ("T no.", "Two demands that pull apart, and how they are reconciled."),
+    ],
+    summary: "Counts",
+    contents: "Contents",
+    section: "Section",
+    controls: "Controls",
     headings: ["Control", "Duty", "State", "What is asked", "Evidence", "Measured"],
     total: "total",
     states: ["met", "not met", "not shown", "organisation"],
@@ -86,116 +138,238 @@ const EN: Words = Words {
 const STATES: [State; 4] = [State::Met, State::NotMet, State::NotShown, State::Organisation];
 const DUTIES: [Duty; 3] = [Duty::Product, Duty::Evidence, Duty::Organisation];
 
-/// The page of a statement. `scope` says what it is about: the vault, or one hospital in it.
-pub fn page(statement: &Statement, scope: &str, lang: Lang) -> Result<String> {
-    let (catalogue, words) = (Catalogue::edition_2()?, if lang == Lang::Ja { &JA } else { &EN });
-    let mut out = String::with_capacity(512 * 1024);
-    head(&mut out, &catalogue, statement, scope, words);
-    summary(&mut out, statement, words);
-    let mut section = "";
-    for (control, line) in catalogue.controls.iter().zip(&statement.controls) {
-        if control.section != section {
-            if !section.is_empty() {
-                out += "</tbody></table></section>\n";
-            }
-            section = &control.section;
-            let title = if lang == Lang::Ja { &control.title_ja } else { &control.title };
-            let _ = write!(out, "<section><h2>{section} {}</h2><table><thead><tr>", escaped(title));
-            out.extend(words.headings.map(|heading| format!("<th scope=\"col\">{heading}</th>")));
-            out += "</tr></thead><tbody>\n";
-        }
-        row(&mut out, &catalogue, (control, line), lang);
-    }
-    out += "</tbody></table></section>\n</main></body></html>\n";
-    Ok(out)
+/// What a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// the vault, in hex
+    pub vault: String,
+    /// one hospital in it, in hex; all of them otherwise
+    pub hospital: Option<String>,
 }
 
-fn head(out: &mut String, catalogue: &Catalogue, statement: &Statement, scope: &str, words: &Words) {
-    let measured = statement.controls.iter().filter_map(|line| line.measured_at.as_deref());
-    let newest = measured.filter(|at| at.contains('T')).max().unwrap_or(words.never);
-    let meta = &catalogue.meta;
-    let guideline = if words.lang == "ja" { &meta.guideline_ja } else { &meta.guideline };
-    let Words { lang, title, meaning, medical, .. } = words;
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"{lang}\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><style>{STYLE}</style></head><body><main>\n\
-         <h1>{title}</h1>\n<dl><dt>{}</dt><dd>{}</dd><dt>{}</dt><dd>{} ({})</dd><dt>{}</dt><dd>Shosoin {}</dd><dt>{}</dt><dd>{}</dd><dt>{}</dt><dd>{}</dd></dl>\n\
-         <p>{meaning}</p><p class=\"soft\">{medical}</p>\n",
-        words.guideline,
-        escaped(guideline),
-        words.edition,
-        escaped(&statement.edition),
-        escaped(&meta.edition_date),
-        words.release,
-        env!("CARGO_PKG_VERSION"),
-        words.scope,
-        escaped(scope),
-        words.made,
-        escaped(newest),
-    );
+/// SHA-256 of the document's style, for a policy that lets a browser take it and nothing else.
+pub fn style_digest() -> [u8; 32] {
+    sha256(&[STYLE.as_bytes()]).0
 }
 
-fn summary(out: &mut String, statement: &Statement, words: &Words) {
-    let count = |duty: Option<Duty>, state: Option<State>| {
-        let lines = statement.controls.iter();
-        lines.filter(|line| duty.is_none_or(|d| line.duty == d) && state.is_none_or(|s| line.state == s)).count()
-    };
-    *out += "<table class=\"sum\"><thead><tr><th></th>";
-    for (state, word) in STATES.iter().zip(words.states) {
-        let _ = write!(out, "<th scope=\"col\"><span class=\"s {}\">{word}</span></th>", class(*state));
-    }
-    let _ = write!(out, "<th scope=\"col\">{}</th></tr></thead><tbody>", words.total);
-    let rows = DUTIES.iter().map(|duty| Some(*duty)).zip(words.duties).chain([(None, words.total)]);
-    for (duty, word) in rows {
-        let _ = write!(out, "<tr><th scope=\"row\">{word}</th>");
-        out.extend(STATES.map(|state| format!("<td>{}</td>", count(duty, Some(state)))));
-        let _ = write!(out, "<td>{}</td></tr>", count(duty, None));
-    }
-    *out += "</tbody></table>\n";
-}
-
-fn row(out: &mut String, catalogue: &Catalogue, (control, line): (&Control, &Line), lang: Lang) {
+/// The document of a statement.
+pub fn page(statement: &Statement, scope: &Scope, lang: Lang) -> Result<String> {
+    let catalogue = Catalogue::edition_2()?;
     let words = if lang == Lang::Ja { &JA } else { &EN };
-    let asked = if lang == Lang::Ja { &control.summary_ja } else { &control.summary };
-    let mark = if control.is_medical() { " ◎" } else { "" };
-    let weight = if control.kind == "must" { words.must } else { words.should };
-    let word_of = |state| STATES.iter().position(|known| *known == state).map_or("", |at| words.states[at]);
-    let duty = DUTIES.iter().position(|known| *known == line.duty).map_or("", |at| words.duties[at]);
-    let opener = if lang == Lang::Ja { "［" } else { "[" };
-    let split = line.evidence.replace(&format!(" {opener}"), &format!("\u{0}{opener}"));
-    let evidence: String = split.split('\u{0}').map(|part| format!("<div>{}</div>", escaped(part))).collect();
-    let tensions = catalogue.tensions.iter().filter(|tension| control.tension.contains(&tension.id));
-    let resolved: String = tensions
-        .map(|Tension { id, en, ja }| {
-            format!("<div><small>{id}: {}</small></div>", escaped(if lang == Lang::Ja { ja } else { en }))
-        })
-        .collect();
-    let when = line.measured_at.as_deref().unwrap_or(words.never);
-    let _ = writeln!(
-        out,
-        "<tr id=\"c-{id}\"><td class=\"id\">{id}{mark}</td><td>{duty}<br><small>{weight}</small></td>\
-         <td><span class=\"s {}\">{}</span></td><td>{}{resolved}</td><td class=\"ev\">{evidence}</td><td class=\"when\">{}</td></tr>",
-        class(line.state),
-        word_of(line.state),
-        escaped(asked),
-        escaped(when),
-        id = escaped(&line.id),
-    );
+    let document = Document { catalogue: &catalogue, statement, words, lang };
+    let sections = document.sections();
+    let page = html! {
+        (DOCTYPE)
+        html lang=(words.lang) {
+            head {
+                meta charset="utf-8";
+                title { (words.title) }
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (document.title_page(scope))
+                    (document.counts())
+                    (document.contents(&sections))
+                    @for section in &sections { (document.section(section)) }
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
 }
 
-fn class(state: State) -> &'static str {
-    match state {
+struct Document<'a> {
+    catalogue: &'a Catalogue,
+    statement: &'a Statement,
+    words: &'static Words,
+    lang: Lang,
+}
+
+/// One section of the guideline with its controls.
+struct Section<'a> {
+    number: &'a str,
+    title: &'a str,
+    controls: Vec<(&'a Control, &'a Line)>,
+}
+
+impl<'a> Document<'a> {
+    fn sections(&self) -> Vec<Section<'a>> {
+        let mut sections: Vec<Section<'a>> = Vec::new();
+        for (control, line) in self.catalogue.controls.iter().zip(&self.statement.controls) {
+            let title = if self.lang == Lang::Ja { &control.title_ja } else { &control.title };
+            match sections.last_mut().filter(|section| section.number == control.section) {
+                Some(section) => section.controls.push((control, line)),
+                None => sections.push(Section { number: &control.section, title, controls: vec![(control, line)] }),
+            }
+        }
+        sections
+    }
+
+    fn title_page(&self, scope: &Scope) -> Markup {
+        let (words, meta) = (self.words, &self.catalogue.meta);
+        let guideline = if self.lang == Lang::Ja { &meta.guideline_ja } else { &meta.guideline };
+        let measured = self.statement.controls.iter().filter_map(|line| line.measured_at.as_deref());
+        let newest = measured.filter(|at| at.contains('T')).max().unwrap_or(words.never);
+        html! {
+            header.front {
+                p.guideline { (guideline) }
+                h1 { (words.title) }
+                dl {
+                    div { dt { (words.edition) } dd { (self.statement.edition) " (" (words.published) " " (meta.edition_date) ")" } }
+                    div { dt { (words.vault) } dd { code { (scope.vault) } } }
+                    div { dt { (words.hospital) } dd { @match &scope.hospital { Some(id) => code { (id) }, None => (words.every_hospital) } } }
+                    div { dt { (words.made) } dd { (newest) } }
+                    div { dt { (words.release) } dd { "Shosoin " (env!("CARGO_PKG_VERSION")) } }
+                }
+                div.hands {
+                    @for who in [words.issued, words.checked] { div { span { (who) } span.line { (words.name_and_date) } } }
+                }
+                (self.legend())
+            }
+        }
+    }
+
+    fn legend(&self) -> Markup {
+        let words = self.words;
+        let named = STATES.iter().zip(words.states).zip(words.states_mean);
+        html! {
+            section.legend aria-labelledby="legend" {
+                h2 #legend { (words.how_to_read) }
+                p { (words.meaning) " " (words.paraphrase) }
+                dl {
+                    @for ((state, word), meaning) in named { div { dt { (badge(*state, word)) } dd { (meaning) } } }
+                    @for (word, meaning) in words.duties.iter().zip(words.duties_mean) { div { dt { (word) } dd { (meaning) } } }
+                    @for (mark, meaning) in words.marks { div { dt { (mark) } dd { (meaning) } } }
+                }
+            }
+        }
+    }
+
+    fn counts(&self) -> Markup {
+        let words = self.words;
+        let lines = &self.statement.controls;
+        let count = |duty: Option<Duty>, state: Option<State>| {
+            lines
+                .iter()
+                .filter(|line| duty.is_none_or(|d| line.duty == d) && state.is_none_or(|s| line.state == s))
+                .count()
+        };
+        let rows = DUTIES.iter().map(|duty| Some(*duty)).zip(words.duties).chain([(None, words.total)]);
+        html! {
+            section.counts aria-labelledby="counts" {
+                h2 #counts { (words.summary) }
+                table.figures {
+                    thead {
+                        tr {
+                            th scope="col" { (words.headings[1]) }
+                            @for (state, word) in STATES.iter().zip(words.states) { th scope="col" { (badge(*state, word)) } }
+                            th scope="col" { (words.total) }
+                        }
+                    }
+                    tbody {
+                        @for (duty, word) in rows {
+                            tr {
+                                th scope="row" { (word) }
+                                @for state in STATES { td { (count(duty, Some(state))) } }
+                                td { (count(duty, None)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn contents(&self, sections: &[Section<'_>]) -> Markup {
+        let words = self.words;
+        let count =
+            |section: &Section<'_>, state| section.controls.iter().filter(|(_, line)| line.state == state).count();
+        html! {
+            section.contents aria-labelledby="contents" {
+                h2 #contents { (words.contents) }
+                table.figures {
+                    thead {
+                        tr {
+                            th scope="col" { (words.section) }
+                            @for (state, word) in STATES.iter().zip(words.states) { th scope="col" { (badge(*state, word)) } }
+                            th scope="col" { (words.controls) }
+                        }
+                    }
+                    tbody {
+                        @for section in sections {
+                            tr {
+                                th scope="row" { a href=(format!("#s-{}", section.number)) { (section.number) " " (section.title) } }
+                                @for state in STATES { td { @match count(section, state) { 0 => "", count => (count) } } }
+                                td { (section.controls.len()) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn section(&self, section: &Section<'_>) -> Markup {
+        html! {
+            section.controls aria-labelledby=(format!("s-{}", section.number)) {
+                h2 #(format!("s-{}", section.number)) { (section.number) " " (section.title) }
+                table {
+                    colgroup { col.id; col.duty; col.state; col.asked; col.ev; col.when; }
+                    thead { tr { @for heading in self.words.headings { th scope="col" { (heading) } } } }
+                    tbody { @for (control, line) in &section.controls { (self.row(control, line)) } }
+                }
+            }
+        }
+    }
+
+    fn row(&self, control: &Control, line: &Line) -> Markup {
+        let words = self.words;
+        let asked = if self.lang == Lang::Ja { &control.summary_ja } else { &control.summary };
+        let weight = if control.kind == "must" { words.must } else { words.should };
+        let word_of = |state| STATES.iter().position(|known| *known == state).map_or("", |at| words.states[at]);
+        let duty = DUTIES.iter().position(|known| *known == line.duty).map_or("", |at| words.duties[at]);
+        let opener = if self.lang == Lang::Ja { " ［" } else { " [" };
+        let evidence = pieces(&line.evidence, opener);
+        let tensions = self.catalogue.tensions.iter().filter(|tension| control.tension.contains(&tension.id));
+        html! {
+            tr id=(format!("c-{}", line.id)) {
+                th.id scope="row" { (line.id) @if control.is_medical() { " ◎" } }
+                td { (duty) br; small { (weight) } }
+                td { (badge(line.state, word_of(line.state))) }
+                td {
+                    (asked)
+                    @for Tension { id, en, ja } in tensions { div { small { (id) ": " (if self.lang == Lang::Ja { ja } else { en }) } } }
+                }
+                td.ev { @for piece in evidence { div { (piece) } } }
+                td.when { @match line.measured_at.as_deref() { Some(at) => (PreEscaped(breakable(at))), None => (words.never) } }
+            }
+        }
+    }
+}
+
+/// The sentences of the checks, each with the name it begins with.
+fn pieces<'t>(evidence: &'t str, opener: &str) -> Vec<&'t str> {
+    let mut cuts: Vec<usize> = evidence.match_indices(opener).map(|(at, _)| at).collect();
+    cuts.insert(0, 0);
+    cuts.push(evidence.len());
+    cuts.windows(2).map(|pair| evidence[pair[0]..pair[1]].trim()).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// A moment that may break between day and time.
+fn breakable(at: &str) -> String {
+    html! { (at) }.into_string().replacen('T', "<wbr>T", 1)
+}
+
+fn badge(state: State, word: &str) -> Markup {
+    let class = match state {
         State::Met => "met",
         State::NotMet => "not-met",
         State::NotShown => "not-shown",
         State::Organisation => "organisation",
-    }
-}
-
-/// Text that can neither open nor close anything in the page.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    };
+    html! { span.s.(class) { (word) } }
 }
 
 #[cfg(test)]
@@ -209,18 +383,27 @@ mod tests {
             id: control.id.clone(),
             duty: control.duty,
             state: State::NotMet,
-            measured_at: None,
-            evidence: "<script>alert(1)</script>".into(),
+            measured_at: Some("<i>T</i>".into()),
+            evidence: "<script>alert(1)</script> [check] <b>".into(),
         };
         let controls = catalogue.controls.iter().map(line).collect();
         let statement = Statement { edition: "2".into(), controls };
+        let scope = Scope { vault: "<b>vault</b>".into(), hospital: Some("<b>hospital</b>".into()) };
         for lang in [Lang::Ja, Lang::En] {
-            let page = page(&statement, "<b>vault</b>", lang).unwrap();
+            let page = page(&statement, &scope, lang).unwrap();
             assert_eq!(page.matches("<tr id=\"c-").count(), 392);
-            for fetched in ["<script", "http://", "https://", "url(", "<b>vault", "<link", "@import", "src="] {
+            for fetched in
+                ["<script", "http://", "https://", "url(", "<b>", "<i>", "<link", "@import", "src=", "style=\""]
+            {
                 assert!(!page.contains(fetched), "{fetched}");
             }
-            assert_eq!(page.matches("<section>").count(), page.matches("</section>").count());
+            assert_eq!(page.matches("<section").count(), page.matches("</section>").count());
         }
+    }
+
+    #[test]
+    fn evidence_is_cut_where_a_check_begins() {
+        assert_eq!(pieces("[a] one [b] two", " ["), ["[a] one", "[b] two"]);
+        assert_eq!(pieces("測定なし。", " ［"), ["測定なし。"]);
     }
 }

@@ -3,9 +3,8 @@
 //!
 //! Invariants
 //! - Who calls is decided once, in the handshake, by the pin of the client's key ([`tls`]); no request names a hospital.
-//! - Everything is bounded: connections, bytes in memory (`budget`), the size of each body, and the time a peer may
-//!   take to shake hands, to send and to receive (`stall`).
-//! - A drain answers every request that was begun, or gives up after a deadline and says so.
+//! - Everything is bounded: connections (`listener`), bytes in memory (`budget`), the size of each body, and the time a
+//!   peer may take to shake hands, to send and to receive (`stall`).
 //!
 //! Not here: what the calls mean (`Vault`), their messages (`protocol::api`).
 
@@ -14,34 +13,25 @@ mod admin_handover;
 mod admin_jobs;
 mod budget;
 mod lines;
+pub(crate) mod listener;
 pub mod metrics;
 mod reply;
 mod routes;
 mod stall;
 pub mod tls;
 
-use crate::{Error, Result, Vault};
+use crate::{Result, Vault};
 use axum::Router;
 use axum::body::Body;
 use budget::Budget;
-use futures::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use listener::Listener;
 use shosoin_protocol::HospitalId;
-use stall::StallGuard;
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service as _;
 
@@ -77,125 +67,57 @@ impl Default for HttpOptions {
 
 /// A vault that listens; [`run`](Self::run) answers.
 pub struct Server {
-    listener: TcpListener,
-    shared: Arc<Shared>,
-}
-
-/// What every connection needs.
-struct Shared {
-    vault: Vault,
-    acceptor: TlsAcceptor,
-    router: Router,
-    options: HttpOptions,
+    listener: Listener,
+    hospitals: Arc<Hospitals>,
 }
 
 impl Server {
     /// Takes the address; port 0 picks a free one. Callers may connect once this returns, and are answered by `run`.
     pub async fn bind(vault: Vault, listen: SocketAddr, options: HttpOptions) -> Result<Server> {
-        let listener = TcpListener::bind(listen).await.map_err(|source| Error::Listen { listen, source })?;
-        let acceptor = TlsAcceptor::from(tls::server_config(&vault)?);
         let budget = Budget::new(options.body_bytes_max, options.stall_timeout);
         let router = routes::router(vault.clone(), budget);
-        Ok(Server { listener, shared: Arc::new(Shared { vault, acceptor, router, options }) })
+        let listener = Listener::bind(listen, tls::server_config(&vault)?, options).await?;
+        Ok(Server { listener, hospitals: Arc::new(Hospitals { vault, router }) })
     }
 
     /// The address it listens on.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        self.listener.local_addr().map_err(|source| Error::Listen { listen: unknown, source })
+        self.listener.local_addr()
     }
 
     /// Answers until `shutdown` is ready, then finishes what was begun. The vault itself stays open.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(self.shared.options.connections_max));
-        tokio::pin!(shutdown);
-        loop {
-            let (stream, peer, place) = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
-                () = &mut shutdown => break,
-            };
-            let (shared, watcher) = (self.shared.clone(), graceful.watcher());
-            tokio::spawn(async move {
-                serve_connection(&shared, stream, peer, watcher).await;
-                drop(place);
-            });
-        }
-        drop(self.listener);
-        if timeout(self.shared.options.drain_timeout, graceful.shutdown()).await.is_err() {
-            tracing::warn!(
-                "stopped although some requests were not finished: their callers saw no answer and will retry"
-            );
-        }
+        self.listener.run(self.hospitals, shutdown).await;
     }
 }
 
-/// The next connection, once there is a place for it. A failure to accept (too many open files) is waited out.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { std::future::pending().await };
-        match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection; trying again");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+/// The API, for hospitals that are enrolled.
+struct Hospitals {
+    vault: Vault,
+    router: Router,
 }
 
-async fn serve_connection(shared: &Shared, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
-    let Ok(handshake) = timeout(shared.options.handshake_timeout, shake_hands(shared, stream)).await else {
-        return tracing::info!(%peer, "gave up on a handshake that took too long");
-    };
-    let Some((stream, hospital)) = handshake else { return };
-    let router = &shared.router;
-    let service = hyper::service::service_fn(|request| answer(router.clone(), hospital, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.options.idle_timeout)
-        .serve_connection(TokioIo::new(StallGuard::new(stream, shared.options.stall_timeout)), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%peer, %hospital, %error, "connection ended early");
-    }
-}
+impl listener::Service for Hospitals {
+    type Place = ();
+    type Peer = HospitalId;
 
-/// The encrypted stream and the hospital at its other end; nothing if there is no hospital there.
-async fn shake_hands(shared: &Shared, stream: TcpStream) -> Option<(TlsStream<TcpStream>, HospitalId)> {
-    let _ = stream.set_nodelay(true);
-    match shared.acceptor.accept(stream).into_fallible().await {
-        Ok(stream) => {
-            let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-            let hospital = shared.vault.hospital_by_pin(&tls::pin_of(certificate).ok()?)?;
-            Some((stream, hospital))
-        }
-        Err((error, stream)) => {
-            tracing::info!(%error, "handshake failed");
-            let_the_alert_arrive(stream).await;
-            None
-        }
+    fn admit(self: &Arc<Self>, _from: SocketAddr) -> Option<()> {
+        Some(())
     }
-}
 
-/// Reads what the peer still sends: closing with unread bytes resets the connection, and the peer would see the reset
-/// in place of the alert that says why it was refused. Bounded by the handshake's timeout.
-async fn let_the_alert_arrive(mut stream: TcpStream) {
-    let mut ignored = [0; 1024];
-    if stream.shutdown().await.is_ok() {
-        while matches!(stream.read(&mut ignored).await, Ok(1..)) {}
+    fn meet(&self, stream: &TlsStream<TcpStream>, _from: SocketAddr) -> Option<HospitalId> {
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        self.vault.hospital_by_pin(&tls::pin_of(certificate).ok()?)
     }
-}
 
-/// One request. A panic below becomes an answer, not a lost connection.
-async fn answer(
-    mut router: Router,
-    hospital: HospitalId,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(hospital);
-    match AssertUnwindSafe(router.call(request)).catch_unwind().await {
-        Ok(reply) => reply,
-        Err(_) => Ok(reply::bug()),
+    async fn answer(&self, hospital: HospitalId, request: Request<Incoming>) -> Response<Body> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(hospital);
+        let Ok(reply) = self.router.clone().call(request).await;
+        reply
+    }
+
+    fn bug(&self) -> Response<Body> {
+        reply::bug()
     }
 }

@@ -103,6 +103,13 @@ pub struct UtcOffset {
     minutes: i64,
 }
 
+impl UtcOffset {
+    /// Minutes east of Greenwich.
+    pub(crate) fn minutes(self) -> i64 {
+        self.minutes
+    }
+}
+
 impl FromStr for UtcOffset {
     type Err = String;
 

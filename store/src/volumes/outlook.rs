@@ -111,7 +111,7 @@ pub struct ForecastReport {
 }
 
 /// One month of a forecast.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ForecastMonth {
     /// its beginning, in milliseconds since 1970
     pub begins_ms: u64,

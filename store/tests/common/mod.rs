@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "help for tests, which may panic")]
 
+pub mod tls;
+
 use bytes::Bytes;
 use shosoin_protocol::act::{Act, Document};
 use shosoin_protocol::api::{DepositBatch, DepositRequest, Enrolment, InlineRecord, Problem};
