@@ -40,3 +40,11 @@ need_azurite() {
   [ -x "$folder/node_modules/.bin/azurite-blob" ] || npm install --silent --no-audit --no-fund --prefix "$folder" azurite@3
   export SHOSOIN_AZURITE="$folder/node_modules/.bin/azurite-blob"
 }
+
+# need_browser: Chromium with its driver, fonts for both languages, and axe, which judges pages as screen readers meet them.
+need_browser() {
+  command -v chromedriver >/dev/null || (apt_install chromium chromium-driver fonts-noto-cjk) || { say "no Chromium: the console is not tried in a browser"; return 0; }
+  local folder="$root/target/npm"
+  command -v npm >/dev/null || { say "no npm: what a screen reader meets in the console is not judged"; return 0; }
+  [ -f "$folder/node_modules/axe-core/axe.min.js" ] || npm install --silent --no-audit --no-fund --prefix "$folder" axe-core@4
+}

@@ -52,10 +52,11 @@ class Site:
         self.process = None
         self.info = None
         self.before = []  # what every command of the site is run under, as `faketime`
+        self.more = []  # what else `up` is told
 
     def start(self):
         log = open(self.folder.with_suffix(".log"), "ab")
-        command = [*self.before, BINARY, "up", "--dir", str(self.folder), "--s3", "127.0.0.1:0", "--json"]
+        command = [*self.before, BINARY, "up", "--dir", str(self.folder), "--s3", "127.0.0.1:0", *self.more, "--json"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         line = read_line(self.process, START_SECONDS)
         if not line:
