@@ -12,6 +12,7 @@
 
 pub mod agreement;
 mod epoch;
+pub mod handover;
 mod hold;
 mod incident;
 mod retention;
@@ -20,6 +21,7 @@ mod versions;
 
 pub use agreement::{Agreement, Terms};
 pub use epoch::{Custody, Epoch, EpochReason, KeySource};
+pub use handover::{HandOverIn, HandOverOut, HandOverWord, Looked, OutState, WordStage};
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
@@ -64,10 +66,16 @@ pub enum ActKind {
     Incident = 15,
     /// new wraps of data keys
     Rewrap = 22,
+    /// a log ends at a vault, or does not after all
+    HandOverOut = 17,
+    /// a vault goes on with a log that another one kept
+    HandOverIn = 18,
+    /// the hospital orders or confirms a hand-over
+    HandOverWord = 19,
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 7] = [
+const KINDS: [(ActKind, &str, Author); 10] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
@@ -75,6 +83,9 @@ const KINDS: [(ActKind, &str, Author); 7] = [
     (ActKind::Retention, "retention", Author::Hospital),
     (ActKind::Incident, "incident", Author::Operator),
     (ActKind::Rewrap, "rewrap", Author::Hospital),
+    (ActKind::HandOverOut, "handover-out", Author::Operator),
+    (ActKind::HandOverIn, "handover-in", Author::Operator),
+    (ActKind::HandOverWord, "handover-word", Author::Hospital),
 ];
 
 impl ActKind {
@@ -152,6 +163,12 @@ pub enum Document {
     Incident(Incident),
     /// of new wraps
     Rewrap(Rewrap),
+    /// of the end of a log
+    HandOverOut(HandOverOut),
+    /// of its going on
+    HandOverIn(Box<HandOverIn>),
+    /// of an order or a confirmation
+    HandOverWord(Box<HandOverWord>),
 }
 
 impl Document {
@@ -165,6 +182,9 @@ impl Document {
             Document::Retention(_) => ActKind::Retention,
             Document::Incident(_) => ActKind::Incident,
             Document::Rewrap(_) => ActKind::Rewrap,
+            Document::HandOverOut(_) => ActKind::HandOverOut,
+            Document::HandOverIn(_) => ActKind::HandOverIn,
+            Document::HandOverWord(_) => ActKind::HandOverWord,
         }
     }
 
@@ -180,6 +200,9 @@ impl Document {
             Document::Retention(retain) => retain.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
             Document::Rewrap(rewrap) => rewrap.write(&mut out),
+            Document::HandOverOut(handover) => handover.write(&mut out),
+            Document::HandOverIn(handover) => handover.write(&mut out),
+            Document::HandOverWord(word) => word.write(&mut out),
         }
         out.finish()
     }
@@ -210,6 +233,9 @@ impl Document {
             ActKind::Retention => Document::Retention(Retain::read(&mut reader)?),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
             ActKind::Rewrap => Document::Rewrap(Rewrap::read(&mut reader)?),
+            ActKind::HandOverOut => Document::HandOverOut(HandOverOut::read(&mut reader)?),
+            ActKind::HandOverIn => Document::HandOverIn(Box::new(HandOverIn::read(&mut reader)?)),
+            ActKind::HandOverWord => Document::HandOverWord(Box::new(HandOverWord::read(&mut reader)?)),
         };
         reader.finish().map(|()| document)
     }

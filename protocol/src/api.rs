@@ -20,8 +20,9 @@
 //!
 //! The hospital is known by the pinned key of its TLS client certificate; a failure is [`Problem`] as JSON.
 
+use crate::act::{Document, HandOverIn};
 use crate::codec::{Reader, Writer};
-use crate::entry::PlacedEntry;
+use crate::entry::{Body, Entry, PlacedEntry};
 use crate::kind::ErrorKind;
 use crate::limits::*;
 use crate::receipt::{Inclusion, Receipt};
@@ -50,6 +51,35 @@ pub struct Hello {
     pub time_ms: u64,
     /// placement rules are waived: a demonstration, not an archive
     pub demo: bool,
+    /// the acts by which vaults took the ledger over, oldest first; none where this one kept it from its beginning
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_over: Vec<TakenOver>,
+}
+
+/// An act by which a vault took a ledger over, for whoever has not read the ledger yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenOver {
+    /// the entry, hex
+    pub entry: String,
+    /// its document, hex
+    pub document: String,
+}
+
+impl TakenOver {
+    /// What it says; signatures are not looked at.
+    pub fn decode(&self) -> Result<(Entry, HandOverIn)> {
+        let bytes =
+            |text: &str| hex::decode(text).map_err(|_| Error::Invalid { what: "hand-over", why: "it must be hex" });
+        let (entry, document) = (Entry::decode(&bytes(&self.entry)?)?, bytes(&self.document)?);
+        let Body::Act(act) = entry.body() else {
+            return Err(Error::Invalid { what: "hand-over", why: "its entry is no act" });
+        };
+        entry.statement().suite.verify(&act.document, &document)?;
+        match Document::decode(act.kind, &document)? {
+            Document::HandOverIn(handover) => Ok((entry, *handover)),
+            _ => Err(Error::Invalid { what: "hand-over", why: "its entry takes nothing over" }),
+        }
+    }
 }
 
 /// A failure, as the vault API tells it.

@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod id;
 pub mod kind;
 pub mod limits;
+pub mod lineage;
 pub mod malware;
 pub mod manifest;
 pub mod merkle;
@@ -37,6 +38,7 @@ pub mod suite;
 pub use error::Error;
 pub use id::{Address, DeviceId, Digest, HospitalId, LogId, NameToken, SegmentId, VaultId, VersionId, VolumeId};
 pub use kind::ErrorKind;
+pub use lineage::Lineage;
 pub use record::RecordKind;
 pub use suite::Suite;
 

@@ -53,6 +53,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all.push(malware_report());
     all.push(audit_answer());
     all.extend(packages());
+    all.extend(handovers());
     all
 }
 
@@ -767,6 +768,60 @@ fn messages() -> Vec<(&'static str, Structure)> {
         ("Device reply", whole(device.encode(), device_fields)),
         ("Version reply", whole(version.encode(), version_fields)),
         ("Log page", whole(page.encode(), vec![("items", counted(1, &[&item]))])),
+    ]
+}
+
+fn handovers() -> Vec<(&'static str, Structure)> {
+    use shosoin_protocol::act::{HandOverIn, HandOverOut, HandOverWord, Looked, OutState, WordStage};
+    let order = ("order", vec![0x31; 16]);
+    let out = HandOverOut { state: OutState::Reopened, order: VersionId([0x31; 16]), receiver: VaultId([0x32; 16]) };
+    let of_out = vec![("state", vec![2]), ("reserved", vec![0; 7]), order.clone(), ("receiver", vec![0x32; 16])];
+    let former_key = key(3).public();
+    let taken = HandOverIn {
+        order: VersionId([0x31; 16]),
+        former: VaultId([0x33; 16]),
+        log_size: 0x34,
+        log_root: Digest([0x35; 32]),
+        package: Digest([0x36; 32]),
+        former_key: former_key.clone(),
+        head: "head".into(),
+    };
+    let of_taken = vec![
+        order,
+        ("former", vec![0x33; 16]),
+        ("log size", u64(0x34)),
+        ("log root", vec![0x35; 32]),
+        ("package", vec![0x36; 32]),
+        ("former key", [&[1], former_key.as_bytes()].concat()),
+        ("head", var(b"head")),
+    ];
+    let word = HandOverWord {
+        stage: WordStage::Confirmed,
+        receiver: VaultId([0x32; 16]),
+        receiver_key: Digest([0x37; 32]),
+        looked: Looked { versions: 0x38, of: 0x39, confidence_ppm: 0x3a, bad_ppm: 0x3b },
+        head: "head".into(),
+    };
+    let of_word = vec![
+        ("stage", vec![2]),
+        ("reserved", vec![0; 7]),
+        ("receiver", vec![0x32; 16]),
+        ("receiver key", vec![0x37; 32]),
+        ("versions", u64(0x38)),
+        ("of", u64(0x39)),
+        ("confidence", u32(0x3a)),
+        ("bad", u32(0x3b)),
+        ("head", var(b"head")),
+    ];
+    let body = |document: Document, fields| {
+        let bytes = document.encode();
+        let end = bytes.len();
+        part(bytes, 8, end, fields)
+    };
+    vec![
+        ("Hand-over out", body(Document::HandOverOut(out), of_out)),
+        ("Hand-over in", body(Document::HandOverIn(Box::new(taken)), of_taken)),
+        ("Hand-over word", body(Document::HandOverWord(Box::new(word)), of_word)),
     ]
 }
 

@@ -3,11 +3,12 @@
 use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
-    Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, Hold, HoldReason, Incident, IncidentClass,
-    KeySource, Lock, LockMode, Release, Retain, RetentionChange, Rewrap, Severity, Terms, Versions,
+    Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, HandOverIn, HandOverOut, HandOverWord,
+    Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState, Release, Retain,
+    RetentionChange, Rewrap, Severity, Terms, Versions, WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
-use shosoin_protocol::{Address, Digest, VersionId};
+use shosoin_protocol::{Address, Digest, VaultId, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
@@ -49,7 +50,38 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::Retention(Retain { change: RetentionChange::Start { start_ms: TIME }, versions: listed() })),
         (None, epoch()),
         (None, rewrap()),
+        (None, Document::HandOverOut(handed_out())),
+        (None, Document::HandOverIn(Box::new(taken_in()))),
+        (None, Document::HandOverWord(Box::new(confirmed()))),
     ]
+}
+
+fn handed_out() -> HandOverOut {
+    HandOverOut { state: OutState::Closed, order: VersionId([0x71; 16]), receiver: VaultId([0x72; 16]) }
+}
+
+fn taken_in() -> HandOverIn {
+    let [world, _] = World::both();
+    let (head, _) = world.tree(5);
+    HandOverIn {
+        order: VersionId([0x71; 16]),
+        former: world.vault,
+        former_key: world.vault_key.public(),
+        log_size: 5,
+        log_root: head.root,
+        package: Digest([0x73; 32]),
+        head: head.sign(&world.vault_key),
+    }
+}
+
+fn confirmed() -> HandOverWord {
+    HandOverWord {
+        stage: WordStage::Confirmed,
+        receiver: VaultId([0x72; 16]),
+        receiver_key: Digest([0x74; 32]),
+        looked: Looked { versions: 4_603, of: 1_000_000, confidence_ppm: 990_000, bad_ppm: 1_000 },
+        head: "text of a head".into(),
+    }
 }
 
 /// An agreement in suite 1, with a list of each kind.
@@ -132,6 +164,11 @@ fn documents() -> Vec<Made> {
     made.chain(of_changes).collect()
 }
 
+/// The document of a kind.
+fn of(kind: ActKind) -> Document {
+    stated().into_iter().map(|(_, document)| document).find(|document| document.kind() == kind).unwrap()
+}
+
 fn wrong_documents() -> Vec<Made> {
     let hold = document(ActKind::Hold, "valid", "", &stated()[0].1);
     let incident = document(ActKind::Incident, "valid", "", &stated()[2].1);
@@ -142,7 +179,26 @@ fn wrong_documents() -> Vec<Made> {
         body.copy_within(last - 16..last, last);
     };
     let [epoch, rewrap] = [epoch(), rewrap()].map(|stated| document(stated.kind(), "valid", "", &stated));
+    let out = document(ActKind::HandOverOut, "valid", "", &of(ActKind::HandOverOut));
+    let word = document(ActKind::HandOverWord, "valid", "", &of(ActKind::HandOverWord));
+    let taken = document(ActKind::HandOverIn, "valid", "", &of(ActKind::HandOverIn));
     vec![
+        out.wrong("handover-out-state", "State 3.", ("Invalid", "state of a hand-over"), put(8, &[3])),
+        taken.wrong("handover-in-key", "A key that is no point.", ("Invalid", "public key"), put(113, &[0xff; 32])),
+        word.wrong("handover-word-stage", "Stage 0.", ("Invalid", "stage of a hand-over"), put(8, &[0])),
+        word.wrong(
+            "handover-word-order-that-looked",
+            "An order with figures of a confirmation.",
+            ("Invalid", "an order looks at nothing"),
+            put(8, &[1]),
+        ),
+        word.wrong(
+            "handover-word-more-than-all",
+            "More was looked at than there is.",
+            ("Invalid", "no more can be looked at"),
+            put(66, &[0xff]),
+        ),
+        word.wrong("handover-word-share", "Surer than sure.", ("Invalid", "a share is at most all"), put(83, &[1])),
         agreement.wrong("agreement-routes", "No way in at all.", ("Invalid", "routes"), put(104, &[0])),
         agreement.wrong("agreement-line", "Line 9.", ("Invalid", "line"), put(105, &[9])),
         agreement.wrong("agreement-number", "Number 0.", ("Invalid", "number"), put(48, &[0])),
