@@ -109,6 +109,12 @@ impl ActKind {
         KINDS.iter().find(|row| row.0 == self).map_or(Author::Operator, |row| row.2)
     }
 
+    /// Whether a log that ended takes it: what ends the relation, what must be told all the same, and its going on at the next
+    /// vault. Orders of disposal and what is done on them (6 to 8), reports and remarks (20, 21) are among them.
+    pub const fn comes_after_the_end(self) -> bool {
+        matches!(self.code(), 3 | 4 | 6 | 7 | 8 | 15 | 17 | 18 | 19 | 20 | 21)
+    }
+
     /// The kind of a code.
     pub fn from_code(code: u16) -> Result<Self> {
         let known = ActKind::all().find(|kind| kind.code() == code);

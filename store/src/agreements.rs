@@ -119,9 +119,10 @@ impl Agreements {
         *self.kept.lock() = None;
     }
 
-    /// The terms in force.
+    /// The terms in force. What was agreed on with a vault that kept the ledger before binds that vault.
     pub fn in_force(&self, now_ms: u64) -> Result<Option<Arc<Terms>>> {
-        Ok(self.all()?.iter().rev().find(|agreed| agreed.from_ms() <= now_ms).map(|agreed| agreed.terms.clone()))
+        let ours = |agreed: &&Agreed| agreed.terms.vault == self.vault && agreed.from_ms() <= now_ms;
+        Ok(self.all()?.iter().rev().find(ours).map(|agreed| agreed.terms.clone()))
     }
 
     /// The terms with the highest number.

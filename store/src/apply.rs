@@ -11,8 +11,8 @@ use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::index::Pending;
 use crate::rows::{
-    self, ActRow, DeviceRow, DeviceState, DocumentsRow, EpochRow, HeadRow, LeafIndex, LeafRow, NameRow, RecordRow, Row,
-    Rows, WrapRow,
+    self, ActRow, DeviceRow, DeviceState, DocumentsRow, EndedRow, EpochRow, HeadRow, LeafIndex, LeafRow, NameRow,
+    RecordRow, Row, Rows, WrapRow,
 };
 use shosoin_protocol::act::{Act, ActKind, Document, Rewrap};
 use shosoin_protocol::checkpoint::Checkpoint;
@@ -53,19 +53,35 @@ pub fn effects(rows: &mut Pending<'_>, placed: &PlacedEntry) -> Result<()> {
     chain(rows, statement, placed.entry.leaf_hash())?;
     match &statement.body {
         Body::Device(change) => device(rows, statement.hospital, change, placed.index),
-        Body::Act(act) => {
-            act_row(rows, placed, act);
-            Ok(())
-        }
+        Body::Act(act) => act_row(rows, placed, act),
         _ => Ok(()),
     }
 }
 
-fn act_row(rows: &mut Pending<'_>, placed: &PlacedEntry, act: &Act) {
+fn act_row(rows: &mut Pending<'_>, placed: &PlacedEntry, act: &Act) -> Result<()> {
     let hospital = placed.entry.statement().hospital;
     rows.put(rows::version_key(hospital, act.id), LeafIndex(placed.index).encode());
     let row = ActRow { act: act.clone(), accepted_ms: placed.accepted_ms };
     rows.put(rows::act_key(hospital, placed.index), row.encode());
+    match act.kind {
+        ActKind::HandOverIn => {
+            rows.put(rows::taken_over_key(hospital, placed.index), row.encode());
+            ended(rows, hospital, placed.index, act, false)?;
+        }
+        ActKind::HandOverOut => ended(rows, hospital, placed.index, act, act.subject.is_none())?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether the log has ended, as of this act: one without a subject ends it, one with a subject takes the end back, and it goes
+/// on where a vault takes it over.
+fn ended(rows: &mut Pending<'_>, hospital: HospitalId, index: u64, act: &Act, ended: bool) -> Result<()> {
+    let key = rows::ended_key(hospital);
+    if rows.row::<EndedRow>(&key)?.is_none_or(|row| row.index <= index) {
+        rows.put(key, EndedRow { index, act: act.id, ended }.encode());
+    }
+    Ok(())
 }
 
 /// Whether documents of a kind change anything here; what keeps versions is for `keeping`.

@@ -123,13 +123,20 @@ pub struct Check<'a> {
     index: &'a dyn Index,
     identity: &'a Identity,
     desks: &'a [Arc<Desk>],
+    /// hospitals whose packages are being taken in
+    coming: Vec<HospitalId>,
     report: CheckReport,
 }
 
 impl<'a> Check<'a> {
     /// A check of these parts.
     pub fn new(tier: &'a Tier, index: &'a dyn Index, identity: &'a Identity, desks: &'a [Arc<Desk>]) -> Self {
-        Check { tier, index, identity, desks, report: CheckReport::default() }
+        Check { tier, index, identity, desks, coming: Vec::new(), report: CheckReport::default() }
+    }
+
+    /// The same, while these hospitals are being taken over: what is there of them is no finding yet.
+    pub fn expecting(self, coming: Vec<HospitalId>) -> Self {
+        Check { coming, ..self }
     }
 
     /// Its parts, in order; of one hospital alone where one is given.
@@ -137,7 +144,8 @@ impl<'a> Check<'a> {
         let asked = |of: HospitalId| hospital.is_none_or(|asked| asked == of);
         let segments = self.tier.segments().into_iter().filter(|segment| asked(segment.hospital));
         let segments: Vec<SegmentId> = segments.map(|segment| segment.id).collect();
-        let desks = self.desks.iter().map(|desk| desk.info().hospital).filter(|of| asked(*of));
+        let desks = self.desks.iter().map(|desk| desk.info().hospital);
+        let desks = desks.filter(|of| asked(*of) && !self.coming.contains(of));
         let desks: Vec<HospitalId> = desks.collect();
         let units = segments.iter().filter(|_| every_unit).copied().map(Part::Units);
         let ledgers = desks.iter().copied().map(Part::Ledger);

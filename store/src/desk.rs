@@ -4,23 +4,27 @@ use crate::agreements::Agreements;
 use crate::committer::{Committer, Places};
 use crate::error::{Error, Result};
 use crate::group::{Done, Seat, Workplace};
+use crate::handover;
 use crate::hospitals::{HospitalInfo, Machine};
 use crate::index::Index;
 use crate::intake::{Intake, Prepared};
 use crate::ledger::{Head, Ledger};
 use crate::open::Standing;
 use crate::records::Records;
-use crate::rows::{self, DeviceRow, DeviceState, LeafIndex, NameRow, Rows, WrapRow};
+use crate::rows::{self, DeviceRow, DeviceState, EndedRow, LeafIndex, NameRow, Rows, WrapRow};
 use bytes::Bytes;
 use parking_lot::RwLock;
+use shosoin_protocol::act::{Document, HandOverIn};
 use shosoin_protocol::answer::{Answer, AuditReply, Nonce, Outcome, Said};
-use shosoin_protocol::api::{DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, VersionReply, code};
-use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
+use shosoin_protocol::api::{
+    DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, TakenOver, VersionReply, code,
+};
+use shosoin_protocol::entry::{Body, Deposit, Entry, PlacedEntry};
 use shosoin_protocol::limits::{LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX};
 use shosoin_protocol::receipt::{Inclusion, Receipt};
-use shosoin_protocol::{Address, DeviceId, Digest, LogId, NameToken, VaultId, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, Lineage, LogId, NameToken, VaultId, VersionId};
 use shosoin_tiers::{Clock, Record};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The desk of one hospital.
 pub struct Desk {
@@ -35,6 +39,7 @@ pub struct Desk {
     agreements: Arc<Agreements>,
     committer: Committer,
     unseen: Option<String>,
+    lineage: OnceLock<Lineage>,
 }
 
 impl Desk {
@@ -52,6 +57,7 @@ impl Desk {
             agreements: workplace.agreements.clone(),
             committer: Committer::start(workplace, halted)?,
             unseen: standing.unseen,
+            lineage: OnceLock::new(),
         })
     }
 
@@ -101,6 +107,30 @@ impl Desk {
     /// Which log it is.
     pub fn log(&self) -> LogId {
         self.log
+    }
+
+    /// The vaults that kept the ledger. It grows only where a hospital is taken over, before its desk is seen by anybody.
+    pub fn lineage(&self) -> Result<&Lineage> {
+        if let Some(lineage) = self.lineage.get() {
+            return Ok(lineage);
+        }
+        let lineage = handover::lineage(self, &*self.index)?;
+        Ok(self.lineage.get_or_init(|| lineage))
+    }
+
+    /// The acts by which vaults took the ledger over, oldest first.
+    pub fn taken_over(&self) -> Result<Vec<TakenOver>> {
+        let hex = |(entry, document): (Entry, HandOverIn)| TakenOver {
+            entry: hex::encode(entry.bytes()),
+            document: hex::encode(Document::HandOverIn(Box::new(document)).encode()),
+        };
+        Ok(handover::taken_over(self, &*self.index)?.into_iter().map(hex).collect())
+    }
+
+    /// The act that ended the log, unless that was taken back.
+    pub fn ended(&self) -> Result<Option<EndedRow>> {
+        let row = self.index.row::<EndedRow>(&rows::ended_key(self.info.hospital))?;
+        Ok(row.filter(|row| row.ended))
     }
 
     /// The hospital's ledger.

@@ -290,6 +290,28 @@ pub enum Error {
         /// which media are absent or unreadable
         why: String,
     },
+    /// The log ended here: the hospital was handed over to another vault.
+    #[error("log of hospital {hospital} ended here: it was handed over, and goes on at another vault")]
+    HandedOver {
+        /// whose log
+        hospital: HospitalId,
+    },
+    /// Something that only the hospital can order.
+    #[error("hospital {hospital} is not handed over: {why}")]
+    NotOrdered {
+        /// whose
+        hospital: HospitalId,
+        /// what is missing
+        why: &'static str,
+    },
+    /// A package that cannot be taken in.
+    #[error("the package at {place} cannot be taken in: {why}")]
+    Package {
+        /// where it is
+        place: String,
+        /// what stands against it, and what would be right
+        why: String,
+    },
     /// The group that the request was part of was not committed; everyone in it is told the same.
     #[error(transparent)]
     Group(std::sync::Arc<Error>),
@@ -387,6 +409,7 @@ impl Error {
             Error::NoAgreement { .. } | Error::NotAgreed { .. } | Error::OverQuota { .. } => ErrorKind::Refused,
             Error::Report { .. } => ErrorKind::Refused,
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
+            Error::HandedOver { .. } | Error::NotOrdered { .. } | Error::Package { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::KeepingRule { .. } | Error::ClockDoubted { .. } => ErrorKind::Refused,
@@ -443,6 +466,9 @@ impl Error {
             Error::OnShelf { .. } => code::ON_SHELF,
             Error::ReadOnly { .. } => "read-only",
             Error::LogUnseen { .. } => "log-unseen",
+            Error::HandedOver { .. } => "handed-over",
+            Error::NotOrdered { .. } => "not-ordered",
+            Error::Package { .. } => "package",
             Error::Damaged { .. } => code::UNREADABLE,
             Error::Index { .. } => "index",
             Error::Listen { .. } => "listen",

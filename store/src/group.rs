@@ -292,7 +292,7 @@ impl<'a> Group<'a> {
 }
 
 /// Where the next walk of each segment begins.
-fn next_stripes(locations: &[Location], code: Code) -> BTreeMap<SegmentId, u64> {
+pub fn next_stripes(locations: &[Location], code: Code) -> BTreeMap<SegmentId, u64> {
     let mut next = BTreeMap::new();
     for at in locations {
         let stripe_at = next.entry(at.segment).or_default();

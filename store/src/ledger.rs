@@ -89,6 +89,11 @@ impl Ledger {
         self.keys.hospital
     }
 
+    /// Which vault keeps it.
+    pub fn vault(&self) -> VaultId {
+        self.keys.vault
+    }
+
     /// Which log this is.
     pub fn log(&self) -> LogId {
         LogId::of(self.keys.vault, self.keys.hospital)
@@ -123,6 +128,12 @@ impl Ledger {
     pub fn draft(&self, frontier: Frontier, now_ms: u64) -> Head {
         let checkpoint = sign(&self.keys, self.term, &frontier, now_ms);
         Head { size: frontier.size(), root: frontier.root(), frontier, checkpoint }
+    }
+
+    /// Signs a head that the log had before, for whoever takes only that much of it along.
+    pub fn sign_at(&self, size: u64, root: Digest, time_ms: u64) -> String {
+        let LedgerKeys { vault, hospital, key, .. } = &self.keys;
+        Checkpoint { vault: *vault, hospital: *hospital, size, root, time_ms, term: self.term }.sign(key)
     }
 
     /// Writes the rows of a durable group with `index`, and makes its head the newest. Whoever reads a row and then the

@@ -12,6 +12,7 @@ use crate::check::{Finding, Severity};
 use crate::compaction;
 use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
+use crate::handover;
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::Identity;
 use crate::index::{self, Index, WatchedIndex};
@@ -73,8 +74,8 @@ pub fn open(dir: &Path, options: &OpenOptions) -> Result<Opened> {
     };
     let Indexed { index, ledgers, report } = indexed?;
     let with_standing = |(info, ledger): (HospitalInfo, Ledger)| {
-        let halted = halted(&mounted, &report, info.hospital);
-        let unseen = halted.clone().filter(|_| anew);
+        let halted = halted(dir, &mounted, &report, info.hospital);
+        let unseen = halted.clone().filter(|_| anew || handover::is_coming(dir, info.hospital));
         (info, ledger, Standing { halted, unseen })
     };
     let hospitals: Vec<_> = ledgers.into_iter().map(with_standing).collect();
@@ -283,8 +284,11 @@ pub fn open_ledger(
 }
 
 /// Why a log takes no entries although its ledger is whole as far as it can be seen.
-fn halted(mounted: &Mounted, report: &RebuildReport, hospital: HospitalId) -> Option<String> {
+fn halted(dir: &Path, mounted: &Mounted, report: &RebuildReport, hospital: HospitalId) -> Option<String> {
     let unread = || "a segment of its records cannot be read".to_owned();
+    if handover::is_coming(dir, hospital) {
+        return Some("its package is being taken in; `shosoin handover import` goes on with it".to_owned());
+    }
     too_many_absent(&mounted.tier, &mounted.journal.media, &mounted.absent)
         .or_else(|| report.incomplete.contains(&hospital).then(unread))
 }

@@ -20,6 +20,8 @@
 //! | 15 | hospital | how far documents of acts have had their effect |
 //! | 16 | hospital | newest epoch |
 //! | 17 | hospital, version | newest wrap of its data key, where it is not the one of its deposit |
+//! | 18 | hospital | newest act by which the log ended or went on ([`crate::handover`]) |
+//! | 19 | hospital, leaf index `u64` | fields of an act by which a vault took the log over ([`crate::handover`]) |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
@@ -38,7 +40,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 6;
+pub const FORM: u8 = 7;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -58,6 +60,8 @@ const KEPT_TO: u8 = 14;
 const DOCUMENTS: u8 = 15;
 const EPOCH: u8 = 16;
 const WRAP: u8 = 17;
+const ENDED: u8 = 18;
+const TAKEN_OVER: u8 = 19;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -198,6 +202,21 @@ pub fn act_key(hospital: HospitalId, index: u64) -> Vec<u8> {
 /// Begins the keys of every [`ActRow`] of a hospital.
 pub fn act_prefix(hospital: HospitalId) -> Vec<u8> {
     key(ACT, &[&hospital.0])
+}
+
+/// Key of an [`EndedRow`].
+pub fn ended_key(hospital: HospitalId) -> Vec<u8> {
+    key(ENDED, &[&hospital.0])
+}
+
+/// Key of the [`ActRow`] of an act by which a vault took the log over.
+pub fn taken_over_key(hospital: HospitalId, index: u64) -> Vec<u8> {
+    key(TAKEN_OVER, &[&hospital.0, &index.to_be_bytes()])
+}
+
+/// Begins the keys of every [`ActRow`] by which a vault took the log over.
+pub fn taken_over_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(TAKEN_OVER, &[&hospital.0])
 }
 
 /// The leaf index in the key of an [`ActRow`].
@@ -604,6 +623,30 @@ impl Row for WrapRow {
     }
 }
 
+/// Whether a log has ended, by the newest act by which it ended or went on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedRow {
+    /// leaf of that act
+    pub index: u64,
+    /// its id
+    pub act: VersionId,
+    /// whether the log ended by it
+    pub ended: bool,
+}
+
+impl Row for EndedRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(25);
+        out.u64(self.index).put(&self.act.0).u8(u8::from(self.ended));
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        let (index, act) = (reader.u64("leaf index")?, VersionId::read(reader)?);
+        Ok(EndedRow { index, act, ended: reader.u8("ended")? != 0 })
+    }
+}
+
 /// A record that no entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnnamedRow {
@@ -669,6 +712,7 @@ mod tests {
         round_trip(DocumentsRow { below: 19, gap: true });
         round_trip(EpochRow(20));
         round_trip(WrapRow { epoch: 21, leaf: 22, address: Address([23; 32]) });
+        round_trip(EndedRow { index: 19, act: VersionId([20; 16]), ended: true });
     }
 
     #[test]

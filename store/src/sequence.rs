@@ -4,8 +4,8 @@
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
-use crate::rows::{self, DeviceRow, DeviceState, EpochRow, LeafIndex, NameRow, Rows};
-use shosoin_protocol::act::{Author, Document, Epoch};
+use crate::rows::{self, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows};
+use shosoin_protocol::act::{Act, ActKind, Author, Document, Epoch};
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
 use shosoin_protocol::{DeviceId, NameToken, VersionId};
 
@@ -33,6 +33,10 @@ pub fn admit(
         _ => enrolled(statement.device, &signer)?,
     }
     next_in_chain(statement, &signer)?;
+    before_the_end(rows, hospital, &statement.body)?;
+    if let Body::Act(act) = &statement.body {
+        of_handover(rows, hospital, &signer, act)?;
+    }
     if let Some(id) = statement.body.id() {
         fresh(rows, hospital, id)?;
     }
@@ -60,6 +64,33 @@ fn next_epoch(rows: &Pending<'_>, hospital: &HospitalInfo, epoch: &Epoch) -> Res
         true => Ok(()),
         false => Err(Error::EpochOutOfOrder { newest, found: epoch.number }),
     }
+}
+
+/// A log that ended takes what ends the relation, and devices.
+fn before_the_end(rows: &Pending<'_>, hospital: &HospitalInfo, body: &Body) -> Result<()> {
+    let comes_after = match body {
+        Body::Act(act) => act.kind.comes_after_the_end(),
+        Body::Device(_) => true,
+        _ => false,
+    };
+    match rows.row::<EndedRow>(&rows::ended_key(hospital.hospital))? {
+        Some(row) if row.ended && !comes_after => Err(Error::HandedOver { hospital: hospital.hospital }),
+        _ => Ok(()),
+    }
+}
+
+/// A log ends once until that is taken back, by the act that did it; and a vault takes one over with the first thing it says.
+fn of_handover(rows: &Pending<'_>, hospital: &HospitalInfo, signer: &DeviceRow, act: &Act) -> Result<()> {
+    let ended = || rows.row::<EndedRow>(&rows::ended_key(hospital.hospital));
+    let why = match (act.kind, act.subject) {
+        (ActKind::HandOverOut, None) if ended()?.is_some_and(|row| row.ended) => "the log has ended already",
+        (ActKind::HandOverOut, Some(closing)) if !ended()?.is_some_and(|row| row.ended && row.act == closing) => {
+            "it takes back what did not end the log"
+        }
+        (ActKind::HandOverIn, _) if signer.next_seq > 0 => "this vault has kept the log before",
+        _ => return Ok(()),
+    };
+    Err(Error::Invalid { what: "act about a hand-over", why })
 }
 
 fn device(rows: &Pending<'_>, hospital: &HospitalInfo, device: DeviceId) -> Result<DeviceRow> {

@@ -9,6 +9,7 @@ use crate::config::{IndexKind, VolumeSpec};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::group::Workplace;
+use crate::handover;
 use crate::hospitals::{self, HospitalInfo};
 use crate::identity::{Identity, TlsIdentity};
 use crate::in_flight::InFlight;
@@ -192,6 +193,7 @@ impl Vault {
     pub async fn hello(&self, hospital: HospitalId) -> Result<Hello> {
         let desk = self.desk(hospital)?;
         let key = desk.ledger().public_key();
+        let taken_over = self.at_desk(hospital, Desk::taken_over).await?;
         Ok(Hello {
             vault: self.id().to_string(),
             vault_key: key.to_string(),
@@ -200,6 +202,7 @@ impl Vault {
             code: self.inner.tier.code().to_string(),
             time_ms: self.inner.clock.now_ms(),
             demo: self.inner.tier.is_demo(),
+            taken_over,
         })
     }
 
@@ -422,7 +425,18 @@ impl Inner {
         Ok(inner)
     }
 
-    fn open_desk(&self, hospital: HospitalInfo, ledger: Ledger, standing: Standing) -> Result<Desk> {
+    /// From now on this desk serves its hospital.
+    pub(crate) fn seat(&self, desk: Arc<Desk>) {
+        self.desks.write().insert(desk.info().hospital, desk);
+    }
+
+    /// From now on nobody serves a hospital; what was under way is finished.
+    pub(crate) fn unseat(&self, hospital: HospitalId) {
+        let desk = self.desks.write().remove(&hospital);
+        desk.iter().for_each(|desk| desk.committer().stop());
+    }
+
+    pub(crate) fn open_desk(&self, hospital: HospitalInfo, ledger: Ledger, standing: Standing) -> Result<Desk> {
         let log = LogId::of(self.identity.vault(), hospital.hospital);
         let (ledger, required) = (Arc::new(ledger), self.config.intake.agreement_required);
         let (vault, records, index) = (self.identity.vault(), self.records.clone(), self.index.clone());
@@ -526,7 +540,8 @@ impl Inner {
 
     /// A check of this vault.
     pub(crate) fn new_check<'a>(&'a self, desks: &'a [Arc<Desk>]) -> Check<'a> {
-        Check::new(&self.tier, self.index.as_ref(), &self.identity, desks)
+        let coming = handover::marked(&self.dir);
+        Check::new(&self.tier, self.index.as_ref(), &self.identity, desks).expecting(coming)
     }
 
     /// What opening met and nothing has mended since.

@@ -63,6 +63,7 @@ impl Two {
             to: VolumeSpec::at(self.package()),
             rate: None,
             segment_bytes: Some(1 << 20),
+            close: false,
         }
     }
 
@@ -232,6 +233,7 @@ async fn a_place_in_use_is_refused_and_left_as_it_is() {
         to: VolumeSpec::at(two.package()),
         rate: None,
         segment_bytes: None,
+        close: false,
     };
     refused(
         two.vault.handover_command(other, Caller::this_process(), HandoverRun::default()).await,
@@ -244,6 +246,7 @@ async fn a_place_in_use_is_refused_and_left_as_it_is() {
         to: VolumeSpec::at(volume),
         rate: None,
         segment_bytes: None,
+        close: false,
     };
     let busy = two.vault.handover_command(onto_a_volume, Caller::this_process(), HandoverRun::default()).await;
     assert!(busy.is_err(), "a volume of the vault is in use");

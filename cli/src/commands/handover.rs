@@ -114,7 +114,8 @@ async fn export(args: ExportArgs, output: Output) -> Result<()> {
         crate::files::create_dir(&to.path)?;
     }
     let hospital = hospital.map(|id| id.to_string());
-    let command = handover::HandoverCommand::Export { hospital, to, rate, segment_bytes: Some(file_size) };
+    let command =
+        handover::HandoverCommand::Export { hospital, to, rate, segment_bytes: Some(file_size), close: false };
     let report = operator::handover(&dir, &command, shown(output, "packing")).await?;
     output.answer(&report, || export_text(&report))?;
     match report["missing"].as_array().map_or(0, Vec::len) as u64 {

@@ -122,7 +122,8 @@ impl Kept {
 async fn export(vault: &Vault, package: &Path) {
     std::fs::create_dir(package).unwrap();
     let to = VolumeSpec::at(package);
-    let command = HandoverCommand::Export { hospital: None, to, rate: None, segment_bytes: Some(1 << 20) };
+    let command =
+        HandoverCommand::Export { hospital: None, to, rate: None, segment_bytes: Some(1 << 20), close: false };
     vault.handover_command(command, Caller::this_process(), HandoverRun::default()).await.unwrap();
 }
 

@@ -179,6 +179,10 @@ vocabulary! {
         AgreementSigned = 80 "agreement-signed",
         /// everything of a hospital was written to a package that leaves the house
         HandoverExported = 150 "handover-exported",
+        /// a hospital was taken over from a package
+        HandoverImported = 151 "handover-imported",
+        /// the end of a hospital's log was taken back
+        HandoverReopened = 152 "handover-reopened",
     }
 
     /// How it ended.

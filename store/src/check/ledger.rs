@@ -21,8 +21,7 @@ pub fn check(desk: &Desk, index: &dyn Index, report: &mut CheckReport) -> Result
         hospital: info.hospital,
         suite: info.suite,
         hospital_key: info.hospital_key.clone(),
-        log: desk.log(),
-        vault_key: desk.ledger().public_key().clone(),
+        lineage: desk.lineage()?.clone(),
     };
     LedgerCheck { desk, index, walk: Walk::begin(terms), frontier: Frontier::default(), report }.run()
 }
@@ -93,7 +92,8 @@ impl LedgerCheck<'_> {
 
     fn entry(&mut self, placed: &PlacedEntry, leaf: Digest) -> Result<()> {
         self.report.entries += 1;
-        for (code, why) in self.walk.step(placed, leaf) {
+        let root = self.frontier.root();
+        for (code, why) in self.walk.step(placed, leaf, root) {
             self.damaged(code, why);
         }
         if let Some(version) = placed.entry.body().id() {

@@ -5,7 +5,6 @@ use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::rows::{self, LeafRow, RecordRow, Row, Rows};
 use crate::shelf;
-use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::PlacedEntry;
 use shosoin_protocol::{Address, HospitalId, RecordKind, SegmentId};
 use shosoin_tiers::{SegmentInfo, Walked};
@@ -32,6 +31,9 @@ impl Seen {
 /// Every record of a segment is known to the index.
 pub fn walk(check: &Check<'_>, segment: &SegmentInfo) -> Result<Seen> {
     let mut seen = Seen::default();
+    if check.coming.contains(&segment.hospital) {
+        return Ok(seen);
+    }
     let Some(desk) = check.desk(segment.hospital) else {
         let message = format!("segment {} is of hospital {}, which is not enrolled", segment.id, segment.hospital);
         seen.findings.push(Finding::damaged("segment-foreign", message));
@@ -111,9 +113,12 @@ fn checkpoint(check: &Check<'_>, desk: &Desk, segment: &SegmentInfo, walked: &Wa
         Ok(bytes) => bytes,
         Err(error) => return Some(unusable("checkpoint", segment, walked, error.to_string())),
     };
-    let verified = Checkpoint::verify(&String::from_utf8_lossy(&bytes), desk.ledger().public_key());
-    let why = match verified {
-        Err(error) => error.to_string(),
+    let verified = match desk.lineage() {
+        Ok(lineage) => lineage.verify_head(&String::from_utf8_lossy(&bytes)).map_err(|error| error.to_string()),
+        Err(error) => Err(error.problem().message),
+    };
+    let why = match verified.map(|head| head.checkpoint().clone()) {
+        Err(why) => why,
         Ok(checkpoint) => match desk.ledger().root_at(checkpoint.size) {
             Ok(Some(root)) if root == checkpoint.root => return None,
             Ok(_) => format!("the ledger never had {} leaves with root {}", checkpoint.size, checkpoint.root),

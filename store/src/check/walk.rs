@@ -1,10 +1,11 @@
 //! Walking the entries of a ledger from the first to the last: who signed, in which order, under which certificate. Pure: it
 //! is given entries and says what is wrong with each.
 
-use shosoin_protocol::act::Author;
+use shosoin_protocol::act::{ActKind, Author};
 use shosoin_protocol::entry::{Body, PlacedEntry, Statement};
+use shosoin_protocol::lineage::{Lineage, Span};
 use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{DeviceId, Digest, HospitalId, LogId, Suite};
+use shosoin_protocol::{DeviceId, Digest, HospitalId, Suite};
 use std::collections::HashMap;
 
 /// Whose ledger it should be.
@@ -16,10 +17,8 @@ pub struct Terms {
     pub suite: Suite,
     /// key that certifies its devices
     pub hospital_key: PublicKey,
-    /// the log
-    pub log: LogId,
-    /// key that signs acts of the operator
-    pub vault_key: PublicKey,
+    /// the vaults that kept it: their logs, and the keys that sign acts of the operator
+    pub lineage: Lineage,
 }
 
 /// What is wrong with an entry: a stable code, and why.
@@ -48,18 +47,20 @@ pub struct Walk {
 impl Walk {
     /// Before the first entry.
     pub fn begin(terms: Terms) -> Self {
-        let vault = (terms.vault_key.device_id(), Chain::start(terms.vault_key.clone()));
-        Walk { terms, devices: HashMap::from([vault]) }
+        let keys = terms.lineage.spans().map(|span| &span.vault_key);
+        let devices = keys.map(|key| (key.device_id(), Chain::start(key.clone()))).collect();
+        Walk { terms, devices }
     }
 
-    /// Takes the next entry, whose hash as a leaf is `leaf`; gives what is wrong with it.
-    pub fn step(&mut self, placed: &PlacedEntry, leaf: Digest) -> Vec<Wrong> {
+    /// Takes the next entry, whose hash as a leaf is `leaf`, and before which the tree has `root`; gives what is wrong with it.
+    pub fn step(&mut self, placed: &PlacedEntry, leaf: Digest, root: Digest) -> Vec<Wrong> {
         let (index, statement) = (placed.index, placed.entry.statement());
-        let mut wrong = Vec::new();
+        let span = self.terms.lineage.at(index).clone();
+        let mut wrong = self.taken_over(&span, placed, root);
         if statement.suite != self.terms.suite {
             wrong.push(("entry-suite", format!("leaf {index} is of another suite")));
         }
-        if let Err(error) = placed.entry.expect(self.terms.log, self.terms.hospital) {
+        if let Err(error) = placed.entry.expect(span.log, self.terms.hospital) {
             wrong.push(("entry-foreign", format!("leaf {index}: {error}")));
         }
         if let Body::Device(change) = &statement.body {
@@ -69,12 +70,33 @@ impl Walk {
                 wrong.push(("device-certificate", format!("leaf {index}: {error}")));
             }
         }
-        wrong.extend(self.signed_in_order(placed, statement, leaf));
+        wrong.extend(self.signed_in_order(&span, placed, statement, leaf));
         wrong
     }
 
-    fn signed_in_order(&mut self, placed: &PlacedEntry, statement: &Statement, leaf: Digest) -> Vec<Wrong> {
-        let (index, is_vault) = (placed.index, statement.device == self.terms.vault_key.device_id());
+    /// A span begins with the act by which its vault took over, behind the leaves that it says; and no other entry is such an
+    /// act.
+    fn taken_over(&self, span: &Span, placed: &PlacedEntry, root: Digest) -> Vec<Wrong> {
+        let is_in = matches!(placed.entry.body(), Body::Act(act) if act.kind == ActKind::HandOverIn);
+        let begins = span.from > 0 && span.from == placed.index;
+        let why = match (begins, is_in) {
+            (true, false) => "should be the act by which the ledger was taken over",
+            (false, true) => "takes over a ledger that it does not begin with",
+            (true, true) if span.root != root => "takes over other leaves than those before it",
+            _ => return Vec::new(),
+        };
+        vec![("entry-lineage", format!("leaf {} {why}", placed.index))]
+    }
+
+    fn signed_in_order(
+        &mut self,
+        span: &Span,
+        placed: &PlacedEntry,
+        statement: &Statement,
+        leaf: Digest,
+    ) -> Vec<Wrong> {
+        let (index, is_vault) = (placed.index, statement.device == span.vault_key.device_id());
+        let was_vault = self.terms.lineage.is_vault(statement.device);
         let Some(chain) = self.devices.get_mut(&statement.device) else {
             return vec![("entry-device", format!("leaf {index} is of a device never enrolled"))];
         };
@@ -85,7 +107,7 @@ impl Walk {
             Body::Act(act) if act.kind.author() == Author::Operator => is_vault,
             Body::Act(act) if act.kind.author() == Author::Either && is_vault => true,
             Body::Device(change) if !change.enrol => true,
-            _ => chain.enrolled && !is_vault,
+            _ => chain.enrolled && !was_vault,
         };
         if let Err(error) = placed.entry.verify(&chain.key) {
             wrong.push(("entry-signature", format!("leaf {index}: {error}")));

@@ -2,6 +2,7 @@
 //! the process that asks.
 
 use super::export::{self, ExportOptions, SEGMENT_BYTES};
+use super::import::{self, ImportOptions};
 use super::meter::{Meter, Progress};
 use crate::accounts::Caller;
 use crate::audit::{Action, AuditEvent, Detail, Outcome};
@@ -31,6 +32,29 @@ pub enum HandoverCommand {
         rate: Option<u64>,
         /// bytes of payload after which a file is complete
         segment_bytes: Option<u64>,
+        /// end the log, on the hospital's order: the package is the last
+        close: bool,
+    },
+    /// take the end of a log back
+    Reopen {
+        /// whose, in hex; may be left out where the vault knows one hospital
+        hospital: Option<String>,
+    },
+    /// take a hospital over from a package
+    Import {
+        /// where it is
+        from: VolumeSpec,
+        /// fingerprint of the key of the vault that made it
+        fingerprint: String,
+        /// take it although that vault could not read everything any more
+        accept_missing: bool,
+        /// bytes a second, at most
+        rate: Option<u64>,
+    },
+    /// how far a hand-over has come
+    Status {
+        /// whose, in hex; may be left out where the vault knows one hospital
+        hospital: Option<String>,
     },
 }
 
@@ -39,6 +63,9 @@ impl HandoverCommand {
     pub fn work(&self) -> &'static str {
         match self {
             HandoverCommand::Export { .. } => "handover export",
+            HandoverCommand::Reopen { .. } => "handover reopen",
+            HandoverCommand::Import { .. } => "handover import",
+            HandoverCommand::Status { .. } => "handover status",
         }
     }
 }
@@ -63,19 +90,36 @@ impl HandoverRun {
 }
 
 impl Vault {
-    /// Does what a command says, for `caller`, and answers in JSON. One runs at a time.
+    /// Does what a command says, for `caller`, and answers in JSON. One package is written or taken in at a time.
     pub async fn handover_command(&self, command: HandoverCommand, caller: Caller, run: HandoverRun) -> Result<Value> {
         let actor = self.admit(&caller, command.work()).await?.actor;
         let inner = self.inner.clone();
         blocking(move || {
-            let Some(_alone) = inner.handover.try_lock() else {
-                return Err(Error::JobRunning { job: "a hand-over" });
-            };
+            let alone = || inner.handover.try_lock().ok_or(Error::JobRunning { job: "a hand-over" });
             match command {
-                HandoverCommand::Export { hospital, to, rate, segment_bytes } => {
+                HandoverCommand::Export { hospital, to, rate, segment_bytes, close } => {
                     let segment_bytes_max = segment_bytes.unwrap_or(SEGMENT_BYTES).max(SEGMENT_BYTES_MIN);
-                    let options = ExportOptions { to, segment_bytes_max };
+                    let options = ExportOptions { to, segment_bytes_max, close };
+                    let _alone = alone()?;
                     inner.export_package(hospital.as_deref(), &options, rate, &actor, &run)
+                }
+                HandoverCommand::Reopen { hospital } => {
+                    let desk = inner.desk_of(hospital.as_deref())?;
+                    let noted =
+                        Noted { inner: &inner, actor: &actor, hospital: Some(desk.info().hospital), place: None };
+                    noted.around(Action::HandoverReopened, || {
+                        let leaf_index = inner.reopen_log(&desk)?;
+                        Ok((0, 1, json!({ "hospital": desk.info().hospital.to_string(), "leaf_index": leaf_index })))
+                    })
+                }
+                HandoverCommand::Import { from, fingerprint, accept_missing, rate } => {
+                    let options = ImportOptions { from, fingerprint, accept_missing };
+                    let _alone = alone()?;
+                    inner.import_package(&options, rate, &actor, &run)
+                }
+                HandoverCommand::Status { hospital } => {
+                    let desk = inner.desk_of(hospital.as_deref())?;
+                    Ok(json!(inner.handover_status(&desk)?))
                 }
             }
         })
@@ -94,9 +138,25 @@ impl Inner {
     ) -> Result<Value> {
         let desk = self.desk_of(hospital)?;
         let pace = self.handover_pace(rate, run);
-        let noted = Noted { inner: self, actor, hospital: desk.info().hospital, place: options.to.place() };
+        let place = Some(options.to.place());
+        let noted = Noted { inner: self, actor, hospital: Some(desk.info().hospital), place };
         noted.around(Action::HandoverExported, || {
             let report = export::export(self, &desk, options, &pace, &run.meter)?;
+            Ok((report.added_bytes, report.added_records, json!(report)))
+        })
+    }
+
+    fn import_package(
+        &self,
+        options: &ImportOptions,
+        rate: Option<u64>,
+        actor: &str,
+        run: &HandoverRun,
+    ) -> Result<Value> {
+        let pace = self.handover_pace(rate, run);
+        let noted = Noted { inner: self, actor, hospital: None, place: Some(options.from.place()) };
+        noted.around(Action::HandoverImported, || {
+            let report = import::import(self, options, &pace, &run.meter)?;
             Ok((report.added_bytes, report.added_records, json!(report)))
         })
     }
@@ -111,8 +171,8 @@ impl Inner {
 struct Noted<'a> {
     inner: &'a Inner,
     actor: &'a str,
-    hospital: HospitalId,
-    place: String,
+    hospital: Option<HospitalId>,
+    place: Option<String>,
 }
 
 impl Noted<'_> {
@@ -121,9 +181,9 @@ impl Noted<'_> {
         let began_ms = self.inner.clock.now_ms();
         let event = |outcome| {
             let mut event = AuditEvent::new(self.inner.clock.now_ms(), self.actor, action).ended(outcome);
-            event.hospital = Some(self.hospital);
+            event.hospital = self.hospital;
             event.duration_ms = event.at_ms.saturating_sub(began_ms);
-            event.with(Detail::Place(self.place.clone()))
+            event.with(self.place.clone().map_or(Detail::None, Detail::Place))
         };
         self.inner.media.record(event(Outcome::Begun))?;
         let done = work();

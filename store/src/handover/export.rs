@@ -7,7 +7,7 @@
 //!   is the next leaf.
 //! - The manifest says "whole" only when everything up to the head it states is in files that it lists, or named as missing.
 //!
-//! Not here: who may ask for it, and closing the log before the last export.
+//! Not here: who may ask for it, and how a log ends (`ending`).
 
 use super::contents;
 use super::meter::Meter;
@@ -24,6 +24,7 @@ use crate::stores::Stores;
 use crate::vault::Inner;
 use bytes::Bytes;
 use serde::Serialize;
+use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::limits::PACKAGE_MISSING_MAX;
 use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::{Address, Digest, ErrorKind, RecordKind, SegmentId, Suite, VolumeId, merkle};
@@ -36,7 +37,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Folder in the vault's folder where exports keep their scratch rows.
-const SCRATCH_DIR: &str = "handover";
+pub(super) const SCRATCH_DIR: &str = "handover";
 /// Security label of a package (7.6.7-M8).
 const SECURITY_LABEL: &str = "sealed medical records (package of a hand-over)";
 /// Payload of a file of a package, unless something else is asked for.
@@ -54,6 +55,8 @@ pub struct ExportOptions {
     pub to: VolumeSpec,
     /// bytes of payload after which a file is complete
     pub segment_bytes_max: u64,
+    /// end the log first: the package is the last
+    pub close: bool,
 }
 
 /// What an export did.
@@ -96,9 +99,21 @@ pub(crate) fn export(
     let media = Stores::new(&inner.dir).media(&options.to)?;
     let mut export = Export::begin(inner, desk, media, options, pace, meter)?;
     export.look_for_missing()?;
-    let head = export.leaves()?;
-    export.heads(&head)?;
-    export.finish(&head)
+    if options.close && desk.ended()?.is_none() {
+        export.leaves(None)?; // while the hospital works; what comes until its log ends is little
+        inner.end_log(desk)?;
+    }
+    let ended = desk.ended()?.map(|row| row.index);
+    let upto = export.leaves(ended)?;
+    export.heads(&upto)?;
+    export.finish(&upto, ended.is_some())
+}
+
+/// How far a package goes.
+struct UpTo {
+    size: u64,
+    root: Digest,
+    checkpoint: String,
 }
 
 /// An export that is under way.
@@ -213,9 +228,6 @@ impl<'a> Export<'a> {
             let why = format!("it holds a package of hospital {} at vault {}", known.hospital, known.vault);
             return Err(self.not_this(why));
         }
-        if known.state == PackageState::Closed {
-            return Err(self.not_this("it holds a package of a log that ended, which is complete".to_owned()));
-        }
         self.package.files = known.files.into_iter().filter(|file| file.path.starts_with(SEGMENTS)).collect();
         self.missing = known.missing.into_iter().collect();
         self.remove_unlisted()?;
@@ -278,15 +290,20 @@ impl<'a> Export<'a> {
         Ok(())
     }
 
-    /// Packs the log from the next leaf on, up to its newest head, which is given.
-    fn leaves(&mut self) -> Result<Arc<Head>> {
+    /// Packs the log from the next leaf on, up to its newest head or the leaf at which it ended, and says how far that is. What
+    /// comes behind its end stays here.
+    fn leaves(&mut self, ended: Option<u64>) -> Result<UpTo> {
         loop {
             let head = self.desk.head()?;
-            if self.next_leaf >= head.size {
-                return Ok(head);
+            let size = ended.map_or(head.size, |leaf| leaf + 1);
+            if self.next_leaf > size {
+                return Err(self.not_this(format!("it has {} entries, and the log ended at {size}", self.next_leaf)));
             }
-            self.meter.begin("pack the ledger and what it names", head.size, 0);
-            while self.next_leaf < head.size {
+            if self.next_leaf == size {
+                return self.up_to(size, &head);
+            }
+            self.meter.begin("pack the ledger and what it names", size, 0);
+            while self.next_leaf < size {
                 let placed = self.desk.ledger().entry(self.next_leaf)?;
                 let named = contents::named(placed.entry.body(), &mut |address| self.read(address))?;
                 for address in &named {
@@ -299,6 +316,16 @@ impl<'a> Export<'a> {
                 self.meter.entries(self.next_leaf);
             }
         }
+    }
+
+    /// The signed head of this many leaves: the newest, or one that is signed anew where the log went on behind its end.
+    fn up_to(&self, size: u64, head: &Head) -> Result<UpTo> {
+        if size == head.size {
+            return Ok(UpTo { size, root: head.root, checkpoint: head.checkpoint.clone() });
+        }
+        let ledger = self.desk.ledger();
+        let root = ledger.root_at(size)?.ok_or(Error::Bug("a log has every size below its newest"))?;
+        Ok(UpTo { size, root, checkpoint: ledger.sign_at(size, root, self.inner.clock.now_ms()) })
     }
 
     /// The bytes of a record; nothing where it cannot be read, which the manifest will say.
@@ -372,7 +399,7 @@ impl<'a> Export<'a> {
 
     /// Packs every signed head that is on media, and the newest. What cannot be read of the older ones proves nothing that
     /// the newest does not.
-    fn heads(&mut self, head: &Head) -> Result<()> {
+    fn heads(&mut self, upto: &UpTo) -> Result<()> {
         self.meter.begin("pack signed heads", 0, 0);
         let mut seen: BTreeSet<SegmentId> = BTreeSet::new();
         loop {
@@ -384,14 +411,14 @@ impl<'a> Export<'a> {
             }
             for segment in fresh {
                 seen.insert(segment);
-                self.heads_in(segment)?;
+                self.heads_in(segment, upto.size)?;
             }
         }
-        let bytes = Bytes::from(head.checkpoint.clone().into_bytes());
+        let bytes = Bytes::from(upto.checkpoint.clone().into_bytes());
         self.add(RecordKind::Checkpoint, self.suite().address(&bytes), bytes)
     }
 
-    fn heads_in(&mut self, segment: SegmentId) -> Result<()> {
+    fn heads_in(&mut self, segment: SegmentId, size: u64) -> Result<()> {
         let (tier, mut found) = (self.inner.tier.clone(), Vec::new());
         let walked = package::walk(&tier, segment, &mut |walked| {
             if walked.kind == RecordKind::Checkpoint {
@@ -404,14 +431,16 @@ impl<'a> Export<'a> {
             tracing::warn!(%segment, error, "signed heads of a segment are not in the package");
         }
         for walked in found {
-            if let Ok(bytes) = tier.read(self.suite(), &walked.location, &walked.address) {
+            let Ok(bytes) = tier.read(self.suite(), &walked.location, &walked.address) else { continue };
+            let head = Checkpoint::parse(&String::from_utf8_lossy(&bytes)).map(|(head, _)| head.size);
+            if head.is_ok_and(|head| head <= size) {
                 self.add(RecordKind::Checkpoint, walked.address, bytes)?;
             }
         }
         Ok(())
     }
 
-    fn finish(mut self, head: &Head) -> Result<ExportReport> {
+    fn finish(mut self, upto: &UpTo, ended: bool) -> Result<ExportReport> {
         if let Some(file) = self.packer.finish(self.pace)? {
             self.list(file)?;
         }
@@ -420,9 +449,9 @@ impl<'a> Export<'a> {
         for (name, bytes) in hospitals::files_of(&self.inner.dir, self.package.hospital)? {
             self.small_file(&format!("{ENROLMENTS}/{name}"), &bytes)?;
         }
-        self.package.state = PackageState::Whole;
-        (self.package.log_size, self.package.log_root) = (head.size, head.root);
-        self.package.checkpoint.clone_from(&head.checkpoint);
+        self.package.state = if ended { PackageState::Closed } else { PackageState::Whole };
+        (self.package.log_size, self.package.log_root) = (upto.size, upto.root);
+        self.package.checkpoint.clone_from(&upto.checkpoint);
         self.write_manifest()?;
         let Package { state, log_size, records, record_bytes, ref files, .. } = self.package;
         let missing = self.missing.iter().map(Address::to_string).collect();

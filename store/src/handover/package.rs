@@ -23,7 +23,7 @@ pub const ENROLMENTS: &str = "enrolments";
 /// How the name of an enrolment ends.
 const ENROLMENT: &str = ".enrolment";
 /// An enrolment has 190 bytes; nothing near this is one.
-const ENROLMENT_BYTES_MAX: usize = 4096;
+pub const ENROLMENT_BYTES_MAX: usize = 4096;
 
 /// The manifest of the package on a medium; none where there is none.
 pub fn manifest(media: &dyn Media) -> Result<Option<Package>> {

@@ -17,17 +17,18 @@ use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
 use crate::rows::{self, LeafRow, RecordRow, Row, Rows};
 use serde::Serialize;
+use shosoin_protocol::act::{ActKind, Document, HandOverWord, OutState, WordStage};
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::entry::PlacedEntry;
+use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::package::{Package, PackageState};
 use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{Address, Digest, ErrorKind, RecordKind, SegmentId};
+use shosoin_protocol::{Address, Digest, ErrorKind, Lineage, RecordKind, SegmentId, VersionId};
 use shosoin_tiers::layout::{LABEL, LABEL_BAK, SEGMENTS, hospital_dir};
 use shosoin_tiers::media::Media;
 use shosoin_tiers::pack::file_digest;
 use shosoin_tiers::{Pace, Tier, Walked};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -72,6 +73,10 @@ pub struct VerifyReport {
     pub files: u64,
     /// signed heads found, each of which the entries lead to
     pub heads: u64,
+    /// the vaults that kept the ledger, oldest first, in hex
+    pub vaults: Vec<String>,
+    /// where the log ended: the vault that is to receive, in hex
+    pub receiver: Option<String>,
     /// records that the manifest says could not be read, in hex
     pub missing: Vec<String>,
     /// everything that is not as it should be
@@ -87,8 +92,27 @@ impl VerifyReport {
     }
 }
 
+/// How a log ended, as a package proves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// id of the hospital's word that ordered it
+    pub order: VersionId,
+    /// that word
+    pub word: HandOverWord,
+}
+
 /// Judges the package on a medium.
 pub fn verify(media: Arc<dyn Media>, options: &VerifyOptions, pace: &dyn Pace, meter: &Meter) -> Result<VerifyReport> {
+    judge(media, options, pace, meter).map(|(report, _)| report)
+}
+
+/// Judges the package on a medium, and says how its log ended.
+pub(super) fn judge(
+    media: Arc<dyn Media>,
+    options: &VerifyOptions,
+    pace: &dyn Pace,
+    meter: &Meter,
+) -> Result<(VerifyReport, Option<Ending>)> {
     let package = package::manifest(&*media)?.ok_or_else(|| Error::NotFound { what: "package", id: media.place() })?;
     let scratch = Scratch::fresh(options.index, &options.scratch)?;
     let mut judge = Judge::new(&*media, &package, scratch.rows()?, pace, meter);
@@ -100,11 +124,12 @@ pub fn verify(media: Arc<dyn Media>, options: &VerifyOptions, pace: &dyn Pace, m
             met.iter().for_each(|finding| judge.found(Finding::from(finding)));
             judge.units(&tier)?;
             judge.list(&tier)?;
+            judge.trace(&tier);
             judge.entries(&tier)?;
         }
         Err(error) => judge.damaged("segments", error.problem().message),
     }
-    Ok(judge.report)
+    Ok((judge.report, judge.ending))
 }
 
 struct Judge<'a> {
@@ -113,7 +138,14 @@ struct Judge<'a> {
     rows: &'a dyn Index,
     pace: &'a dyn Pace,
     meter: &'a Meter,
-    heads: BTreeMap<u64, Vec<Checkpoint>>,
+    /// texts of signed heads, by their number of leaves
+    heads: BTreeMap<u64, Vec<String>>,
+    /// acts by which vaults took the ledger over, by leaf
+    taken_over: BTreeMap<u64, Entry>,
+    lineage: Lineage,
+    /// words of the hospital that order a hand-over
+    orders: HashMap<VersionId, HandOverWord>,
+    ending: Option<Ending>,
     report: VerifyReport,
 }
 
@@ -138,11 +170,15 @@ impl<'a> Judge<'a> {
             record_bytes: 0,
             files: 0,
             heads: 0,
+            vaults: vec![package.vault.to_string()],
+            receiver: None,
             missing: package.missing.iter().map(Address::to_string).collect(),
             findings: Vec::new(),
             further_findings: 0,
         };
-        Judge { media, package, rows, pace, meter, heads: BTreeMap::new(), report }
+        let lineage = Lineage::of(package.hospital, package.vault, package.vault_key.clone());
+        let (heads, taken_over, orders) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
+        Judge { media, package, rows, pace, meter, heads, taken_over, lineage, orders, ending: None, report }
     }
 
     fn found(&mut self, finding: Finding) {
@@ -287,6 +323,9 @@ impl<'a> Judge<'a> {
                 }
                 let row = LeafRow { leaf, address: walked.address, at: walked.location };
                 rows.put(key, row.encode());
+                if matches!(placed.entry.body(), Body::Act(act) if act.kind == ActKind::HandOverIn) {
+                    self.taken_over.insert(placed.index, placed.entry);
+                }
             }
             Err(error) => self.damaged("entry", format!("{}: {error}", walked.address)),
         }
@@ -295,30 +334,55 @@ impl<'a> Judge<'a> {
 
     fn head(&mut self, tier: &Tier, walked: Walked) -> Result<()> {
         let read = tier.read(self.package.suite(), &walked.location, &walked.address);
-        let parsed = read.map_err(|error| error.to_string()).and_then(|bytes| self.signed_head(&bytes));
-        match parsed {
-            Ok(head) => self.heads.entry(head.size).or_default().push(head),
+        let text = read.map_err(|error| error.to_string()).and_then(|bytes| {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let size = Checkpoint::parse(&text).map(|(head, _)| head.size);
+            size.map(|size| (size, text)).map_err(|error| error.to_string())
+        });
+        match text {
+            Ok((size, text)) => self.heads.entry(size).or_default().push(text),
             Err(why) => self.damaged("head", format!("{}: {why}", walked.address)),
         }
         Ok(())
     }
 
-    fn signed_head(&self, bytes: &[u8]) -> Result<Checkpoint, String> {
-        let head = Checkpoint::verify(&String::from_utf8_lossy(bytes), &self.package.vault_key);
-        let head = head.map_err(|error| error.to_string())?;
-        match (head.vault, head.hospital) == (self.package.vault, self.package.hospital) {
-            true => Ok(head),
-            false => Err("it is a head of another log".to_owned()),
+    /// The vaults that kept the ledger, by the acts in it.
+    fn trace(&mut self, tier: &Tier) {
+        let mut acts = Vec::new();
+        for (index, entry) in std::mem::take(&mut self.taken_over) {
+            match self.document(tier, entry.body()) {
+                Some(Document::HandOverIn(taken)) => acts.push((entry, *taken)),
+                _ => self.damaged("entry-lineage", format!("leaf {index}: what it takes over cannot be read")),
+            }
         }
+        let Package { hospital, vault, ref vault_key, .. } = *self.package;
+        match Lineage::trace(hospital, vault, vault_key.clone(), &acts) {
+            Ok(lineage) => {
+                self.report.vaults = lineage.spans().map(|span| span.vault.to_string()).collect();
+                self.lineage = lineage;
+            }
+            Err(error) => self.damaged("entry-lineage", error.to_string()),
+        }
+    }
+
+    /// What an act says, where it can be read.
+    fn document(&self, tier: &Tier, body: &Body) -> Option<Document> {
+        let Body::Act(act) = body else { return None };
+        let key = rows::record_key(self.package.hospital, &act.document);
+        let row = self.rows.row::<RecordRow>(&key).ok().flatten()?;
+        Document::decode(act.kind, &tier.read(self.package.suite(), &row.at, &act.document).ok()?).ok()
     }
 
     /// The ledger, from its first entry to its newest head.
     fn entries(&mut self, tier: &Tier) -> Result<()> {
         let Some(hospital_key) = self.hospital_key()? else { return Ok(()) };
-        let Package { hospital, log, log_size, .. } = *self.package;
+        let Package { hospital, log_size, .. } = *self.package;
         self.meter.begin("verify the ledger", log_size, 0);
-        let vault_key = self.package.vault_key.clone();
-        let mut walk = Walk::begin(Terms { hospital, suite: self.package.suite(), hospital_key, log, vault_key });
+        if self.package.log != self.lineage.current().log {
+            self.damaged("manifest", "its log is not the vault's log of this hospital".to_owned());
+        }
+        let lineage = self.lineage.clone();
+        let mut walk = Walk::begin(Terms { hospital, suite: self.package.suite(), hospital_key, lineage });
         let mut frontier = Frontier::default();
         self.lead_to_heads(&frontier);
         for index in 0..log_size {
@@ -330,9 +394,10 @@ impl<'a> Judge<'a> {
                 return Ok(());
             };
             let leaf = placed.entry.leaf_hash();
-            walk.step(&placed, leaf).into_iter().for_each(|(code, why)| self.damaged(code, why));
+            walk.step(&placed, leaf, frontier.root()).into_iter().for_each(|(code, why)| self.damaged(code, why));
             self.report.entries += 1;
             self.named(tier, &placed)?;
+            self.towards_the_end(tier, &placed);
             frontier.push(leaf, |_, _| {});
             self.lead_to_heads(&frontier);
             self.meter.entries(index + 1);
@@ -342,7 +407,28 @@ impl<'a> Judge<'a> {
             self.damaged("head", format!("a signed head of {size} entries is newer than the manifest"));
         }
         self.newest_head(frontier.root());
+        if self.package.state == PackageState::Closed && self.ending.is_none() {
+            let message = "its last entry does not end the log on the hospital's word, as its manifest says".to_owned();
+            self.damaged("ending", message);
+        }
         Ok(())
+    }
+
+    /// Remembers orders of the hospital, and the act that ended the log if it is the last entry.
+    fn towards_the_end(&mut self, tier: &Tier, placed: &PlacedEntry) {
+        let Body::Act(act) = placed.entry.body() else { return };
+        match self.document(tier, placed.entry.body()) {
+            Some(Document::HandOverWord(word)) if word.stage == WordStage::Ordered => {
+                self.orders.insert(act.id, *word);
+            }
+            Some(Document::HandOverOut(out)) if out.state == OutState::Closed => {
+                let is_last = placed.index + 1 == self.package.log_size;
+                let word = self.orders.get(&out.order).filter(|word| is_last && word.receiver == out.receiver);
+                self.ending = word.map(|word| Ending { order: out.order, word: word.clone() });
+                self.report.receiver = self.ending.as_ref().map(|ending| ending.word.receiver.to_string());
+            }
+            _ => {}
+        }
     }
 
     fn entry(&mut self, tier: &Tier, index: u64) -> Result<Option<PlacedEntry>> {
@@ -403,10 +489,15 @@ impl<'a> Judge<'a> {
         let size = frontier.size();
         let Some(heads) = self.heads.get(&size) else { return };
         let root = frontier.root();
-        let (good, bad): (Vec<_>, Vec<_>) = heads.iter().partition(|head| head.root == root);
-        self.report.heads += good.len() as u64;
-        if !bad.is_empty() {
-            self.damaged("head", format!("the first {size} entries do not lead to a signed head of {size}"));
+        let leads = |text: &String| match self.lineage.verify_head(text) {
+            Ok(head) if head.checkpoint().root == root => Ok(()),
+            Ok(_) => Err("the entries do not lead to it".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let wrong: Vec<String> = heads.iter().filter_map(|text| leads(text).err()).collect();
+        self.report.heads += (heads.len() - wrong.len()) as u64;
+        for why in wrong {
+            self.damaged("head", format!("a signed head of {size} entries: {why}"));
         }
     }
 
@@ -416,12 +507,11 @@ impl<'a> Judge<'a> {
             let size = self.package.log_size;
             self.damaged("root", format!("the {size} entries do not lead to the root that the manifest states"));
         }
-        let stated = self.signed_head(self.package.checkpoint.as_bytes());
-        let why = match stated {
-            Ok(head) if head.size == self.package.log_size && head.root == root => return,
+        let why = match self.lineage.verify_head(&self.package.checkpoint) {
+            Ok(head) if head.size() == self.package.log_size && head.checkpoint().root == root => return,
             Ok(_) => "it is of other entries".to_owned(),
             Err(_) if self.package.state == PackageState::Unfinished => return,
-            Err(why) => why,
+            Err(error) => error.to_string(),
         };
         self.damaged("head", format!("the signed head in the manifest: {why}"));
     }
