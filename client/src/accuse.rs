@@ -12,7 +12,7 @@ use shosoin_protocol::entry::Entry;
 use shosoin_protocol::evidence::{Class, Part, Place};
 use shosoin_protocol::limits::LOG_PAGE_ENTRIES_MAX;
 use shosoin_protocol::merkle::{self, Frontier, Node};
-use shosoin_protocol::{Address, Digest};
+use shosoin_protocol::{Address, Digest, LogId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -128,16 +128,25 @@ fn whole_proof(old: &Head, given: &[Digest]) -> Vec<Digest> {
 }
 
 /// What shows that the entry at a place of the signed ledger may not be there.
-pub async fn entry(transport: &Arc<dyn Transport>, offered: &Head, accusation: Accusation) -> Option<Vec<Part>> {
+/// An entry for another ledger is shown with one before it that is for this one, `log`: else it may be a former vault's.
+pub async fn entry(
+    transport: &Arc<dyn Transport>,
+    offered: &Head,
+    log: LogId,
+    accusation: Accusation,
+) -> Option<Vec<Part>> {
     let page = repeat(|| transport.log_entries(accusation.index, 1)).await.ok()?;
     let accused = page.items.into_iter().next()?.placed.entry;
     let mut twin = None;
-    let is_twin = |other: &Entry| {
+    let is_twin = |index: u64, other: &Entry| {
         let (one, two) = (accused.statement(), other.statement());
-        (one.device, one.device_seq) == (two.device, two.device_seq)
+        match one.log == log {
+            true => index != accusation.index && (one.device, one.device_seq) == (two.device, two.device_seq),
+            false => index < accusation.index && two.log == log,
+        }
     };
     let tree = Tree::read(transport, offered, |index, other| {
-        if twin.is_none() && index != accusation.index && is_twin(other) {
+        if twin.is_none() && is_twin(index, other) {
             twin = Some((index, other.clone()));
         }
     });

@@ -58,10 +58,12 @@ impl Client {
         Ok(all)
     }
 
-    /// The terms in force, by this machine's clock.
+    /// The terms in force with the vault of today, by this machine's clock.
     pub fn terms(&self) -> Result<Option<Terms>> {
         let (all, now_ms) = (self.agreements()?, now_ms());
-        Ok(all.iter().rev().find(|agreed| agreed.from_ms <= now_ms).map(|agreed| agreed.agreement.terms.clone()))
+        let from = self.inner.ledger.identity().lineage.current().from;
+        let mut of_this_vault = all.iter().rev().filter(|agreed| agreed.leaf_index >= from);
+        Ok(of_this_vault.find(|agreed| agreed.from_ms <= now_ms).map(|agreed| agreed.agreement.terms.clone()))
     }
 
     /// Signs an agreement for the hospital. Where the operator has signed, it goes into the ledger and is in force from when
@@ -76,8 +78,9 @@ impl Client {
         let key = self.inner.keyring.hospital_key();
         let public = key.public();
         let parties = identity.parties(&public);
+        let before = all.last().filter(|agreed| agreed.leaf_index >= identity.lineage.current().from);
         agreement.is_between(&parties).map_err(refused)?;
-        agreement.follows(all.last().map(|agreed| &agreed.agreement.terms)).map_err(refused)?;
+        agreement.follows(before.map(|agreed| &agreed.agreement.terms)).map_err(refused)?;
         let by_vault = agreement.signed_by_vault(parties.vault_key).map_err(refused)?;
         let document = Document::Agreement(Box::new(agreement.sign_as_hospital(key)));
         let bytes = document.encode();

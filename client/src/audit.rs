@@ -6,13 +6,16 @@ use crate::ledger::Identity;
 use crate::view::row::Chain;
 use crate::view::{Placed, View};
 use crate::{Error, Result};
-use shosoin_protocol::DeviceId;
-use shosoin_protocol::act::{Author, Document};
+use shosoin_protocol::act::handover::key_digest;
+use shosoin_protocol::act::{ActKind, Author, Document, HandOverIn, WordStage};
 use shosoin_protocol::api::{LogItem, LogPage};
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::evidence::Class;
+use shosoin_protocol::lineage::Span;
 use shosoin_protocol::manifest::Summary;
+use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::sign::PublicKey;
+use shosoin_protocol::{DeviceId, Lineage};
 use std::collections::HashMap;
 
 /// What is asked of the vault when a page is read.
@@ -86,8 +89,9 @@ impl Devices<'_> {
     fn check(&mut self, index: u64, entry: &Entry) -> Result<PublicKey, Refused> {
         let answer = |source| Error::Answer { operation: OPERATION, source };
         let (injected, replayed) = (accused(Class::Injection, index), accused(Class::Replay, index));
-        let (statement, vault) = (entry.statement(), self.identity.vault_key.device_id());
-        entry.expect(self.identity.log, self.identity.keyring.hospital()).map_err(answer).map_err(&replayed)?;
+        let span = self.identity.lineage.at(index);
+        let (statement, vault) = (entry.statement(), span.vault_key.device_id());
+        entry.expect(span.log, self.identity.keyring.hospital()).map_err(answer).map_err(&replayed)?;
         let suite = self.identity.keyring.suite();
         if statement.suite != suite {
             let found = statement.suite.code();
@@ -96,8 +100,8 @@ impl Devices<'_> {
         }
         if let Body::Device(change) = entry.body() {
             let hospital_key = self.identity.keyring.hospital_key().public();
-            change.verify(self.identity.log, &hospital_key).map_err(answer).map_err(&injected)?;
-            if change.key.device_id() == vault {
+            change.verify(span.log, &hospital_key).map_err(answer).map_err(&injected)?;
+            if self.identity.lineage.is_vault(change.key.device_id()) {
                 let why = "a device joins or leaves under the vault's own key".to_owned();
                 return Err(Error::Contradiction { operation: OPERATION, why }.into());
             }
@@ -107,12 +111,13 @@ impl Devices<'_> {
                 return Err(Error::Contradiction { operation: OPERATION, why }.into());
             }
         }
+        let of_a_vault = self.identity.lineage.is_vault(statement.device);
         let device = self.device(statement.device, None).map_err(&injected)?;
         let next = Chain { next_seq: statement.device_seq, prev: statement.prev };
         let may_sign = match entry.body() {
             Body::Act(act) if act.kind.author() == Author::Operator => statement.device == vault,
             Body::Act(act) if act.kind.author() == Author::Either && statement.device == vault => true,
-            _ => device.enrolled && statement.device != vault,
+            _ => device.enrolled && !of_a_vault,
         };
         if !may_sign || device.chain != next {
             let (seq, id, expected) = (statement.device_seq, statement.device, device.chain.next_seq);
@@ -170,13 +175,72 @@ fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Pla
             identity.keyring.suite().verify(&act.document, &item.attachment).map_err(answer)?;
             let document = Document::decode(act.kind, &item.attachment).map_err(answer)?;
             if let Document::Agreement(agreement) = &document {
-                agreement.verify(&identity.parties(&identity.keyring.hospital_key().public())).map_err(answer)?;
+                let hospital_key = identity.keyring.hospital_key().public();
+                let parties = identity.parties_in(identity.lineage.at(index), &hospital_key);
+                agreement.verify(&parties).map_err(answer)?;
             }
             Some(document)
         }
         _ => None,
     };
     Ok(Placed { index, accepted_ms: item.placed.accepted_ms, entry, summary, document })
+}
+
+/// Refuses an entry with which a ledger comes to another vault elsewhere than where the lineage says, or without the
+/// hospital's word for it, and one that a ledger that ended does not take: the next vault would never have it. `before` is
+/// what comes before the entry, all of it applied.
+pub fn check_step(identity: &Identity, view: &View, placed: &Placed, before: &Frontier) -> Result<()> {
+    let refused = |why: &str| {
+        let why = format!("entry {}: {why}", placed.index);
+        Err(Error::Contradiction { operation: OPERATION, why })
+    };
+    let span = identity.lineage.at(placed.index);
+    let begins = span.from == placed.index && span.from > 0;
+    match &placed.document {
+        Some(Document::HandOverIn(document)) if begins => {
+            let former = former(&identity.lineage, span);
+            let leads_back = former.is_some_and(|former| leads_to(document, former));
+            if !leads_back || (document.log_size, document.log_root) != (span.from, span.root) {
+                return refused("it takes over from another vault than the one that the lineage names");
+            }
+            if before.root() != span.root {
+                return refused("it takes over behind other entries than those before it");
+            }
+            let is_order = |word: &shosoin_protocol::act::HandOverWord| {
+                (word.stage, word.receiver) == (WordStage::Ordered, span.vault)
+                    && word.receiver_key == key_digest(&span.vault_key)
+            };
+            let ordered = view.acts(&[ActKind::HandOverWord])?.into_iter().any(|row| match row.document {
+                Document::HandOverWord(word) => row.id == document.order && is_order(&word),
+                _ => false,
+            });
+            match ordered {
+                true => Ok(()),
+                false => refused("it takes over without the hospital's word for it"),
+            }
+        }
+        Some(Document::HandOverIn(_)) => refused("it takes over where no other vault goes on"),
+        _ if begins => refused("another vault goes on without having taken over"),
+        _ => {
+            let comes_after = match placed.entry.body() {
+                Body::Act(act) => act.kind.comes_after_the_end(),
+                Body::Device(_) => true,
+                _ => false,
+            };
+            match comes_after || view.ended()?.is_none() {
+                true => Ok(()),
+                false => refused("it comes after the end of the ledger, which was handed over"),
+            }
+        }
+    }
+}
+
+fn former<'a>(lineage: &'a Lineage, span: &Span) -> Option<&'a Span> {
+    lineage.spans().take_while(|other| other.from < span.from).last()
+}
+
+fn leads_to(document: &HandOverIn, former: &Span) -> bool {
+    (document.former, &document.former_key) == (former.vault, &former.vault_key)
 }
 
 /// Refuses a summary that does not belong to its entry: of another kind, or about another name.
@@ -224,7 +288,8 @@ mod tests {
         let keyring = Arc::new(Keyring::generate(Suite::Default).unwrap());
         let (vault, vault_key) = (VaultId([7; 16]), keyring.hospital_key().public());
         let log = LogId::of(vault, keyring.hospital());
-        Identity { keyring, vault, vault_key, log, threads: 2 }
+        let lineage = Lineage::of(keyring.hospital(), vault, vault_key.clone());
+        Identity { keyring, vault, vault_key, log, lineage, threads: 2 }
     }
 
     impl Signer<'_> {
@@ -300,7 +365,9 @@ mod tests {
     #[test]
     fn an_act_is_believed_only_from_the_side_that_may_state_it() {
         let vault_key = SigningKey::from_seed(Suite::Default, &[8; 32].into()).unwrap();
-        let identity = Identity { vault_key: vault_key.public(), ..identity() };
+        let identity = identity();
+        let lineage = Lineage::of(identity.keyring.hospital(), identity.vault, vault_key.public());
+        let identity = Identity { vault_key: vault_key.public(), lineage, ..identity };
         let device_key = identity.keyring.device_key();
         let hold = Document::Hold(Hold::whole(HoldReason::Other));
         let (class, severity) = (IncidentClass::Other, Severity::Notice);

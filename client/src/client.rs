@@ -4,6 +4,7 @@
 use crate::agreement::AgreedCache;
 use crate::budget::Budget;
 use crate::clock::now_ms;
+use crate::follow;
 use crate::head::{HeadKeeper, Remembered};
 use crate::lane::{Intent, Lane};
 use crate::ledger::{Identity, Ledger};
@@ -30,7 +31,7 @@ use shosoin_protocol::entry::{Body, DeviceChange};
 use shosoin_protocol::manifest::BucketFacts;
 use shosoin_protocol::policy::Label;
 use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{LogId, VaultId, VersionId};
+use shosoin_protocol::{VaultId, VersionId};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio::sync::{RwLock, Semaphore};
@@ -67,10 +68,12 @@ impl Client {
         let hello = transport.hello().await?;
         let head_path = options.state_dir.join("head");
         let remembered = pin(&hello, &options, &keyring, Remembered::load(&head_path)?)?;
+        let lineage = follow::lineage(&hello, &remembered, keyring.hospital())?;
         let identity = Identity {
-            log: LogId::of(remembered.vault, keyring.hospital()),
+            log: lineage.current().log,
             vault: remembered.vault,
             vault_key: remembered.vault_key.clone(),
+            lineage,
             keyring: keyring.clone(),
             threads: options.threads,
         };
@@ -273,6 +276,9 @@ fn pin(
             wrong("id", remembered.vault.to_string(), &hello.vault)?;
             Ok(remembered)
         }
-        None => Ok(Remembered { vault, vault_key: key, checkpoint: String::new(), chain: Chain::START }),
+        None => {
+            let (checkpoint, chain, former) = (String::new(), Chain::START, Vec::new());
+            Ok(Remembered { vault, vault_key: key, checkpoint, chain, former })
+        }
     }
 }

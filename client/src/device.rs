@@ -29,8 +29,9 @@ impl Client {
             let id = row.key.device_id();
             Device { id, key: row.key, enrolled: row.enrolled, entries: row.chain.next_seq, is_this: id == own }
         };
-        let vault = self.inner.ledger.identity().vault_key.device_id();
-        Ok(self.inner.view.devices()?.into_iter().map(row).filter(|device| device.id != vault).collect())
+        let lineage = &self.inner.ledger.identity().lineage;
+        let devices = self.inner.view.devices()?.into_iter().map(row);
+        Ok(devices.filter(|device| !lineage.is_vault(device.id)).collect())
     }
 
     /// Revokes another device, for good: from then on the vault takes nothing it signs and does not let its machine in. What

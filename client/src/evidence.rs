@@ -88,7 +88,7 @@ mod tests {
     use crate::Keyring;
     use shosoin_protocol::checkpoint::Checkpoint;
     use shosoin_protocol::sign::SigningKey;
-    use shosoin_protocol::{Digest, LogId, Suite, VaultId};
+    use shosoin_protocol::{Digest, Lineage, LogId, Suite, VaultId};
     use std::sync::Arc;
 
     fn world() -> (Identity, SigningKey) {
@@ -96,7 +96,8 @@ mod tests {
         let key = SigningKey::from_seed(Suite::Default, &[7; 32].into()).unwrap();
         let vault = VaultId([7; 16]);
         let log = LogId::of(vault, keyring.hospital());
-        (Identity { keyring, vault, vault_key: key.public(), log, threads: 1 }, key)
+        let lineage = Lineage::of(keyring.hospital(), vault, key.public());
+        (Identity { keyring, vault, vault_key: key.public(), log, lineage, threads: 1 }, key)
     }
 
     fn fork(identity: &Identity, key: &SigningKey, root: u8) -> Vec<Part> {

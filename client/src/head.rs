@@ -10,6 +10,7 @@ use crate::{Error, Result, durable};
 use parking_lot::Mutex;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
+use shosoin_protocol::lineage::SPANS_MAX;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Digest, VaultId};
@@ -35,6 +36,8 @@ pub struct Remembered {
     pub checkpoint: String,
     /// where the chain of this device stood
     pub chain: Chain,
+    /// the vaults that kept the ledger before and that this client has followed, with their keys, oldest first
+    pub former: Vec<(VaultId, PublicKey)>,
 }
 
 impl Remembered {
@@ -43,6 +46,11 @@ impl Remembered {
         out.put(&MAGIC).u8(VERSION).put(&self.vault.0);
         self.vault_key.write(&mut out);
         out.var(self.checkpoint.as_bytes()).u64(self.chain.next_seq).put(&self.chain.prev.0);
+        out.count(self.former.len());
+        for (vault, key) in &self.former {
+            out.put(&vault.0);
+            key.write(&mut out);
+        }
         let mut bytes = out.finish();
         let digest = sha256(&[&bytes]);
         bytes.extend_from_slice(&digest.0);
@@ -64,11 +72,14 @@ impl Remembered {
         let vault_key = PublicKey::read(&mut reader)?;
         let checkpoint = reader.text(CHECKPOINT_BYTES_MAX, "checkpoint")?;
         let chain = Chain { next_seq: reader.u64("next sequence")?, prev: Digest::read(&mut reader)? };
+        let count = reader.count(SPANS_MAX, "former vaults")?;
+        let former = (0..count).map(|_| Ok((VaultId::read(&mut reader)?, PublicKey::read(&mut reader)?)));
+        let former = former.collect::<shosoin_protocol::Result<_>>()?;
         let found = Digest::read(&mut reader)?;
         reader.finish()?;
         let expected = sha256(&[&bytes[..bytes.len() - Digest::LEN]]);
         match found == expected {
-            true => Ok(Remembered { vault, vault_key, checkpoint, chain }),
+            true => Ok(Remembered { vault, vault_key, checkpoint, chain, former }),
             false => {
                 let (expected, found) = (expected.to_string(), found.to_string());
                 Err(shosoin_protocol::Error::Mismatch { what: "digest of the head", expected, found })
@@ -188,12 +199,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// A key that is one: others are refused where they are read.
+    fn remembered_key() -> PublicKey {
+        let seed = [9; 32].into();
+        shosoin_protocol::sign::SigningKey::from_seed(shosoin_protocol::Suite::Cryptrec, &seed).unwrap().public()
+    }
+
     fn remembered() -> Remembered {
         Remembered {
             vault: VaultId([7; 16]),
             vault_key: PublicKey::Ed25519([9; 32]),
             checkpoint: "a head".into(),
             chain: Chain { next_seq: 41, prev: Digest([1; 32]) },
+            former: vec![(VaultId([6; 16]), remembered_key())],
         }
     }
 
@@ -208,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_file_with_any_byte_changed_is_refused(at in 0usize..141, flip in 1u8..) {
+        fn a_file_with_any_byte_changed_is_refused(at in 0usize..195, flip in 1u8..) {
             let mut bytes = remembered().encode();
             let at = at % bytes.len();
             bytes[at] ^= flip;

@@ -25,6 +25,7 @@ use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Entry, Seen};
 use shosoin_protocol::evidence::{Class, Part};
 use shosoin_protocol::limits::{CLOCK_AHEAD_MS_MAX, DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
+use shosoin_protocol::lineage::{Lineage, Span};
 use shosoin_protocol::merkle::{self, Frontier};
 use shosoin_protocol::receipt::Receipt;
 use shosoin_protocol::sign::PublicKey;
@@ -52,8 +53,10 @@ pub struct Identity {
     pub vault: VaultId,
     /// its key, pinned
     pub vault_key: PublicKey,
-    /// the ledger
+    /// the ledger, as this vault keeps it
     pub log: LogId,
+    /// the vaults that kept it, this one last
+    pub lineage: Lineage,
     /// threads that verify a page
     pub threads: usize,
 }
@@ -61,7 +64,19 @@ pub struct Identity {
 impl Identity {
     /// Whom an agreement must bind, `hospital_key` being the hospital's own.
     pub fn parties<'a>(&'a self, hospital_key: &'a PublicKey) -> Parties<'a> {
-        Parties { hospital: self.keyring.hospital(), hospital_key, vault: self.vault, vault_key: &self.vault_key }
+        self.parties_in(self.lineage.current(), hospital_key)
+    }
+
+    /// Whom an agreement bound in the span of a vault.
+    pub fn parties_in<'a>(&'a self, span: &'a Span, hospital_key: &'a PublicKey) -> Parties<'a> {
+        Parties { hospital: self.keyring.hospital(), hospital_key, vault: span.vault, vault_key: &span.vault_key }
+    }
+
+    /// The key of the vault that signed a receipt; of the one of today where nobody knows.
+    pub fn key_of(&self, receipt: &Receipt) -> &PublicKey {
+        let head = Checkpoint::parse(&receipt.inclusion.checkpoint).ok();
+        let span = head.and_then(|(head, _)| self.lineage.of_vault(head.vault));
+        span.map_or(&self.vault_key, |span| &span.vault_key)
     }
 }
 
@@ -89,7 +104,7 @@ impl Ledger {
         keeper: HeadKeeper,
         witnesses: Option<Witnesses>,
     ) -> Result<Self> {
-        view.know_vault(identity.vault_key.clone())?;
+        identity.lineage.spans().try_for_each(|span| view.know_vault(span.vault_key.clone()))?;
         let mut newest: Option<Head> = None;
         for text in [&keeper.remembered().checkpoint, &position.checkpoint] {
             if !text.is_empty() {
@@ -327,7 +342,9 @@ impl Ledger {
     /// The refusal of an entry that may not be in the ledger under `offered`.
     async fn accused(&self, error: Error, offered: &Head, accusation: Option<Accusation>) -> Error {
         let Some(accusation) = accusation else { return error };
-        let Some(mut parts) = accuse::entry(&self.transport, offered, accusation).await else { return error };
+        let Some(mut parts) = accuse::entry(&self.transport, offered, self.identity.log, accusation).await else {
+            return error;
+        };
         parts.extend(self.device_of(&parts).filter(|_| accusation.class == Class::Injection));
         let kept = self.keep(accusation.class, parts).await;
         error.with_evidence(kept)
@@ -387,10 +404,11 @@ impl Ledger {
         let device = self.identity.keyring.device_id();
         let own = entries.iter().filter(|placed| placed.entry.statement().device == device);
         let own: Vec<_> = own.map(|p| (p.entry.statement().device_seq, p.entry.leaf_hash(), p.index)).collect();
-        let (view, mut next) = (self.view.clone(), position.clone());
+        let (identity, view, mut next) = (self.identity.clone(), self.view.clone(), position.clone());
         offered.text().clone_into(&mut next.checkpoint);
         let outcome = blocking("applying entries", move || {
             for placed in entries {
+                audit::check_step(&identity, &view, &placed, &next.frontier)?;
                 next.frontier.push(placed.entry.leaf_hash(), |_, _| {});
                 view.apply(placed, &next)?;
             }
@@ -425,18 +443,10 @@ impl Ledger {
 
 /// A signed text as a head of this ledger.
 fn verified(identity: &Identity, text: &str) -> Result<Head> {
-    let answer = |source| Error::Answer { operation: "the ledger head", source };
-    let head = Head::verify(text, &identity.vault_key).map_err(answer)?;
-    let checkpoint = head.checkpoint();
-    if checkpoint.vault != identity.vault || checkpoint.hospital != identity.keyring.hospital() {
-        let (vault, hospital) = (identity.vault, identity.keyring.hospital());
-        return Err(Error::WrongVault {
-            what: "origin of the ledger head",
-            expected: format!("{vault}/{hospital}"),
-            found: format!("{}/{}", checkpoint.vault, checkpoint.hospital),
-        });
-    }
-    Ok(head)
+    identity.lineage.verify_head(text).map_err(|source| match source {
+        shosoin_protocol::Error::Mismatch { what, expected, found } => Error::WrongVault { what, expected, found },
+        source => Error::Answer { operation: "the ledger head", source },
+    })
 }
 
 /// Why receipts are refused, and the one that its signer may be held to.
@@ -470,7 +480,7 @@ fn verify_receipts(identity: &Identity, accepted: Vec<(Placed, Receipt)>) -> Res
         };
         let (head, entries) = &mut heads[at];
         let answer = |source| Error::Answer { operation: "a deposit", source };
-        let held = receipt.verify_under(&placed.entry.leaf_hash(), &identity.vault_key, head).map_err(answer);
+        let held = receipt.verify_under(&placed.entry.leaf_hash(), identity.key_of(&receipt), head).map_err(answer);
         held.map_err(|error| BadReceipt::new(error, Some(&receipt)))?;
         if placed.index != receipt.inclusion.index {
             let why = "the receipt is for another place".to_owned();

@@ -5,7 +5,7 @@
 //! `lane` signs it, sends it with others that wait, and verifies the receipt.
 //!
 //! *Knowing.* `ledger` follows the hospital's ledger from one verified head to the next (`head` remembers it over
-//! restarts, `audit` checks every entry, `evidence` keeps what proves a vault wrong) and applies its summaries to the `view` of names, so that looking up and listing
+//! restarts, `follow` takes it to the next vault, `audit` checks every entry, `evidence` keeps what proves a vault wrong) and applies its summaries to the `view` of names, so that looking up and listing
 //! never ask the vault.
 //!
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
@@ -46,6 +46,7 @@ mod epoch;
 mod error;
 mod evidence;
 mod fetch;
+mod follow;
 mod hashing;
 mod head;
 pub mod http;

@@ -112,7 +112,7 @@ impl Inner {
         merkle::verify_inclusion(&row.leaf, index, checkpoint.size, &reply.inclusion.proof, &checkpoint.root)
             .map_err(answer)?;
         let identity = self.ledger.identity();
-        entry.expect(identity.log, self.keyring.hospital()).map_err(answer)?;
+        entry.expect(identity.lineage.at(index).log, self.keyring.hospital()).map_err(answer)?;
         let device = entry.statement().device;
         let key = self.view.device(device)?.ok_or_else(|| Error::Contradiction {
             operation: OPERATION,

@@ -221,7 +221,7 @@ impl Client {
     pub async fn check_receipt(&self, bytes: &[u8]) -> Result<u64> {
         let answer = |source| Error::Answer { operation: "a kept receipt", source };
         let (ledger, receipt) = (&self.inner.ledger, Receipt::decode(bytes).map_err(answer)?);
-        if let Err(error) = receipt.verify(&receipt.leaf, &ledger.identity().vault_key) {
+        if let Err(error) = receipt.verify(&receipt.leaf, ledger.identity().key_of(&receipt)) {
             let kept = ledger.keep(Class::FalseReceipt, vec![Part::Receipt(bytes.to_vec())]).await;
             return Err(answer(error).with_evidence(kept));
         }

@@ -173,7 +173,7 @@ impl Client {
         let answer = |source| Error::Answer { operation: "a kept receipt", source };
         let row = self.object_row(bucket, name, version)?;
         let receipt = Receipt::decode(receipt).map_err(answer)?;
-        let checkpoint = receipt.verify(&row.leaf, &self.inner.ledger.identity().vault_key).map_err(answer)?;
+        let checkpoint = receipt.verify(&row.leaf, self.inner.ledger.identity().key_of(&receipt)).map_err(answer)?;
         if receipt.inclusion.index != row.leaf_index {
             let why =
                 format!("it is for place {}, the ledger has the entry at {}", receipt.inclusion.index, row.leaf_index);

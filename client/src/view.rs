@@ -16,7 +16,7 @@ pub mod row;
 
 use crate::{Error, Result, ViewRow};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
-use row::{ActRow, BucketRow, Chain, DeviceRow, KeptRow, NameRow, PositionRow, VersionRow};
+use row::{ActRow, BucketRow, Chain, DeviceRow, EndRow, KeptRow, NameRow, PositionRow, VersionRow};
 use shosoin_protocol::act::{ActKind, Document};
 use shosoin_protocol::entry::Entry;
 use shosoin_protocol::manifest::{BucketFacts, Summary};
@@ -94,6 +94,11 @@ impl View {
     /// Where the view stands; none before it was begun.
     pub fn position(&self) -> Result<Option<PositionRow>> {
         self.reading().decode(key::POSITION, PositionRow::decode)
+    }
+
+    /// Where the ledger ended, unless it goes on.
+    pub fn ended(&self) -> Result<Option<EndRow>> {
+        self.reading().decode(key::ENDED, EndRow::decode)
     }
 
     /// A bucket, ended ones included.

@@ -9,14 +9,17 @@
 //! | withdrawn | takes one version out of view; the next older one is the newest |
 //! | tags | tags of one version |
 //! | bucket | the bucket as a whole |
-//! | act | the act itself, and what it says of keeping versions; of an epoch also that it is the newest |
+//! | act | the act itself, what it says of keeping versions, that an epoch is the newest, that the ledger ends or goes on |
 
-use super::row::{ActRow, BucketRow, Chain, CurrentRow, DeviceRow, NameRow, PositionRow, VersionContent, VersionRow};
+use super::row::{
+    ActRow, BucketRow, Chain, CurrentRow, DeviceRow, EndRow, NameRow, PositionRow, VersionContent, VersionRow,
+};
 use super::{Placed, Reading, View, key};
 use crate::{Error, Result};
 use fjall::OwnedWriteBatch;
 use shosoin_protocol::VersionId;
 use shosoin_protocol::act::Document;
+use shosoin_protocol::act::handover::OutState;
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::manifest::{Pairs, Summary, Versioning};
 use std::sync::atomic::Ordering;
@@ -35,6 +38,7 @@ impl View {
             let device = placed.entry.statement().device;
             let (leaf_index, accepted_ms, id, subject) = (placed.index, placed.accepted_ms, act.id, act.subject);
             change.put(key::placed(id), leaf_index.to_le_bytes().to_vec());
+            change.handover(&document, position);
             let row = ActRow { leaf_index, accepted_ms, id, device, subject, document };
             match &row.document {
                 // names of wraps are as long as thousands of other acts, and the vault gives the newest wrap with its version
@@ -79,6 +83,18 @@ impl Change<'_> {
 
     fn remove(&mut self, key: Vec<u8>) {
         self.batch.remove(&self.view.rows, key);
+    }
+
+    /// The ledger ends, or goes on.
+    fn handover(&mut self, document: &Document, position: &PositionRow) {
+        match document {
+            Document::HandOverOut(out) if out.state == OutState::Closed => {
+                let end = EndRow { size: position.frontier.size(), root: position.frontier.root() };
+                self.put(key::ENDED.to_vec(), end.encode());
+            }
+            Document::HandOverOut(_) | Document::HandOverIn(_) => self.remove(key::ENDED.to_vec()),
+            _ => {}
+        }
     }
 
     /// The signer's chain grows; a device change also changes who is enrolled.

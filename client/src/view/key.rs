@@ -4,6 +4,7 @@
 //! m                                     where the view stands in the ledger
 //! b bucket                              bucket facts, newest change
 //! d device                              key and chain of a device, or of the vault for its acts
+//! h                                     leaves and root where the ledger ended by a hand-over; no row while it goes on
 //! a index                               an act, unless it only names wraps; index big-endian
 //! k version                             what keeps a version; version zero: holds on everything
 //! e                                     the act that began the newest epoch
@@ -19,6 +20,9 @@ use shosoin_protocol::{DeviceId, VersionId};
 
 /// Where the view stands.
 pub const POSITION: &[u8] = b"m";
+
+/// Where the ledger ended.
+pub const ENDED: &[u8] = b"h";
 
 /// Row of a bucket.
 pub fn bucket(bucket: &str) -> Vec<u8> {

@@ -104,6 +104,27 @@ impl PositionRow {
     }
 }
 
+/// Where a ledger ended: the next vault goes on behind these leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndRow {
+    pub size: u64,
+    pub root: Digest,
+}
+
+impl EndRow {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(40);
+        out.u64(self.size).put(&self.root.0);
+        out.finish()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "end of the ledger");
+        let row = EndRow { size: reader.u64("leaves")?, root: Digest::read(&mut reader)? };
+        reader.finish().map(|()| row)
+    }
+}
+
 /// Format of all rows; a view of another format is thrown away and rebuilt.
 const FORMAT: u8 = 4;
 

@@ -364,8 +364,7 @@ impl Judge<'_> {
         let (entry, index, head) = self.entry_in_the_log()?;
         let statement = entry.statement();
         if (statement.log, statement.hospital) != (self.log(), self.evidence.hospital) {
-            let log = statement.log;
-            return Ok(Found::vault(format!("entry {index} of the signed ledger was made for the ledger {log}")));
+            return self.of_another_ledger(&entry, index, &head);
         }
         let other = self.other_entry()?;
         let twin = self.placed(self.other_place(), other.as_ref().unwrap_or(&entry), &head)?;
@@ -389,6 +388,26 @@ impl Judge<'_> {
             ))
             .open("whether the device signed both: its key may have been copied; the vault must not admit the second")),
             false => Err(invalid("nothing in it is there twice")),
+        }
+    }
+
+    /// An entry for another ledger is there with right before the vault took the ledger over, and never behind an entry for
+    /// its own.
+    fn of_another_ledger(&self, entry: &Entry, index: u64, head: &Head) -> Result<Found> {
+        let log = entry.statement().log;
+        let proves = format!("entry {index} of the signed ledger was made for the ledger {log}");
+        match self.other_entry()? {
+            Some(own) if own.statement().log == self.log() => match self.placed(self.other_place(), &own, head)? {
+                before if before < index => {
+                    let mut found = Found::vault(proves);
+                    found.proves.push(format!("entry {before} was made for this one, so no other vault had {index}"));
+                    Ok(found)
+                }
+                _ => Err(invalid("the entry for this ledger is not before the other: nothing contradicts")),
+            },
+            Some(_) => Err(invalid("both entries were made for other ledgers: nothing contradicts")),
+            None => Ok(Found::nobody(proves)
+                .open("whether the vault took the ledger over from another, for which the entry was made")),
         }
     }
 
@@ -416,6 +435,9 @@ impl Judge<'_> {
             return Err(invalid("to judge an injection the hospital's key is needed"));
         };
         let (entry, index, _) = self.entry_in_the_log()?;
+        if entry.statement().log != self.log() {
+            return Err(invalid("the entry was made for another ledger: that is no injection"));
+        }
         if let Body::Device(change) = entry.body()
             && change.verify(self.log(), hospital_key).is_err()
         {

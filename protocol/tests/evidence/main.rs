@@ -6,8 +6,8 @@ mod world;
 use shosoin_protocol::answer::Outcome;
 use shosoin_protocol::evidence::{Against, Class, Evidence, Keys, Part};
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{Address, Digest, Suite};
-use world::{IDS, World};
+use shosoin_protocol::{Address, Digest, LogId, Suite};
+use world::{IDS, Tree, World};
 
 #[test]
 fn every_class_is_proved_against_the_vault_and_the_two_without_accusation_are_not() {
@@ -118,6 +118,39 @@ fn nothing_that_an_honest_vault_signs_is_evidence_against_it() {
         for (number, (class, parts)) in cases.into_iter().enumerate() {
             let judged = world.evidence(class, parts).judge(&world.keys());
             assert!(judged.is_err(), "case {number}, {class:?}: {judged:?}");
+        }
+    }
+}
+
+/// What a vault took over was made for the ledger of the vault before it, and is no replay; an entry like that behind one of
+/// its own is.
+#[test]
+fn what_a_vault_took_over_is_no_evidence_against_it() {
+    for suite in Suite::ALL {
+        let world = World::new(suite);
+        let foreign = |version, seq| world.entry_for(LogId([0xee; 16]), version, seq);
+        let entries = vec![foreign(1, 0), world.entry(2, 1, &world.device_key_again()), foreign(3, 2), foreign(4, 3)];
+        let tree = Tree::of(entries);
+        let about = |index: usize, other: Option<usize>| {
+            let mut parts = vec![
+                Part::Head(world.head(&tree, 60)),
+                Part::Entry(tree.bytes(index)),
+                Part::EntryPlace(tree.place(index)),
+            ];
+            parts.extend(other.iter().map(|other| Part::OtherEntry(tree.bytes(*other))));
+            parts.extend(other.iter().map(|other| Part::OtherPlace(tree.place(*other))));
+            parts
+        };
+        let judged = |class, parts| world.evidence(class, parts).judge(&world.keys());
+        assert_eq!(judged(Class::Replay, about(2, Some(1))).unwrap().against, Against::Vault);
+        let alone = judged(Class::Replay, about(0, None)).unwrap();
+        assert_eq!(alone.against, Against::Nobody);
+        assert!(alone.leaves_open[0].contains("took the ledger over"), "{alone:?}");
+        for (index, other) in [(0, 1), (2, 3), (0, 2)] {
+            assert!(judged(Class::Replay, about(index, Some(other))).is_err(), "{index} {other}");
+        }
+        for index in [0, 2] {
+            assert!(judged(Class::Injection, about(index, None)).is_err(), "{index}");
         }
     }
 }

@@ -78,6 +78,12 @@ impl World {
         self.state(Body::Marker(change), device_seq, key)
     }
 
+    /// An entry that was made for another ledger.
+    pub fn entry_for(&self, log: LogId, version: u8, device_seq: u64) -> Entry {
+        let own = self.entry(version, device_seq, &self.device_key);
+        Entry::sign(Statement { log, ..own.statement().clone() }, &self.device_key)
+    }
+
     pub fn state(&self, body: Body, device_seq: u64, key: &SigningKey) -> Entry {
         let prev = Digest(if device_seq == 0 { [0; 32] } else { [9; 32] });
         let statement = Statement {
