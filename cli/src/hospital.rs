@@ -6,7 +6,7 @@ use crate::files;
 use crate::passphrase::PassphraseArgs;
 use serde::{Deserialize, Serialize};
 use shosoin_client::scan::{Scanner, ScannerOptions};
-use shosoin_client::{ClientOptions, WitnessPolicy, WitnessSpec};
+use shosoin_client::{ClientOptions, WitnessPolicy, WitnessSpec, durable};
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use std::net::SocketAddr;
@@ -137,6 +137,9 @@ pub struct GatewayConfig {
     /// pin of the vault's TLS key, in hex
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vault_pin: Option<String>,
+    /// folder for the remembered ledger head and the view of names, from the hospital's folder on
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<PathBuf>,
     /// address the S3 gateway listens on
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
@@ -220,6 +223,7 @@ impl Default for GatewayConfig {
             form: FORM,
             vault_url: None,
             vault_pin: None,
+            state: None,
             listen: None,
             region: None,
             domain: None,
@@ -270,8 +274,26 @@ impl GatewayConfig {
 
     /// Writes the file of a hospital's folder, which must not have one.
     pub fn create(&self, dir: &HospitalDir) -> Result<()> {
-        let text = toml::to_string(self).map_err(|error| Error::invalid("gateway.toml", error.to_string()))?;
-        files::create(&dir.config(), text.as_bytes())
+        files::create(&dir.config(), self.text()?.as_bytes())
+    }
+
+    /// Writes the file of a hospital's folder in place of the one that is there, if any.
+    pub fn replace(&self, dir: &HospitalDir) -> Result<()> {
+        let text = self.text()?;
+        durable::replace(&dir.config(), text.as_bytes()).map_err(Error::file("write", dir.config()))
+    }
+
+    fn text(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| Error::invalid("gateway.toml", error.to_string()))
+    }
+
+    /// Where this hospital's state is: where `asked` says, or the file, or beside the key file.
+    pub fn state_dir(&self, dir: &HospitalDir, asked: Option<&Path>) -> PathBuf {
+        match (asked, &self.state) {
+            (Some(asked), _) => asked.to_owned(),
+            (None, Some(state)) => dir.root().join(state),
+            (None, None) => dir.root().to_owned(),
+        }
     }
 }
 

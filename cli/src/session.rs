@@ -27,7 +27,10 @@ impl Session {
     pub async fn open(args: &SiteArgs) -> Result<Session> {
         let hospital = HospitalDir::of(args)?;
         let keyring = hospital.open_keyring(&args.passphrase)?;
-        let state = args.state.clone().unwrap_or_else(|| hospital.root().to_owned());
+        let config = GatewayConfig::load(&hospital)?;
+        // a site's own vault is the first it met: only what reaches another one is configured with another state
+        let asked = args.state.as_deref().or(embedded_vault(args).map(|_| hospital.root()));
+        let state = config.state_dir(&hospital, asked);
         files::create_dir(&state)?;
         let lock = Lock::take(&state)?;
         let client = hospital.client_options(&keyring, state, args.require_witnesses)?;

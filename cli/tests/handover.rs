@@ -2,15 +2,17 @@
 //! without keys, and spoilt.
 //!
 //! `SHOSOIN_JOB_KILLS` says how many kills the export must take (3 unless set).
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
+use support::halves::Halves;
 use support::kill::{Dice, FirstSign, from_env, run_and_kill};
 use support::site::{Site, count};
-use support::{Done, arg, shosoin};
+use support::{Done, arg, bytes, shosoin};
 
 fn package(site: &Site) -> PathBuf {
     site.path("package")
@@ -106,4 +108,204 @@ fn a_package_that_was_spoilt_is_refused_with_what_and_where() {
     verify(&site, &[]).fails(3, &["package"]);
     let nowhere = site.path("nowhere");
     shosoin(&["handover", "verify", "--from", arg(&nowhere)]).fails(6, &["nowhere"]);
+}
+
+/// A file and what stands in it instead.
+type Spoilt<'a> = (&'a PathBuf, Vec<u8>);
+
+/// A hospital that is to change its provider, and the two.
+struct Move {
+    old: Halves,
+    new: Halves,
+    package: PathBuf,
+    /// key of the old vault, as its operator reads it out
+    old_key: String,
+}
+
+impl Move {
+    fn begin() -> Move {
+        let (old, new) = (Halves::new(), Halves::new());
+        old.make_hospital("h");
+        old.enrol("h", &["--yes"]).ok();
+        let package = old.path("package");
+        let old_key = Move::status(&old)["keys"][0]["fingerprint"].as_str().unwrap().to_owned();
+        Move { old, new, package, old_key }
+    }
+
+    fn status(half: &Halves) -> Value {
+        shosoin(&["vault", "status", "--dir", arg(&half.path("vault")), "--json"]).ok().json()
+    }
+
+    /// The hospital's order, to the new vault or to one with another key.
+    fn order(&self, url: &str, key: Option<&str>) -> Done {
+        let status = Move::status(&self.new);
+        let receiver = status["vault"].as_str().unwrap();
+        let fingerprint = key.unwrap_or(status["keys"][0]["fingerprint"].as_str().unwrap());
+        self.old.hospital(
+            "h",
+            url,
+            &["handover", "order", "--receiver", receiver, "--fingerprint", fingerprint, "--yes"],
+        )
+    }
+
+    fn close(&self) -> Done {
+        let vault = self.old.path("vault");
+        let to = ["--to", arg(&self.package), "--file-size", "1MiB", "--close"];
+        shosoin(&[&["handover", "export", "--dir", arg(&vault), "--json"], &to[..]].concat())
+    }
+
+    fn import(&self) -> Done {
+        let vault = self.new.path("vault");
+        let from = ["--from", arg(&self.package), "--fingerprint", &self.old_key];
+        shosoin(&[&["handover", "import", "--dir", arg(&vault), "--json"], &from[..]].concat())
+    }
+
+    fn confirm(&self, old_url: &str, new_url: &str) -> Done {
+        let to = ["handover", "confirm", "--to-url", new_url, "--to-pin", &self.new.pin];
+        self.old.hospital("h", old_url, &to)
+    }
+
+    /// A command of the hospital with nothing but its folder.
+    fn moved(&self, command: &[&str]) -> Done {
+        let (dir, passphrase) = (self.old.path("h"), self.old.path("passphrase"));
+        shosoin(&[command, &["--dir", arg(&dir), "--passphrase-file", arg(&passphrase), "--json"]].concat())
+    }
+
+    /// Shard files of the package.
+    fn shards(&self) -> Vec<PathBuf> {
+        let hospitals = std::fs::read_dir(self.package.join("segments")).unwrap();
+        let files = hospitals.flat_map(|hospital| std::fs::read_dir(hospital.unwrap().path()).unwrap());
+        let mut shards: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        shards.retain(|path| path.extension().is_some_and(|end| end == "shard"));
+        shards.sort();
+        shards
+    }
+}
+
+#[test]
+fn a_hospital_changes_its_provider_and_finds_every_byte_there_6_2_r7() {
+    let moving = Move::begin();
+    let (from, to) = (moving.old.serve_vault(), moving.new.serve_vault());
+    let (old_url, new_url) = (from.field("url"), to.field("url"));
+    let source = moving.old.path("source");
+    moving.old.hospital("h", &old_url, &["bucket", "create", "records", "--record-type", "T4-01"]).ok();
+    let content: Vec<Vec<u8>> = [0, 1, 70_000, 3_000_001].map(|len| bytes(len as u64 + 1, len)).into();
+    for (number, bytes) in content.iter().enumerate() {
+        std::fs::write(&source, bytes).unwrap();
+        moving.old.hospital("h", &old_url, &["put", "records", &format!("study/{number}"), arg(&source)]).ok();
+    }
+    moving.close().fails(4, &["has not ordered it"]);
+    moving.confirm(&old_url, &new_url).fails(2, &["has not ordered one"]);
+    moving.order(&old_url, None).ok();
+    assert_eq!(moving.close().ok().json()["state"], "closed");
+    let late = moving.old.hospital("h", &old_url, &["put", "records", "late", arg(&source)]);
+    late.fails(4, &["handed-over"]);
+    moving.confirm(&old_url, &new_url).fails(4, &["unknown-hospital"]);
+    let took = moving.import().ok().json();
+    assert_eq!(took["machines"], 1);
+    moving.import().fails(4, &["has a ledger of that hospital already"]);
+
+    // until the hospital has confirmed, its folder reaches the old vault, and the old vault may dispose of nothing
+    let old_vault = moving.old.path("vault");
+    let status = || shosoin(&["handover", "status", "--dir", arg(&old_vault), "--json"]).ok().json();
+    assert_eq!(status()["confirmed"], Value::Null);
+    let confirmed = moving.confirm(&old_url, &new_url).ok().json();
+    assert_eq!((count(&confirmed, "versions"), count(&confirmed, "of")), (4, 4));
+    assert_eq!(status()["confirmed"]["versions"], 4);
+    assert_eq!(status()["confirmed"]["receiver"], status()["ordered_to"]);
+    from.stop();
+
+    // with the old provider gone, everything is there, and more can come
+    let target = moving.old.path("target");
+    for (number, bytes) in content.iter().enumerate() {
+        moving.moved(&["get", "records", &format!("study/{number}"), "--out", arg(&target), "--force"]).ok();
+        assert!(std::fs::read(&target).unwrap() == *bytes, "record {number} came back with other bytes");
+    }
+    let tour = moving.moved(&["verify", "--all", "--content"]).ok().json();
+    assert_eq!((count(&tour, "verified"), count(&tour, "failed")), (4, 0));
+    std::fs::write(&source, b"at the next provider").unwrap();
+    moving.moved(&["put", "records", "new", arg(&source)]).ok();
+    moving.moved(&["handover", "confirm", "--to-url", &new_url, "--to-pin", &moving.new.pin]).fails(2, &["already"]);
+    to.stop();
+    let check = shosoin(&["check", "--dir", arg(&moving.new.path("vault")), "--every-unit", "--json"]).ok().json();
+    assert_eq!(count(&check, "findings"), 0, "{check}");
+}
+
+#[test]
+fn a_package_that_was_cut_swapped_or_changed_is_not_taken_in_and_a_good_one_then_is() {
+    let moving = Move::begin();
+    let from = moving.old.serve_vault();
+    let url = from.field("url");
+    let source = moving.old.path("source");
+    moving.old.hospital("h", &url, &["bucket", "create", "records"]).ok();
+    for number in 0..2 {
+        std::fs::write(&source, bytes(number + 1, 1_200_000)).unwrap();
+        moving.old.hospital("h", &url, &["put", "records", &number.to_string(), arg(&source)]).ok();
+    }
+    moving.order(&url, None).ok();
+    moving.close().ok();
+    from.stop();
+    let shards = moving.shards();
+    let (first, last) = (&shards[0], &shards[shards.len() - 1]);
+    assert_ne!(first, last);
+    let manifest = moving.package.join("manifest");
+    let good: Vec<Vec<u8>> = [first, last, &manifest].map(|path| std::fs::read(path).unwrap()).into();
+    let changed = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let cases: [(&str, Vec<Spoilt<'_>>); 5] = [
+        ("a shard is cut short", vec![(first, good[0][..good[0].len() / 2].to_vec())]),
+        ("two shards are swapped", vec![(first, good[1].clone()), (last, good[0].clone())]),
+        ("a bit of a record is flipped", vec![(first, changed(&good[0], 9_000))]),
+        ("a bit of the manifest is flipped", vec![(&manifest, changed(&good[2], good[2].len() / 2))]),
+        ("the manifest is cut short", vec![(&manifest, good[2][..good[2].len() - 1].to_vec())]),
+    ];
+    for (what, files) in cases {
+        files.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+        let done = moving.import();
+        // 2 where what was changed is no package any more, 4 where it is one that does not hold
+        assert!(matches!(done.code, 2 | 4), "{what}: {} {}", done.code, done.stderr);
+        assert!(done.stderr.contains("package"), "{what}: {}", done.stderr);
+        assert_eq!(Move::status(&moving.new)["hospitals"], serde_json::json!([]), "{what}: nothing of it is here");
+        for (path, bytes) in [first, last, &manifest].into_iter().zip(&good) {
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    moving.import().ok();
+    assert_eq!(Move::status(&moving.new)["hospitals"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_the_receiving_vault_lost_is_not_confirmed_and_the_former_one_goes_on_keeping_it() {
+    let moving = Move::begin();
+    let from = moving.old.serve_vault();
+    let old_url = from.field("url");
+    let source = moving.old.path("source");
+    moving.old.hospital("h", &old_url, &["bucket", "create", "records"]).ok();
+    std::fs::write(&source, bytes(1, 900_000)).unwrap();
+    moving.old.hospital("h", &old_url, &["put", "records", "one", arg(&source)]).ok();
+    // an order that names the vault and another key is nobody's
+    moving.order(&old_url, Some(&moving.old_key)).ok();
+    moving.close().ok();
+    moving.import().fails(4, &["not to this one"]);
+    let reopen = ["handover", "reopen", "--dir", arg(&moving.old.path("vault")), "--yes"].map(str::to_owned);
+    shosoin(&reopen).ok();
+    moving.order(&old_url, None).ok();
+    moving.close().ok();
+    moving.import().ok();
+    for number in 1..=3 {
+        // three volumes of six are more than 4+2 survives
+        std::fs::remove_dir_all(moving.new.path(&format!("m{number}")).join("segments")).unwrap();
+    }
+    let to = moving.new.serve_vault();
+    let new_url = to.field("url");
+    let done = moving.confirm(&old_url, &new_url);
+    assert_ne!(done.code, 0, "{}", done.stdout);
+    let status = shosoin(&["handover", "status", "--dir", arg(&moving.old.path("vault")), "--json"]).ok().json();
+    assert_eq!(status["confirmed"], Value::Null);
+    moving.old.hospital("h", &old_url, &["verify", "--all", "--content"]).ok();
+    from.stop();
+    to.stop();
 }

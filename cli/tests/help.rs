@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 95] = [
+const COMMANDS: [&[&str]; 100] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -35,6 +35,11 @@ const COMMANDS: [&[&str]; 95] = [
     &["agreement", "show"],
     &["handover", "export"],
     &["handover", "verify"],
+    &["handover", "order"],
+    &["handover", "import"],
+    &["handover", "confirm"],
+    &["handover", "status"],
+    &["handover", "reopen"],
     &["applicability"],
     &["account", "whoami"],
     &["account", "list"],

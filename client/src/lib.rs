@@ -5,8 +5,9 @@
 //! `lane` signs it, sends it with others that wait, and verifies the receipt.
 //!
 //! *Knowing.* `ledger` follows the hospital's ledger from one verified head to the next (`head` remembers it over
-//! restarts, `follow` takes it to the next vault, `audit` checks every entry, `evidence` keeps what proves a vault wrong) and applies its summaries to the `view` of names, so that looking up and listing
-//! never ask the vault.
+//! restarts, `audit` checks every entry, `evidence` keeps what proves a vault wrong) and applies its summaries to the `view`
+//! of names, so that looking up and listing never ask the vault. `handover` orders and confirms a move to another vault, and
+//! `follow` goes on there.
 //!
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
 //! again, `verify` proves it, and `plan` says what the operator must mount first.
@@ -47,6 +48,7 @@ mod error;
 mod evidence;
 mod fetch;
 mod follow;
+mod handover;
 mod hashing;
 mod head;
 pub mod http;
@@ -85,6 +87,7 @@ pub use device::Device;
 pub use epoch::Begun;
 pub use error::Error;
 pub use fetch::OpenObject;
+pub use handover::{HandoverOrder, Look, Unsound};
 pub use head::pinned_vault;
 pub use http::{HttpOptions, HttpTransport};
 pub use keeping::{HoldNote, HoldStanding, Keeping, Selected, Selection};

@@ -252,6 +252,7 @@ impl Document {
             Document::Rewrap(rewrap) => rewrap.wraps().iter().map(|(_, wrap)| *wrap).collect(),
             Document::Epoch(_) | Document::Hold(_) | Document::Release(_) | Document::Agreement(_) => Vec::new(),
             Document::Retention(_) | Document::Incident(_) => Vec::new(),
+            Document::HandOverOut(_) | Document::HandOverIn(_) | Document::HandOverWord(_) => Vec::new(),
         }
     }
 }

@@ -105,14 +105,31 @@ pub fn catch_up(
     let mut hospitals: BTreeSet<HospitalId> = hospitals.into_iter().collect();
     hospitals.extend(segments.iter().map(|segment| segment.hospital));
     for hospital in hospitals {
-        let size = apply::grow(&mut walk.rows, hospital)?;
-        walk.report.log_sizes.insert(hospital.to_string(), size);
-        walk.rows.write()?;
-        walk.report.findings.extend(keeping::catch_up(index, tier, hospital, size)?);
-        walk.documents(index, hospital)?;
+        walk.ledger(index, hospital)?;
     }
     walk.rows.write()?;
     Ok(walk.report)
+}
+
+/// Grows the tree of one hospital whose records are in the index, and brings in what acts in its ledger change.
+pub fn catch_up_ledger(
+    index: &dyn Index,
+    tier: &Tier,
+    identity: &Identity,
+    hospital: HospitalId,
+) -> Result<LedgerState> {
+    let mut walk = Walk { tier, identity, rows: Pending::new(index), report: RebuildReport::default() };
+    let size = walk.ledger(index, hospital)?;
+    walk.rows.write()?;
+    Ok(LedgerState { size, findings: walk.report.findings })
+}
+
+/// What came of one ledger.
+pub struct LedgerState {
+    /// leaves without a gap
+    pub size: u64,
+    /// acts whose documents could not be read
+    pub findings: Vec<Finding>,
 }
 
 struct Walk<'a> {
@@ -123,6 +140,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn ledger(&mut self, index: &dyn Index, hospital: HospitalId) -> Result<u64> {
+        let size = apply::grow(&mut self.rows, hospital)?;
+        self.report.log_sizes.insert(hospital.to_string(), size);
+        self.rows.write()?;
+        self.report.findings.extend(keeping::catch_up(index, self.tier, hospital, size)?);
+        self.documents(index, hospital)?;
+        Ok(size)
+    }
+
     fn segment(&mut self, segment: &SegmentInfo) -> Result<()> {
         let key = rows::watermark_key(segment.id);
         let from = self.rows.row::<Watermark>(&key)?.map_or(0, |mark| mark.0);

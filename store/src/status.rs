@@ -4,9 +4,10 @@ use crate::accounts::{Accounts, Mode};
 use crate::check::Finding;
 use crate::config::{Config, IndexKind};
 use crate::desk::Desk;
+use crate::identity::Identity;
 use crate::jobs::ScrubDebt;
 use serde::Serialize;
-use shosoin_protocol::VaultId;
+use shosoin_protocol::Suite;
 use shosoin_protocol::act::agreement::Scanning;
 use shosoin_tiers::{SegmentState, Tier, VolumeState};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Status {
     /// vault id, hex
     pub vault: String,
+    /// its signing keys, one of each suite: what a hospital that comes here names in its order
+    pub keys: Vec<KeyStatus>,
     /// release
     pub release: String,
     /// a demonstration, not an archive
@@ -47,6 +50,15 @@ pub struct Status {
     pub people: PeopleStatus,
     /// what opening found and worked around
     pub findings: Vec<Finding>,
+}
+
+/// A signing key of the vault.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeyStatus {
+    /// for hospitals of this suite
+    pub suite: u8,
+    /// what two people read to each other
+    pub fingerprint: String,
 }
 
 /// Who may run the vault.
@@ -151,7 +163,7 @@ const ONE_PERSON: &str =
 /// Where the state of a vault is.
 pub struct Parts<'a> {
     /// which vault
-    pub vault: VaultId,
+    pub identity: &'a Identity,
     /// what the operator decided
     pub config: &'a Config,
     /// media
@@ -176,7 +188,8 @@ pub struct Parts<'a> {
 pub fn gather(parts: Parts<'_>) -> Status {
     let tier = parts.tier;
     Status {
-        vault: parts.vault.to_string(),
+        vault: parts.identity.vault().to_string(),
+        keys: Suite::ALL.map(|suite| KeyStatus::of(parts.identity, suite)).to_vec(),
         release: env!("CARGO_PKG_VERSION").to_owned(),
         demo: tier.is_demo(),
         notice: tier.is_demo().then_some(DEMO_NOTICE),
@@ -192,6 +205,12 @@ pub fn gather(parts: Parts<'_>) -> Status {
         counters: parts.counters,
         people: PeopleStatus::of(parts.accounts),
         findings: parts.findings.to_vec(),
+    }
+}
+
+impl KeyStatus {
+    fn of(identity: &Identity, suite: Suite) -> Self {
+        KeyStatus { suite: suite.code(), fingerprint: identity.key(suite).public().fingerprint() }
     }
 }
 

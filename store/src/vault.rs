@@ -518,7 +518,7 @@ impl Inner {
 
     pub(crate) fn status(&self) -> Status {
         status::gather(status::Parts {
-            vault: self.identity.vault(),
+            identity: &self.identity,
             config: &self.config,
             tier: &self.tier,
             absent: &self.absent(),

@@ -109,7 +109,7 @@ async fn filled(provider: &Provider, suite: Suite) -> (Hospital, Vec<Parcel>) {
         accept(&provider.vault, &mut hospital, [request]).await;
         parcels.push(parcel);
     }
-    let hold = Document::Hold(Hold { reason: HoldReason::Litigation });
+    let hold = Document::Hold(Hold::whole(HoldReason::Litigation));
     let (_, request) = act(&mut hospital, Some(parcels[2].deposit.version), &hold);
     accept(&provider.vault, &mut hospital, [request]).await;
     (hospital, parcels)
@@ -212,7 +212,7 @@ async fn a_log_ends_on_the_hospitals_word_alone_and_takes_only_what_ends_the_rel
 
     // a hold, and the word that confirms, are taken; the package stays what it was
     let before = std::fs::read(one.package().join("manifest")).unwrap();
-    let hold = Document::Hold(Hold { reason: HoldReason::Audit });
+    let hold = Document::Hold(Hold::whole(HoldReason::Audit));
     let confirmed = HandOverWord {
         stage: WordStage::Confirmed,
         looked: Looked { versions: 6, of: 6, ..Looked::default() },

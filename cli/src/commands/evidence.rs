@@ -1,7 +1,7 @@
 //! `shosoin evidence`: judge evidence offline, with public keys alone.
 
 use crate::error::{Error, Result};
-use crate::hospital::HospitalDir;
+use crate::hospital::{GatewayConfig, HospitalDir};
 use crate::output::Output;
 use crate::text::time;
 use clap::{Args, Subcommand};
@@ -98,7 +98,8 @@ impl OwnKeys {
         let enrolment = std::fs::read(dir.enrolment()).map_err(Error::file("read", dir.enrolment()))?;
         let enrolment = Enrolment::verify(&enrolment)
             .map_err(|error| Error::invalid(dir.enrolment().display().to_string(), error.to_string()))?;
-        let pinned = pinned_vault(dir.root()).map_err(Error::client("read the pinned key of the vault"))?;
+        let state = GatewayConfig::load(dir)?.state_dir(dir, None);
+        let pinned = pinned_vault(&state).map_err(Error::client("read the pinned key of the vault"))?;
         let origin = |vault| format!("shosoin/{vault}/{}", enrolment.hospital);
         let log = pinned.as_ref().map(|(vault, key)| VerifierKey::of_log(&origin(*vault), key.clone()));
         Ok(OwnKeys { vault: pinned.map(|(_, key)| key), hospital: enrolment.hospital_key, log })

@@ -1,5 +1,7 @@
 //! `shosoin handover`: everything of one hospital in a package, from this provider to the next.
 
+mod hospital;
+
 use super::volume::parse_spec;
 use crate::error::{Error, Result};
 use crate::operator;
@@ -26,11 +28,31 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What is done about a hand-over.
 #[derive(Debug, Subcommand)]
 pub enum HandoverCommand {
+    /// Hospital: order that everything is handed over to another vault
+    #[command(after_help = "Example:\n  \
+        shosoin handover order --dir ./hospital --receiver 71b2e4... --fingerprint \"01c9 77e0 ...\" --yes")]
+    Order(hospital::OrderArgs),
     /// Operator: write everything of one hospital into a package, in a folder or a bucket; again to let it grow
     #[command(after_help = "Examples:\n  \
         shosoin handover export --dir ./vault --to /mnt/package\n  \
-        shosoin handover export --dir ./vault --hospital 77ab12... --to s3://handover/77ab --json")]
+        shosoin handover export --dir ./vault --hospital 77ab12... --to s3://handover/77ab --close --json")]
     Export(ExportArgs),
+    /// Operator: take a hospital over from a package that its own order names this vault in
+    #[command(after_help = "Example:\n  \
+        shosoin handover import --dir ./vault --from /mnt/package --fingerprint \"01c9 77e0 ...\"")]
+    Import(ImportArgs),
+    /// Hospital: look at everything at the vault that received it, confirm in both ledgers, and go on there
+    #[command(after_help = "Examples:\n  \
+        shosoin handover confirm --dir ./hospital --to-url https://next.example:7443 --to-pin 5f0c8a...\n  \
+        shosoin handover confirm --dir ./hospital --to-url https://next.example:7443 --to-pin 5f0c8a... \\\n    \
+        --confidence 0.99 --damage 0.001")]
+    Confirm(hospital::ConfirmArgs),
+    /// Operator: how far a hand-over has come, on this vault's record
+    #[command(after_help = "Example:\n  shosoin handover status --dir ./vault --json")]
+    Status(HospitalArgs),
+    /// Operator: take the end of a ledger back, where the hospital stays after all
+    #[command(after_help = "Example:\n  shosoin handover reopen --dir ./vault --hospital 77ab12... --yes")]
+    Reopen(ReopenArgs),
     /// Anyone: check a package against itself, without any key
     #[command(after_help = "Example:\n  \
         shosoin handover verify --from /mnt/package --fingerprint \"01c9 77e0 ...\" --json")]
@@ -78,8 +100,54 @@ pub struct ExportArgs {
     /// Payload of each file of the package, as in `256MiB`
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = super::jobs::parse_rate)]
     file_size: u64,
+    /// End the ledger here, as the hospital has ordered: the package is the last, and no record is taken any more
+    #[arg(long)]
+    close: bool,
     #[command(flatten)]
     store: StoreArgs,
+}
+
+/// Arguments of `handover import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Folder of the vault, or of a site made by `up`
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Where the package is: a folder, or prefix of a bucket as in `s3://bucket/prefix`
+    #[arg(long, value_name = "PLACE", value_parser = parse_spec)]
+    from: VolumeSpec,
+    /// Fingerprint of the key of the vault that made it, as its operator tells it
+    #[arg(long, value_name = "HEX")]
+    fingerprint: String,
+    /// Take it although that vault could not read everything any more: what is missing stays missing
+    #[arg(long)]
+    accept_missing: bool,
+    /// Read and write at most this much a second, as in `100MiB`
+    #[arg(long, value_name = "SIZE", value_parser = super::jobs::parse_rate)]
+    rate: Option<u64>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Whose hand-over.
+#[derive(Debug, Args)]
+pub struct HospitalArgs {
+    /// Folder of the vault, or of a site made by `up`
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// Whose [default: the only hospital of the vault]
+    #[arg(long, value_name = "ID", value_parser = super::jobs::parse_id::<HospitalId>)]
+    hospital: Option<HospitalId>,
+}
+
+/// Arguments of `handover reopen`.
+#[derive(Debug, Args)]
+pub struct ReopenArgs {
+    #[command(flatten)]
+    of: HospitalArgs,
+    /// Do it: if the receiving vault has taken the package in, the hospital has two vaults that each go on
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Arguments of `handover verify`.
@@ -102,26 +170,90 @@ pub struct VerifyArgs {
 /// Runs one of them.
 pub async fn run(command: HandoverCommand, output: Output) -> Result<()> {
     match command {
+        HandoverCommand::Order(args) => hospital::order(args, output).await,
         HandoverCommand::Export(args) => export(args, output).await,
+        HandoverCommand::Import(args) => import(args, output).await,
+        HandoverCommand::Confirm(args) => hospital::confirm(args, output).await,
+        HandoverCommand::Status(args) => status(args, output).await,
+        HandoverCommand::Reopen(args) => reopen(args, output).await,
         HandoverCommand::Verify(args) => verify(args, output).await,
     }
 }
 
 async fn export(args: ExportArgs, output: Output) -> Result<()> {
-    let ExportArgs { dir, hospital, to, rate, file_size, store } = args;
+    let ExportArgs { dir, hospital, to, rate, file_size, close, store } = args;
     let to = store.complete(to)?;
     if to.url.is_none() {
         crate::files::create_dir(&to.path)?;
     }
     let hospital = hospital.map(|id| id.to_string());
-    let command =
-        handover::HandoverCommand::Export { hospital, to, rate, segment_bytes: Some(file_size), close: false };
+    let command = handover::HandoverCommand::Export { hospital, to, rate, segment_bytes: Some(file_size), close };
     let report = operator::handover(&dir, &command, shown(output, "packing")).await?;
     output.answer(&report, || export_text(&report))?;
     match report["missing"].as_array().map_or(0, Vec::len) as u64 {
         0 => Ok(()),
         count => Err(Error::Damage { count, what: "records could not be read and are missing in the package" }),
     }
+}
+
+async fn import(args: ImportArgs, output: Output) -> Result<()> {
+    let ImportArgs { dir, from, fingerprint, accept_missing, rate, store } = args;
+    let from = store.complete(from)?;
+    let command = handover::HandoverCommand::Import { from, fingerprint, accept_missing, rate };
+    let report = operator::handover(&dir, &command, shown(output, "taking in")).await?;
+    output.answer(&report, || {
+        let (hospital, entries, leaf) = (&report["hospital"], &report["entries"], &report["leaf_index"]);
+        format!(
+            "hospital {} is here with {entries} entries of its ledger, which goes on at leaf {leaf}\n\
+             this run wrote {} records, {}; {} machines of the hospital are let in\n\
+             next: the hospital runs `handover confirm`; until then the former vault keeps everything",
+            hospital.as_str().unwrap_or("?"),
+            report["added_records"],
+            bytes(report["added_bytes"].as_u64().unwrap_or(0)),
+            report["machines"]
+        )
+    })
+}
+
+async fn status(args: HospitalArgs, output: Output) -> Result<()> {
+    let hospital = args.hospital.map(|id| id.to_string());
+    let status = operator::handover(&args.dir, &handover::HandoverCommand::Status { hospital }, |_| ()).await?;
+    output.answer(&status, || status_text(&status))
+}
+
+fn status_text(status: &Value) -> String {
+    let vaults: Vec<&str> = status["vaults"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut out =
+        format!("hospital   {}\nkept by    {}\n", status["hospital"].as_str().unwrap_or("?"), vaults.join(", then "));
+    let _ = match status["ordered_to"].as_str() {
+        Some(receiver) => writeln!(out, "ordered    to vault {receiver}"),
+        None => writeln!(out, "ordered    no"),
+    };
+    let _ = match status["ended_at"].as_u64() {
+        Some(leaf) => writeln!(out, "ended      at leaf {leaf}"),
+        None => writeln!(out, "ended      no"),
+    };
+    let confirmed = &status["confirmed"];
+    let _ = match confirmed["receiver"].as_str() {
+        Some(receiver) => writeln!(
+            out,
+            "confirmed  vault {receiver} has everything: {} of {} versions were opened there",
+            confirmed["versions"], confirmed["of"]
+        ),
+        None => writeln!(out, "confirmed  no"),
+    };
+    out
+}
+
+async fn reopen(args: ReopenArgs, output: Output) -> Result<()> {
+    if !args.yes {
+        let why = "give --yes once the hospital says that it stays and that no other vault has taken the package in";
+        return Err(Error::NotConfirmed { what: "reopening", why: why.to_owned() });
+    }
+    let hospital = args.of.hospital.map(|id| id.to_string());
+    let command = handover::HandoverCommand::Reopen { hospital };
+    let reopened = operator::handover(&args.of.dir, &command, |_| ()).await?;
+    output.answer(&reopened, || format!("the ledger goes on here from leaf {}", reopened["leaf_index"]))
 }
 
 /// Shows progress as it comes: a bar for people, a line now and then for programs.

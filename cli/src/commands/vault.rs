@@ -109,6 +109,9 @@ fn status_text(status: &Value) -> String {
     }
     let (release, code, index) = (word(&status["release"]), word(&status["code"]), word(&status["index"]));
     let _ = writeln!(out, "vault     {}  release {release}, code {code}, index {index}", word(&status["vault"]));
+    for key in status["keys"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "key       {}  of suite {}", word(&key["fingerprint"]), key["suite"]);
+    }
     for volume in status["volumes"].as_array().into_iter().flatten() {
         let free = text::bytes(volume["free_bytes"].as_u64().unwrap_or(0));
         let _ = writeln!(out, "volume    {}  {:<9} {free} free", word(&volume["place"]), word(&volume["state"]));

@@ -13,7 +13,7 @@ pub fn named(body: &Body, read: &mut dyn FnMut(&Address) -> Result<Option<Bytes>
     let mut addresses: Vec<Address> = body.attachment().into_iter().collect();
     match body {
         Body::Deposit(deposit) => {
-            addresses.extend([deposit.wrap, deposit.manifest, deposit.address_list]);
+            addresses.extend([deposit.wrap, deposit.manifest, deposit.address_list].into_iter().chain(deposit.report));
             if let Some(bytes) = read(&deposit.address_list)? {
                 addresses.extend(list(deposit, &bytes)?.addresses());
             }
@@ -42,4 +42,36 @@ fn list(deposit: &Deposit, bytes: &[u8]) -> Result<AddressList> {
 
 fn damaged(what: &'static str, address: Address) -> impl Fn(String) -> Error {
     move |why| Error::Damaged { what, id: address.to_string(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shosoin_protocol::entry::Expected;
+    use shosoin_protocol::policy::DepositPolicy;
+    use shosoin_protocol::{Digest, NameToken, VersionId};
+
+    #[test]
+    fn everything_that_is_a_versions_own_travels_with_it_its_malware_report_too() {
+        let deposit = Deposit {
+            version: VersionId([1; 16]),
+            expected: Expected::Any,
+            name_token: NameToken([2; 32]),
+            manifest: Address([3; 32]),
+            address_root: Digest([4; 32]),
+            address_list: Address([5; 32]),
+            address_count: 0,
+            stored_bytes: 6,
+            dek_commit: Digest([7; 32]),
+            wrap: Address([8; 32]),
+            summary: Address([9; 32]),
+            policy: DepositPolicy::default(),
+            report: Some(Address([10; 32])),
+        };
+        let mut own = deposit.own_records();
+        let mut found = named(&Body::Deposit(Box::new(deposit)), &mut |_| Ok(None)).unwrap();
+        own.sort();
+        found.sort();
+        assert_eq!(found, own);
+    }
 }

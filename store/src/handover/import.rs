@@ -21,6 +21,7 @@ use crate::group::next_stripes;
 use crate::hospitals;
 use crate::index::Pending;
 use crate::open::{self, Standing};
+use crate::rebuild::{self, LedgerState};
 use crate::rows::{self, LeafRow, Row as _, Rows as _, Watermark};
 use crate::stores::Stores;
 use crate::vault::Inner;
@@ -204,15 +205,14 @@ impl Import<'_> {
 
     fn leads_to_its_root(&self) -> Result<()> {
         let (index, Package { hospital, log_size, log_root, .. }) = (self.inner.index.as_ref(), &self.package);
-        let mut rows = Pending::new(index);
-        let size = apply::grow(&mut rows, *hospital)?;
-        rows.write()?;
-        let leads = size >= *log_size && apply::frontier_of(index, *hospital, *log_size)?.root() == *log_root;
-        let why = || format!("{size} entries were taken in, and they do not lead to the root of the package");
-        match leads {
-            true => Ok(()),
-            false => Err(Error::Damaged { what: "ledger of hospital", id: hospital.to_string(), why: why() }),
+        let damaged = |why| Err(Error::Damaged { what: "ledger of hospital", id: hospital.to_string(), why });
+        let LedgerState { size, findings } =
+            rebuild::catch_up_ledger(index, &self.inner.tier, &self.inner.identity, *hospital)?;
+        if size < *log_size || apply::frontier_of(index, *hospital, *log_size)?.root() != *log_root {
+            return damaged(format!("{size} entries were taken in, and they do not lead to the root of the package"));
         }
+        // what keeps versions must be known before anything could end one
+        findings.into_iter().next().map_or(Ok(()), |finding| damaged(finding.message))
     }
 
     /// Admits the machines of the hospital and states the act, unless an earlier run did.
