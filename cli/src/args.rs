@@ -2,8 +2,8 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast,
-    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, reconcile, retention, stat, up, vault, verify,
-    volume, witness,
+    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, quarantine, reconcile, retention, stat, transfer,
+    up, vault, verify, volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -48,6 +48,12 @@ pub enum Command {
     /// Both sides: what is agreed on, signed by both
     #[command(subcommand)]
     Agreement(agreement::AgreementCommands),
+    /// Operator: evidence of what came and was suspicious; two people let it out
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommands),
+    /// Operator: the lines to hospitals; opening one that stopped after too many failures
+    #[command(subcommand)]
+    Transfer(transfer::TransferCommands),
     /// Operator: the people who run the vault, what they may do, and what needs two of them
     #[command(subcommand)]
     Account(account::AccountCommand),

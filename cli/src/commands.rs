@@ -21,9 +21,11 @@ pub mod jobs;
 pub mod keyring;
 pub mod ls;
 pub mod put;
+pub mod quarantine;
 pub mod reconcile;
 pub mod retention;
 pub mod stat;
+pub mod transfer;
 pub mod up;
 pub mod vault;
 pub mod verify;
@@ -52,6 +54,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Retention(command) => retention::run(command, output).await,
         Command::Hold(command) => hold::run(command, output).await,
         Command::Dispose(command) => dispose::run(command, output).await,
+        Command::Quarantine(command) => quarantine::run(command, output).await,
+        Command::Transfer(command) => transfer::run(command, output).await,
         Command::Stat(args) => stat::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::AuditVault(args) => audit_vault::run(args, output).await,

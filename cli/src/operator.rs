@@ -17,6 +17,8 @@ use shosoin_store::assets::AssetCommand;
 use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
 use shosoin_store::http::admin::socket_path;
+use shosoin_store::quarantine::QuarantineCommand;
+use shosoin_store::transfers::TransferCommand;
 use shosoin_store::volumes::MediaCommand;
 use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
 use std::io::ErrorKind;
@@ -138,6 +140,30 @@ pub async fn one(dir: &Path, task: &'static str, command: &AssetCommand) -> Resu
     let operator = Operator::at(dir);
     let answer = operator.ask(task, command).await;
     operator.finish(answer).await
+}
+
+/// One command about quarantine.
+pub async fn quarantine(dir: &Path, task: &'static str, command: &QuarantineCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/quarantine", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.quarantine_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// One command about the lines to hospitals.
+pub async fn transfer(dir: &Path, task: &'static str, command: &TransferCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/transfers", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.transfer_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
 }
 
 /// One command about the end of records.

@@ -389,10 +389,14 @@ pub fn clauses(terms: &Terms) -> Vec<Clause> {
     add("age of a scan", format!("{} h at most", terms.scan.scan_hours_max), SCAN);
     add("age of a scan on media", format!("{} h at most", terms.scan.packed_hours_max), NOT_YET);
     let RetryRule { failures_max, window_minutes } = terms.retry;
-    add("stop", format!("after {failures_max} failed transfers in {window_minutes} min"), NOT_YET);
+    add(
+        "stop",
+        format!("after {failures_max} failed transfers in {window_minutes} min"),
+        "vault: communication-stopped from then on",
+    );
     add("emergency channel", terms.emergency.name().to_owned(), PEOPLE);
     let QuarantineRule { term_days, bytes_max } = terms.quarantine;
-    add("quarantine", format!("{term_days} days, {}", text::bytes(bytes_max)), NOT_YET);
+    add("quarantine", format!("{term_days} days, {}", text::bytes(bytes_max)), "vault; the decision is people's");
     let passes = terms.overwrite_passes;
     add("erasure", format!("{}, {passes} passes", terms.erasure.name()), PEOPLE);
     add("cool-down of disposals", format!("{} days", terms.cool_down_days), VAULT);

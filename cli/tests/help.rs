@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 100] = [
+const COMMANDS: [&[&str]; 105] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -72,6 +72,11 @@ const COMMANDS: [&[&str]; 100] = [
     &["escrow", "verify"],
     &["escrow", "drill"],
     &["escrow", "restore"],
+    &["quarantine", "list"],
+    &["quarantine", "show"],
+    &["quarantine", "release"],
+    &["transfer", "status"],
+    &["transfer", "reopen"],
     &["gateway", "serve"],
     &["gateway", "scanner"],
     &["gateway", "user", "add"],

@@ -229,8 +229,14 @@ impl ObjectWriter {
             let may_meet = recipe.may_meet(plain.bytes.len());
             let sealed = intake.sealer.seal(recipe, plain).await?;
             let piece = SealedPiece::new(sealed.chunk, sealed.bytes.len());
-            intake.uploader.upload(sealed.chunk.address, sealed.bytes, may_meet).await?;
-            drop(sealed.reserved);
+            let (address, bytes, reserved) = (sealed.chunk.address, sealed.bytes, sealed.reserved);
+            // what is on its way arrives, even where its writer is dropped: a transfer that is cut counts as one that failed
+            let sent = tokio::spawn(async move {
+                let sent = intake.uploader.upload(address, bytes, may_meet).await;
+                drop(reserved);
+                sent
+            });
+            sent.await.map_err(|_| Error::Lost { task: "the sending of a chunk" })??;
             Ok((ordinal, piece))
         });
         Ok(())

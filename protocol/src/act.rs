@@ -11,19 +11,23 @@
 //! Not here: what an act changes. That is for whoever reads the ledger.
 
 pub mod agreement;
+mod communication;
 mod epoch;
 pub mod handover;
 mod hold;
 mod incident;
+mod quarantine;
 mod retention;
 mod rewrap;
 mod versions;
 
 pub use agreement::{Agreement, Terms};
+pub use communication::{Reopened, StopCause, Stopped, TransferFailure};
 pub use epoch::{Custody, Epoch, EpochReason, KeySource};
 pub use handover::{HandOverIn, HandOverOut, HandOverWord, Looked, OutState, WordStage};
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
+pub use quarantine::{QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing};
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
 pub use rewrap::Rewrap;
 pub use versions::Versions;
@@ -62,8 +66,16 @@ pub enum ActKind {
     Agreement = 12,
     /// retention starts, grows, or is locked
     Retention = 5,
+    /// something suspicious was set aside
+    QuarantineIn = 13,
+    /// what was set aside left
+    QuarantineOut = 14,
     /// something happened that the hospital must know of
     Incident = 15,
+    /// communication stopped
+    Stopped = 24,
+    /// communication goes on
+    Reopened = 25,
     /// new wraps of data keys
     Rewrap = 22,
     /// a log ends at a vault, or does not after all
@@ -75,13 +87,17 @@ pub enum ActKind {
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 10] = [
+const KINDS: [(ActKind, &str, Author); 14] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
     (ActKind::Agreement, "agreement", Author::Either),
     (ActKind::Retention, "retention", Author::Hospital),
+    (ActKind::QuarantineIn, "quarantine-in", Author::Operator),
+    (ActKind::QuarantineOut, "quarantine-out", Author::Operator),
     (ActKind::Incident, "incident", Author::Operator),
+    (ActKind::Stopped, "communication-stopped", Author::Operator),
+    (ActKind::Reopened, "communication-reopened", Author::Operator),
     (ActKind::Rewrap, "rewrap", Author::Hospital),
     (ActKind::HandOverOut, "handover-out", Author::Operator),
     (ActKind::HandOverIn, "handover-in", Author::Operator),
@@ -165,8 +181,16 @@ pub enum Document {
     Agreement(Box<Agreement>),
     /// of a change of retention
     Retention(Retain),
+    /// of something that was set aside
+    QuarantineIn(QuarantineIn),
+    /// of its end
+    QuarantineOut(QuarantineOut),
     /// of an incident
     Incident(Incident),
+    /// of a stop of communication
+    Stopped(Stopped),
+    /// of its end
+    Reopened(Reopened),
     /// of new wraps
     Rewrap(Rewrap),
     /// of the end of a log
@@ -186,7 +210,11 @@ impl Document {
             Document::Release(_) => ActKind::Release,
             Document::Agreement(_) => ActKind::Agreement,
             Document::Retention(_) => ActKind::Retention,
+            Document::QuarantineIn(_) => ActKind::QuarantineIn,
+            Document::QuarantineOut(_) => ActKind::QuarantineOut,
             Document::Incident(_) => ActKind::Incident,
+            Document::Stopped(_) => ActKind::Stopped,
+            Document::Reopened(_) => ActKind::Reopened,
             Document::Rewrap(_) => ActKind::Rewrap,
             Document::HandOverOut(_) => ActKind::HandOverOut,
             Document::HandOverIn(_) => ActKind::HandOverIn,
@@ -204,7 +232,11 @@ impl Document {
             Document::Release(release) => release.write(&mut out),
             Document::Agreement(agreement) => agreement.write(&mut out),
             Document::Retention(retain) => retain.write(&mut out),
+            Document::QuarantineIn(quarantined) => quarantined.write(&mut out),
+            Document::QuarantineOut(left) => left.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
+            Document::Stopped(stopped) => stopped.write(&mut out),
+            Document::Reopened(reopened) => reopened.write(&mut out),
             Document::Rewrap(rewrap) => rewrap.write(&mut out),
             Document::HandOverOut(handover) => handover.write(&mut out),
             Document::HandOverIn(handover) => handover.write(&mut out),
@@ -237,7 +269,11 @@ impl Document {
             ActKind::Release => Document::Release(Release::read(&mut reader)?),
             ActKind::Agreement => Document::Agreement(Box::new(Agreement::read(&mut reader)?)),
             ActKind::Retention => Document::Retention(Retain::read(&mut reader)?),
+            ActKind::QuarantineIn => Document::QuarantineIn(QuarantineIn::read(&mut reader)?),
+            ActKind::QuarantineOut => Document::QuarantineOut(QuarantineOut::read(&mut reader)?),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
+            ActKind::Stopped => Document::Stopped(Stopped::read(&mut reader)?),
+            ActKind::Reopened => Document::Reopened(Reopened::read(&mut reader)?),
             ActKind::Rewrap => Document::Rewrap(Rewrap::read(&mut reader)?),
             ActKind::HandOverOut => Document::HandOverOut(HandOverOut::read(&mut reader)?),
             ActKind::HandOverIn => Document::HandOverIn(Box::new(HandOverIn::read(&mut reader)?)),
@@ -253,6 +289,8 @@ impl Document {
             Document::Epoch(_) | Document::Hold(_) | Document::Release(_) | Document::Agreement(_) => Vec::new(),
             Document::Retention(_) | Document::Incident(_) => Vec::new(),
             Document::HandOverOut(_) | Document::HandOverIn(_) | Document::HandOverWord(_) => Vec::new(),
+            Document::QuarantineIn(_) | Document::QuarantineOut(_) => Vec::new(),
+            Document::Stopped(_) | Document::Reopened(_) => Vec::new(),
         }
     }
 }

@@ -126,6 +126,8 @@ pub mod code {
     pub const NOT_AGREED: &str = "not-agreed";
     /// The malware report is missing, too old, does not verify, or says that something was found.
     pub const MALWARE_REPORT: &str = "malware-report";
+    /// too many transfers failed: nothing is said over this line until a person opened it again
+    pub const COMMUNICATION_STOPPED: &str = "communication-stopped";
     /// The agreed quota is used up.
     pub const OVER_QUOTA: &str = "over-quota";
     /// Too few volumes can be written.

@@ -28,6 +28,7 @@ pub mod note;
 pub mod package;
 pub mod plan;
 pub mod policy;
+pub mod quarantine;
 pub mod receipt;
 pub mod reconciliation;
 pub mod record;

@@ -59,6 +59,12 @@ pub const PROOF_HASHES_MAX: usize = 128;
 pub const DEPOSIT_RECORDS_MAX: usize = 4096 + 16;
 /// A document of an act, in bytes: thousands of ids, and a page of the log still holds many.
 pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+/// Records of one deposit that are kept as evidence; what is more is counted.
+pub const EVIDENCE_RECORDS_MAX: usize = 65_536;
+/// Head of evidence, in bytes: an entry as it came, and that many records.
+pub const EVIDENCE_HEAD_BYTES_MAX: usize = DEPOSIT_BYTES_MAX + 4 * 1024 * 1024;
+/// Things of one hospital in quarantine at one time; whoever sends more of that kind is stopped long before.
+pub const EVIDENCE_ITEMS_MAX: usize = 1000;
 /// Record types of one agreement: more than the guideline has.
 pub const AGREED_TYPES_MAX: usize = 256;
 /// Entries of each other list of an agreement.
@@ -126,6 +132,7 @@ const _: () = {
     assert!(FACTS_BYTES_MAX + FACTS_BYTES_MAX / 50 + 256 < SUMMARY_BYTES_MAX);
     assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
     assert!(DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX && DOCUMENT_BYTES_MAX <= SUMMARY_BYTES_MAX);
+    assert!(DEPOSIT_BYTES_MAX + EVIDENCE_RECORDS_MAX * 38 + 256 < EVIDENCE_HEAD_BYTES_MAX);
     assert!(ACT_VERSIONS_MAX * 16 <= DOCUMENT_BYTES_MAX / 2);
     assert!(REWRAP_MAX < DEPOSIT_RECORDS_MAX && REWRAP_MAX * 48 + 32 <= DOCUMENT_BYTES_MAX);
     assert!(REWRAP_MAX * (WRAP_BYTES_MAX + 64) < DEPOSIT_BYTES_MAX);

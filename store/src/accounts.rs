@@ -71,6 +71,7 @@ pub use role::{Role, Roles};
 pub use session::{Before, Ended, Session, SessionLimits, Sessions};
 pub use suspicion::{Proof, Verification};
 pub use totp::{TotpHash, parse_code};
+pub use two_person::Agreement;
 pub use view::{AccountView, GrantView, RequestView};
 
 use crate::error::Result;

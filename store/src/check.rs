@@ -45,7 +45,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn damaged(code: &'static str, message: String) -> Self {
+    pub(crate) fn damaged(code: &'static str, message: String) -> Self {
         Finding { severity: Severity::Damaged, code, message }
     }
 

@@ -70,6 +70,10 @@ pub struct IntakeConfig {
     /// nothing of a hospital is taken before it and the operator have signed an agreement that is in force; vaults that are
     /// no demonstration are made so
     pub agreement_required: bool,
+    /// folder of the evidence in quarantine, best on another device; relative to the vault's folder unless absolute; empty:
+    /// `quarantine`
+    #[serde(skip_serializing_if = "is_empty")]
+    pub quarantine: PathBuf,
 }
 
 impl IntakeConfig {
@@ -259,7 +263,7 @@ mod tests {
             jobs: JobsConfig::default(),
             assets: AssetsConfig::default(),
             accounts: AccountsConfig::default(),
-            intake: IntakeConfig { agreement_required: true },
+            intake: IntakeConfig { agreement_required: true, quarantine: PathBuf::new() },
             console: ConsoleConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],

@@ -205,6 +205,11 @@ impl Desk {
         self.records.read(self.info.hospital, self.info.suite, address)
     }
 
+    /// Where a record is, if it is held.
+    pub fn held(&self, address: &Address) -> Result<Option<rows::RecordRow>> {
+        self.records.held(self.info.hospital, address)
+    }
+
     /// The signed answer to an audit, and the record where it is given: read on media, whatever the index says of it.
     pub fn audit(&self, vault: VaultId, address: Address, nonce: Nonce) -> Result<AuditReply> {
         let (hospital, suite) = (self.info.hospital, self.info.suite);

@@ -246,6 +246,35 @@ pub enum Error {
         #[source]
         source: crate::malware::ReportFault,
     },
+    /// An entry that is not meant for this log, or not of this hospital.
+    #[error("entry was refused: {why}")]
+    Misdirected {
+        /// which of them
+        why: &'static str,
+    },
+    /// What came is suspicious, and was kept as evidence.
+    #[error("it was set aside in quarantine as {id}, and the operator was told")]
+    Quarantined {
+        /// number of the evidence
+        id: VersionId,
+        /// why it is suspicious
+        #[source]
+        source: Box<Error>,
+    },
+    /// Too many transfers failed, and nobody has found out why yet.
+    #[error(
+        "communication with hospital {hospital} is stopped since {since_ms} (milliseconds since 1970), because too many \
+         transfers failed; a person at the operator must look for the cause and open it again; what is urgent goes by \
+         {other_way}, as agreed"
+    )]
+    CommunicationStopped {
+        /// whose line
+        hospital: HospitalId,
+        /// since when, in milliseconds since 1970
+        since_ms: u64,
+        /// the way that is left
+        other_way: &'static str,
+    },
     /// Content would take more than the agreement leaves room for.
     #[error("{asked} bytes more than the {used} bytes that are held would exceed the agreed quota of {quota} bytes")]
     OverQuota {
@@ -407,7 +436,9 @@ impl Error {
             Error::MissingAddresses { .. } => ErrorKind::Invalid,
             Error::NotAllowed { .. } => ErrorKind::Refused,
             Error::NoAgreement { .. } | Error::NotAgreed { .. } | Error::OverQuota { .. } => ErrorKind::Refused,
-            Error::Report { .. } => ErrorKind::Refused,
+            Error::Report { .. } | Error::CommunicationStopped { .. } => ErrorKind::Refused,
+            Error::Misdirected { .. } => ErrorKind::Invalid,
+            Error::Quarantined { source, .. } => source.kind(),
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
             Error::HandedOver { .. } | Error::NotOrdered { .. } | Error::Package { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
@@ -462,6 +493,9 @@ impl Error {
             Error::NotAgreed { .. } => code::NOT_AGREED,
             Error::OverQuota { .. } => code::OVER_QUOTA,
             Error::Report { .. } => code::MALWARE_REPORT,
+            Error::Misdirected { .. } => "invalid",
+            Error::Quarantined { source, .. } => source.code(),
+            Error::CommunicationStopped { .. } => code::COMMUNICATION_STOPPED,
             Error::NotFound { .. } => code::NOT_FOUND,
             Error::OnShelf { .. } => code::ON_SHELF,
             Error::ReadOnly { .. } => "read-only",

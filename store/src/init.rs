@@ -36,7 +36,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         index: options.index,
         assets: AssetsConfig::default(),
         accounts: AccountsConfig::default(),
-        intake: IntakeConfig { agreement_required: !options.demo },
+        intake: IntakeConfig { agreement_required: !options.demo, ..IntakeConfig::default() },
         console: ConsoleConfig::default(),
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),

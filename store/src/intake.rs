@@ -178,13 +178,16 @@ impl Intake<'_> {
     }
 
     fn meant_for_this_log(&self, statement: &Statement) -> Result<()> {
-        let why = match statement {
-            _ if statement.hospital != self.hospital.hospital => "it is of another hospital than the caller",
-            _ if statement.log != self.log => "it is meant for another log",
-            _ if statement.suite != self.hospital.suite => "its suite is not the hospital's",
-            _ => return Ok(()),
-        };
-        Err(Error::Invalid { what: "entry", why })
+        match statement {
+            _ if statement.hospital != self.hospital.hospital => {
+                Err(Error::Misdirected { why: "it is of another hospital than the caller" })
+            }
+            _ if statement.log != self.log => Err(Error::Misdirected { why: "it is meant for another log" }),
+            _ if statement.suite != self.hospital.suite => {
+                Err(Error::Invalid { what: "entry", why: "its suite is not the hospital's" })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn not_ahead(&self, statement: &Statement) -> Result<()> {

@@ -53,6 +53,7 @@ pub mod migrate;
 mod open;
 mod operator;
 mod plan;
+pub mod quarantine;
 mod reads;
 pub mod rebuild;
 pub mod reconcile;
@@ -62,6 +63,7 @@ mod sequence;
 mod shelf;
 pub mod status;
 pub mod stores;
+pub mod transfers;
 pub mod vault;
 pub mod volumes;
 

@@ -113,6 +113,22 @@ impl Page {
         self.counter("syncs", "Syncs of shard files", [(Vec::new(), counters.syncs)]);
         let rebuilt = inner.tier.counters().rebuilt_reads;
         self.counter("rebuilt_reads", "Reads that needed other units than their own", [(Vec::new(), rebuilt)]);
+        let set_aside = |pick: fn(&crate::quarantine::QuarantineStatus) -> f64| {
+            [(Vec::new(), status.hospitals.iter().filter_map(|hospital| hospital.quarantine.as_ref()).map(pick).sum())]
+        };
+        self.gauge("quarantine_items", "Things in quarantine", set_aside(|held| held.items as f64));
+        self.gauge("quarantine_bytes", "Bytes of evidence in quarantine", set_aside(|held| held.bytes as f64));
+        let overdue = set_aside(|held| held.overdue as f64);
+        self.gauge("quarantine_overdue", "Things in quarantine that nobody has decided on within their term", overdue);
+        let lines = || status.hospitals.iter().filter_map(|hospital| hospital.line.as_ref());
+        let stopped = lines().filter(|line| line.stopped_ms.is_some()).count();
+        let stopped_help = "Hospitals with which communication is stopped because transfers failed";
+        self.gauge("communication_stopped", stopped_help, [(Vec::new(), stopped as f64)]);
+        let failures: usize = lines().map(|line| line.failures).sum();
+        self.gauge("transfer_failures", "Failed transfers that count now", [(Vec::new(), failures as f64)]);
+        let abandoned = status.hospitals.iter().filter_map(|hospital| hospital.abandoned).map(|left| left.bytes);
+        let abandoned_help = "Bytes that uploads brought and no deposit named";
+        self.gauge("abandoned_bytes", abandoned_help, [(Vec::new(), abandoned.sum::<u64>() as f64)]);
         let read_only = status.hospitals.iter().filter(|hospital| hospital.read_only.is_some()).count();
         self.gauge("hospitals_read_only", "Hospitals whose log takes no entries", [(Vec::new(), read_only as f64)]);
         self.gauge("hospitals", "Hospitals enrolled", [(Vec::new(), status.hospitals.len() as f64)]);

@@ -81,6 +81,7 @@ impl From<Amount> for AmountView {
 impl Vault {
     /// The newest signed account for a hospital.
     pub async fn reconciliation(&self, hospital: HospitalId) -> Result<Bytes> {
+        self.line(hospital)?;
         let inner = self.inner.clone();
         blocking(move || inner.newest_reconciliation(hospital)).await
     }

@@ -6,6 +6,8 @@ use crate::config::{Config, IndexKind};
 use crate::desk::Desk;
 use crate::identity::Identity;
 use crate::jobs::ScrubDebt;
+use crate::quarantine::QuarantineStatus;
+use crate::transfers::LineStatus;
 use serde::Serialize;
 use shosoin_protocol::Suite;
 use shosoin_protocol::act::agreement::Scanning;
@@ -120,6 +122,26 @@ pub struct HospitalStatus {
     pub waiting: usize,
     /// why the log takes no more entries, if it does not
     pub read_only: Option<String>,
+    /// what was set aside as evidence; missing where that is not known
+    pub quarantine: Option<QuarantineStatus>,
+    /// how its line stands
+    pub line: Option<LineStatus>,
+    /// what uploads brought that no deposit followed; missing where that is not known
+    pub abandoned: Option<Abandoned>,
+}
+
+/// Records that were found to be named by no entry: of uploads that were given up, or still go on. They go by compaction after
+/// the days an upload may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Abandoned {
+    /// how many
+    pub records: u64,
+    /// their bytes
+    pub bytes: u64,
+    /// since when the oldest of them is known, in milliseconds since 1970
+    pub since_ms: Option<u64>,
+    /// when it may go
+    pub until_ms: Option<u64>,
 }
 
 /// Segments by state.
@@ -271,6 +293,9 @@ impl HospitalStatus {
             term: desk.ledger().term(),
             waiting: desk.committer().waiting(),
             read_only: desk.committer().halted(),
+            quarantine: None,
+            line: None,
+            abandoned: None,
         }
     }
 }

@@ -21,10 +21,12 @@ use crate::media_ledger::MediaLedger;
 use crate::migrate::{self, MigrateReport};
 use crate::open::{self, Opened, Standing};
 use crate::plan::Plan;
+use crate::quarantine::Quarantine;
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
 use crate::shelf;
 use crate::status::{self, Counters, Status, Work};
+use crate::transfers::Transfers;
 use crate::volumes::Volumes;
 use crate::{Code, Config, Finding, init};
 use bytes::Bytes;
@@ -117,6 +119,10 @@ pub(crate) struct Inner {
     pub(crate) in_flight: InFlight,
     pub(crate) opened_ms: u64,
     pub(crate) jobs: Jobs,
+    /// evidence of what was suspicious
+    pub(crate) quarantine: Quarantine,
+    /// how often transfers failed, and whose line is stopped
+    pub(crate) transfers: Transfers,
     /// held while a package is written or taken in: one at a time
     pub(crate) handover: Mutex<()>,
     /// when canaries were tried last, once that was looked up
@@ -191,7 +197,7 @@ impl Vault {
 
     /// What the vault says of itself to a hospital it knows.
     pub async fn hello(&self, hospital: HospitalId) -> Result<Hello> {
-        let desk = self.desk(hospital)?;
+        let desk = self.line(hospital)?;
         let key = desk.ledger().public_key();
         let taken_over = self.at_desk(hospital, Desk::taken_over).await?;
         Ok(Hello {
@@ -218,9 +224,10 @@ impl Vault {
     pub async fn put_chunk(&self, hospital: HospitalId, address: Address, bytes: Bytes) -> Result<()> {
         let _request = self.inner.clients.begin(Operation::PutChunk);
         within("chunk", bytes.len(), RECORD_BYTES_MAX)?;
-        let desk = self.desk(hospital)?;
+        let desk = self.line(hospital)?;
         let _room = self.room(bytes.len()).await?;
-        match self.at_desk(hospital, move |desk| desk.judge_chunk(address, bytes)).await? {
+        let (inner, judging) = (self.inner.clone(), desk.clone());
+        match blocking(move || inner.judged_chunk(&judging, address, bytes)).await? {
             Some(record) => desk.committer().store(record).await,
             None => Ok(()),
         }
@@ -233,11 +240,12 @@ impl Vault {
         let records = batch.deposits.iter().flat_map(|deposit| &deposit.records);
         let bytes = records.map(|record| record.bytes.len()).sum();
         within("deposit batch", bytes, DEPOSIT_BATCH_BYTES_MAX)?;
-        let desk = self.desk(hospital)?;
+        let desk = self.line(hospital)?;
         desk.takes_entries()?;
         let _room = self.room(bytes).await?;
         let ticket = self.inner.in_flight.begin();
-        let prepared = self.at_desk(hospital, move |desk| Ok(desk.prepare(&batch.deposits))).await?;
+        let (inner, judging) = (self.inner.clone(), desk.clone());
+        let prepared = blocking(move || Ok(inner.judged_deposits(&judging, &batch.deposits))).await?;
         let places = desk.committer().deposit(prepared, ticket).await?;
         self.at_desk(hospital, move |desk| Ok(desk.receipts(places))).await
     }
@@ -258,7 +266,7 @@ impl Vault {
     /// What must be mounted before the records at these addresses can be read.
     pub async fn plan(&self, hospital: HospitalId, addresses: &[Address]) -> Result<ShelfReply> {
         within("addresses", addresses.len(), ADDRESS_QUERY_MAX)?;
-        self.desk(hospital)?;
+        self.line(hospital)?;
         let (inner, addresses) = (self.inner.clone(), addresses.to_vec());
         let plan = move || {
             inner.volumes.look(); // a medium may just have been mounted
@@ -294,7 +302,7 @@ impl Vault {
 
     /// Newest signed head of the log.
     pub async fn checkpoint(&self, hospital: HospitalId) -> Result<String> {
-        Ok(self.desk(hospital)?.head()?.checkpoint.clone())
+        Ok(self.line(hospital)?.head()?.checkpoint.clone())
     }
 
     /// Entries from leaf `from` on, with their summaries: at most `count`, fewer where the page would grow too large.
@@ -368,7 +376,7 @@ impl Vault {
         hospital: HospitalId,
         work: impl FnOnce(&Desk) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let desk = self.desk(hospital)?;
+        let desk = self.line(hospital)?;
         blocking(move || work(&desk)).await
     }
 
@@ -391,6 +399,7 @@ impl Inner {
             tracing::warn!(error = &error as &dyn std::error::Error, "vault.toml still names retired volumes");
         }
         let jobs = Jobs::open(&folder, &config.jobs)?;
+        let quarantine = Quarantine::open(&dir, &config.intake.quarantine)?;
         let records = Arc::new(Records::new(&dir, index.clone(), tier.clone(), options.clock.clone()));
         let inner = Inner {
             dir,
@@ -413,6 +422,8 @@ impl Inner {
             in_flight: InFlight::default(),
             opened_ms: options.clock.now_ms(),
             jobs,
+            quarantine,
+            transfers: Transfers::default(),
             handover: Mutex::default(),
             canaries_ms: Mutex::default(),
             folder,
@@ -421,6 +432,8 @@ impl Inner {
             let desk = inner.open_desk(info, ledger, standing)?;
             inner.desks.write().insert(desk.info().hospital, Arc::new(desk));
         }
+        inner.catch_up_quarantine();
+        inner.catch_up_transfers();
         inner.jobs.resume(&inner)?;
         Ok(inner)
     }
@@ -517,24 +530,32 @@ impl Inner {
     }
 
     pub(crate) fn status(&self) -> Status {
-        status::gather(status::Parts {
+        let desks = self.desks();
+        let mut status = status::gather(status::Parts {
             identity: &self.identity,
             config: &self.config,
             tier: &self.tier,
             absent: &self.absent(),
             repair_waits_until_ms: self.repair_waits_until_ms(),
             findings: &self.findings,
-            desks: &self.desks(),
+            desks: &desks,
             counters: self.work.counters(self.tier.counters()),
             scrub: self.jobs.debt(self),
             accounts: &self.accounts,
-        })
+        });
+        for (hospital, desk) in status.hospitals.iter_mut().zip(&desks) {
+            hospital.quarantine = self.quarantine_status(desk).ok();
+            hospital.line = Some(self.line_status(desk));
+            hospital.abandoned = self.abandoned(desk).ok();
+        }
+        status
     }
 
     pub(crate) fn check(&self, options: &CheckOptions, pace: &dyn Pace) -> Result<CheckReport> {
         let desks = self.desks();
         let mut report = self.new_check(&desks).run(options, pace)?;
         report.findings.splice(0..0, self.still_true());
+        self.check_quarantine(&mut report.findings)?;
         Ok(report)
     }
 

@@ -96,9 +96,10 @@ fn a_damaged_deposit_is_refused_or_is_what_its_device_signed() {
     });
     let (mut refused, mut taken) = (0, 0);
     let steps = proptest::collection::vec(damage(), 0..3);
-    let state = std::cell::RefCell::new((&mut hospital, &mut head, &mut refused, &mut taken));
+    let mut seen = std::collections::HashSet::new();
+    let state = std::cell::RefCell::new((&mut hospital, &mut head, &mut refused, &mut taken, &mut seen));
     let outcome = runner(192).run(&steps, |steps| {
-        let (hospital, head, refused, taken) = &mut *state.borrow_mut();
+        let (hospital, head, refused, taken, evidence_seen) = &mut *state.borrow_mut();
         runtime.block_on(async {
             resume(&vault, hospital, head).await;
             let mut bytes = batch([hospital.small("name").1, hospital.marker("name").1]).encode();
@@ -109,7 +110,7 @@ fn a_damaged_deposit_is_refused_or_is_what_its_device_signed() {
             };
             let replies = vault.deposit(hospital.id, damaged.clone()).await.unwrap().replies;
             prop_assert_eq!(replies.len(), damaged.deposits.len());
-            let mut accepted = 0;
+            let (mut accepted, mut set_aside) = (0, 0);
             for (reply, deposit) in replies.iter().zip(&damaged.deposits) {
                 match reply {
                     Ok(receipt) => {
@@ -118,13 +119,18 @@ fn a_damaged_deposit_is_refused_or_is_what_its_device_signed() {
                         receipt.verify(&entry.leaf_hash(), &vault_key(&vault, hospital.id).await).unwrap();
                         accepted += 1;
                     }
-                    Err(problem) => prop_assert!(problem.kind().http_status() != 500, "{problem:?}"),
+                    Err(problem) => {
+                        prop_assert!(problem.kind().http_status() != 500, "{problem:?}");
+                        let evidence =
+                            problem.message.split_once("quarantine as ").map(|(_, after)| after[..32].to_owned());
+                        set_aside += usize::from(evidence.is_some_and(|id| evidence_seen.insert(id)));
+                    }
                 }
             }
             **refused += replies.len() - accepted;
             **taken += accepted;
             let after = head_after(&vault, hospital, head).await;
-            prop_assert_eq!(after.size, head.size + accepted as u64);
+            prop_assert_eq!(after.size, head.size + (accepted + set_aside) as u64);
             **head = after;
             Ok(())
         })

@@ -8,6 +8,7 @@ use common::{Hospital, Site, address};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use shosoin_protocol::act::agreement::{RetryRule, Terms};
 use shosoin_protocol::api::{Enrolment, Hello, Problem};
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{ErrorKind, Suite};
@@ -228,4 +229,40 @@ async fn a_drain_finishes_the_request_that_was_begun() {
     assert_eq!(Answer::read(&mut stream).await.status, 200);
     running.await.unwrap();
     vault.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_goes_away_in_the_middle_of_a_body_is_one_failed_transfer_and_a_stop_is_told_over_the_line_7_6_8_m4d()
+ {
+    let mut served = Served::new().await;
+    let first = served.hospital.first_entry();
+    common::accept(&served.vault, &mut served.hospital, [first]).await;
+    let retry = RetryRule { failures_max: 2, window_minutes: 60 };
+    common::agree(&served.vault, &mut served.hospital, |terms| Terms { retry, ..terms }).await;
+    let chunk = served.hospital.chunk(5000, 1);
+    let head =
+        format!("PUT /v1/chunks/{} HTTP/1.1\r\ncontent-length: {}", address(Suite::Default, &chunk), chunk.len());
+    let failures = async |served: &Served| {
+        let status = served.vault.status().await.unwrap();
+        status.hospitals[0].line.as_ref().unwrap().failures
+    };
+    for _ in 0..3 {
+        let mut stream = served.connect(Some(&served.key)).await;
+        stream.write_all(format!("{head}\r\nhost: vault\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(&chunk[..1000]).await.unwrap();
+        stream.flush().await.unwrap();
+        drop(stream);
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while failures(&served).await == 0 {
+        assert!(std::time::Instant::now() < deadline, "what was cut is not counted");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(served.ask(&head, &chunk).await.status, 200);
+    assert_eq!(failures(&served).await, 1, "three that were cut at once have one cause");
+    let other = address(Suite::Default, &served.hospital.chunk(5000, 2));
+    let head = format!("PUT /v1/chunks/{other} HTTP/1.1\r\ncontent-length: {}", chunk.len());
+    served.ask(&head, &chunk).await.is_problem(ErrorKind::Invalid, "malformed");
+    served.ask("GET /v1/hello HTTP/1.1", b"").await.is_problem(ErrorKind::Refused, "communication-stopped");
+    served.end().await;
 }

@@ -5,6 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
+use shosoin_protocol::act::ActKind;
 use shosoin_protocol::api::{DepositRequest, InlineRecord, Problem, code};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, Seen, Statement};
 use shosoin_protocol::envelope::Context;
@@ -27,13 +28,23 @@ impl Scene {
         Scene { _site: site, vault, hospital }
     }
 
-    /// Deposits one request, which must be refused without a trace, and gives the refusal.
+    /// Deposits one request, which must be refused without a trace but evidence, and gives the refusal.
     async fn refused(&self, request: DepositRequest) -> Problem {
-        let before = (self.vault.counters(), self.vault.checkpoint(self.hospital.id).await.unwrap());
+        let before = (self.vault.counters(), self.entries().await);
         let replies = self.vault.deposit(self.hospital.id, batch([request])).await.unwrap().replies;
-        let after = (self.vault.counters(), self.vault.checkpoint(self.hospital.id).await.unwrap());
-        assert_eq!(before, after, "something was stored");
-        replies.into_iter().next().unwrap().unwrap_err()
+        let after = (self.vault.counters(), self.entries().await);
+        let problem = replies.into_iter().next().unwrap().unwrap_err();
+        assert_eq!(before.1, after.1, "something was stored");
+        assert!(before.0 == after.0 || problem.message.contains("quarantine as"), "something was stored");
+        problem
+    }
+
+    /// Entries of the log, what was set aside apart.
+    async fn entries(&self) -> u64 {
+        let head = self.vault.checkpoint(self.hospital.id).await.unwrap();
+        let (head, _) = shosoin_protocol::checkpoint::Checkpoint::parse(&head).unwrap();
+        let set_aside = self.vault.acts(self.hospital.id, &[ActKind::QuarantineIn]).await.unwrap();
+        head.size - set_aside.len() as u64
     }
 
     /// The same, for a small deposit whose statement was changed before it was signed.
@@ -395,7 +406,7 @@ async fn records_that_the_entry_does_not_name_are_refused() {
 async fn a_chunk_must_be_what_its_address_says_and_of_this_hospital() {
     let scene = Scene::new().await;
     let suite = scene.hospital.suite;
-    let before = scene.vault.counters();
+    let before = scene.entries().await;
     let chunk = scene.hospital.chunk(5_000, 3);
     let mut flipped = chunk.to_vec();
     flipped[4_000] ^= 1;
@@ -419,7 +430,9 @@ async fn a_chunk_must_be_what_its_address_says_and_of_this_hospital() {
     let huge = Bytes::from(vec![0; RECORD_BYTES_MAX + 1]);
     let error = scene.vault.put_chunk(scene.hospital.id, suite.address(&huge), huge).await.unwrap_err();
     assert_eq!(error.problem().code, "malformed");
-    assert_eq!(scene.vault.counters(), before);
+    assert_eq!(scene.entries().await, before);
+    let set_aside = scene.vault.acts(scene.hospital.id, &[ActKind::QuarantineIn]).await.unwrap();
+    assert_eq!(set_aside.len(), 3, "wrong digest, wrong address, foreign hospital");
     scene.still_takes_deposits().await;
 }
 

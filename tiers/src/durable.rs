@@ -10,10 +10,20 @@ use std::sync::Arc;
 
 /// Gives the file at `path` the content `bytes`, durably, whether or not it was there.
 pub fn replace(media: &dyn Media, path: &str, bytes: &[u8]) -> Result<()> {
+    write(media, path, |file| file.write_at(0, bytes))
+}
+
+/// Gives the file at `path` what `fill` writes into it, durably, whether or not it was there. Where `fill` fails, nothing of it
+/// is there.
+pub fn write<E: From<Error>>(
+    media: &dyn Media,
+    path: &str,
+    fill: impl FnOnce(&dyn MediaFile) -> Result<(), E>,
+) -> Result<(), E> {
     let file = begin(media, path, WriteUnit::Bytes)?;
-    file.write_at(0, bytes)?;
+    fill(&*file)?;
     file.sync()?;
-    publish(media, path)
+    Ok(publish(media, path)?)
 }
 
 /// Creates the temporary file of `path`, in place of one that was left behind.

@@ -128,6 +128,7 @@ fn status_text(status: &Value) -> String {
     for hospital in status["hospitals"].as_array().into_iter().flatten() {
         let note = hospital["read_only"].as_str().map(|why| format!(", read-only: {why}")).unwrap_or_default();
         let _ = writeln!(out, "hospital  {}  {} entries{note}", word(&hospital["hospital"]), hospital["log_size"]);
+        out += &trouble(hospital);
         let used = text::bytes(hospital["used_bytes"].as_u64().unwrap_or(0));
         let agreement = match (hospital["agreement"].as_u64(), hospital["quota_bytes"].as_u64()) {
             (Some(number), Some(quota)) => format!("agreement {number}, {used} of {} used", text::bytes(quota)),
@@ -147,6 +148,28 @@ fn status_text(status: &Value) -> String {
         writeln!(out, "segments  {open} open, {closed} closed, {degraded} with lost redundancy, {payload} of records");
     let _ = writeln!(out, "repairs   {} stripes waiting", status["repair_queue"]);
     out + &findings_text(&status["findings"])
+}
+
+/// What somebody must look at: evidence in quarantine, a line that is stopped, uploads that were given up.
+fn trouble(hospital: &Value) -> String {
+    let mut out = String::new();
+    let count = |of: &str, field: &str| hospital[of][field].as_u64().filter(|count| *count > 0);
+    if let Some(items) = count("quarantine", "items") {
+        let overdue = count("quarantine", "overdue").map(|overdue| format!(", {overdue} OVERDUE")).unwrap_or_default();
+        let _ = writeln!(out, "          {items} things in quarantine{overdue}: `shosoin quarantine list`");
+    }
+    if let Some(since) = count("line", "stopped_ms") {
+        let since = text::time(since);
+        let _ = writeln!(out, "          COMMUNICATION STOPPED since {since}: `shosoin transfer status`");
+    }
+    if let (Some(records), Some(until)) = (count("abandoned", "records"), count("abandoned", "until_ms")) {
+        let (bytes, until) = (text::bytes(count("abandoned", "bytes").unwrap_or(0)), text::time(until));
+        let _ = writeln!(
+            out,
+            "          {records} records, {bytes}, of uploads without a deposit; the first goes after {until}"
+        );
+    }
+    out
 }
 
 fn word(value: &Value) -> &str {

@@ -38,6 +38,7 @@ const ELSEWHERE: &[&str] = &[
     "Audit head",
     "Witness key",
     "Accounts file",
+    "Line file",
     "Gap",
 ];
 
@@ -105,6 +106,9 @@ fn every_limit_has_the_value_on_the_page() {
         PROOF_HASHES_MAX,
         RECEIPT_BYTES_MAX,
         DOCUMENT_BYTES_MAX,
+        EVIDENCE_RECORDS_MAX,
+        EVIDENCE_HEAD_BYTES_MAX,
+        EVIDENCE_ITEMS_MAX,
         AGREED_TYPES_MAX,
         AGREED_LIST_MAX,
         ACT_VERSIONS_MAX,

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{
     Act, ActKind, Custody, Document, Epoch, EpochReason, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock,
-    LockMode, Release, Retain, RetentionChange, Rewrap, Severity, Versions,
+    LockMode, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened,
+    Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped, TransferFailure, Versions,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -22,6 +23,7 @@ use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::manifest::*;
 use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
+use shosoin_protocol::quarantine::{EvidenceHead, EvidenceRecord};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
 use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
 use shosoin_protocol::sign::{Domain, SigningKey};
@@ -514,8 +516,99 @@ fn documents() -> Vec<(&'static str, Structure)> {
             ),
         ),
         ("Release", body(&release, vec![("hold", VERSION.0.to_vec())])),
+        ("Quarantine in", body(&quarantine_in().0, quarantine_in().1)),
+        ("Quarantine out", body(&quarantine_out().0, quarantine_out().1)),
+        ("Communication stopped", body(&stopped().0, stopped().1)),
+        ("Communication reopened", body(&reopened().0, reopened().1)),
+        ("Evidence head", evidence_head()),
         ("Incident", body(&incident, incident_fields)),
     ]
+}
+
+fn quarantine_in() -> (Vec<u8>, Fields) {
+    let (reason, thing) = (QuarantineReason::Signature, QuarantinedThing::Deposit);
+    let (taken_ms, until_ms, evidence) = (TIME, TIME + 1, Digest([0xbd; 32]));
+    let version = Some(VERSION);
+    let said = QuarantineIn { reason, thing, version, taken_ms, until_ms, records: 5, left_out: 6, bytes: 7, evidence };
+    let fields = vec![
+        ("reason", vec![3]),
+        ("thing", vec![1]),
+        ("reserved", vec![0; 6]),
+        ("version", VERSION.0.to_vec()),
+        ("taken", u64(TIME)),
+        ("until", u64(TIME + 1)),
+        ("records", u32(5)),
+        ("left out", u32(6)),
+        ("bytes", u64(7)),
+        ("evidence", vec![0xbd; 32]),
+    ];
+    (Document::QuarantineIn(said).encode(), fields)
+}
+
+fn quarantine_out() -> (Vec<u8>, Fields) {
+    let outcome = QuarantineOutcome::Destroyed;
+    let said = QuarantineOut { quarantined: VERSION, outcome, intact: true, request: 8 };
+    let fields = vec![
+        ("quarantined", VERSION.0.to_vec()),
+        ("outcome", vec![2]),
+        ("intact", vec![1]),
+        ("reserved", vec![0; 6]),
+        ("request", u64(8)),
+    ];
+    (Document::QuarantineOut(said).encode(), fields)
+}
+
+fn stopped() -> (Vec<u8>, Fields) {
+    let last = TransferFailure::Digest;
+    let said = Stopped { last, failures: 5, window_minutes: 6, first_ms: TIME, stopped_ms: TIME + 1 };
+    let fields = vec![
+        ("last", vec![2]),
+        ("reserved", vec![0; 7]),
+        ("failures", u32(5)),
+        ("window", u32(6)),
+        ("first", u64(TIME)),
+        ("stopped", u64(TIME + 1)),
+    ];
+    (Document::Stopped(said).encode(), fields)
+}
+
+fn reopened() -> (Vec<u8>, Fields) {
+    let said = Reopened { stopped: VERSION, cause: StopCause::Attack, request: 9 };
+    let fields =
+        vec![("stopped", VERSION.0.to_vec()), ("cause", vec![4]), ("reserved", vec![0; 7]), ("request", u64(9))];
+    (Document::Reopened(said).encode(), fields)
+}
+
+fn evidence_head() -> Structure {
+    let record = EvidenceRecord { came_along: true, kind: RecordKind::Wrap, len: 0x0403, address: Address([0xbe; 32]) };
+    let head = EvidenceHead {
+        reason: QuarantineReason::Infected,
+        thing: QuarantinedThing::Chunk,
+        suite: Suite::Cryptrec,
+        hospital: HOSPITAL,
+        id: VERSION,
+        taken_ms: TIME,
+        left_out: 3,
+        claimed: Address([0xbf; 32]),
+        entry: vec![0xc0; 4],
+        records: vec![record],
+    };
+    let row = [&[1, RecordKind::Wrap.code(), 3, 4, 0, 0][..], &[0xbe; 32]].concat();
+    let fields = vec![
+        ("magic", b"shqe".to_vec()),
+        ("version", vec![1]),
+        ("reason", vec![2]),
+        ("thing", vec![2]),
+        ("suite", vec![2]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("id", VERSION.0.to_vec()),
+        ("taken", u64(TIME)),
+        ("left out", u32(3)),
+        ("claimed", vec![0xbf; 32]),
+        ("entry", var(&[0xc0; 4])),
+        ("records", counted(1, &[&row])),
+    ];
+    whole(head.encode(), fields)
 }
 
 fn agreement() -> (Vec<u8>, Fields) {

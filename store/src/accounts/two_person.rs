@@ -115,6 +115,29 @@ impl Accounts {
         })
     }
 
+    /// The agreement to do `what` to `subject`, taken; where nobody asked for it yet, asks for `caller`.
+    pub fn take_or_ask(
+        &self,
+        caller: &Caller,
+        kind: RequestKind,
+        subject: &str,
+        what: Digest,
+        actor: &str,
+    ) -> Result<Agreement> {
+        let moment = self.now()?;
+        let asked = |request: &&ApprovalRequest| {
+            (request.kind, request.what) == (kind, what) && request.subject == subject && request.is_waiting(&moment)
+        };
+        let found = self.state.lock().book.requests.values().find(asked).cloned();
+        match found {
+            Some(request) if request.state == RequestState::Approved => {
+                self.take(kind, subject, what, actor).map(Agreement::Given)
+            }
+            Some(request) => Ok(Agreement::Waits(Box::new(request))),
+            None => self.request(caller, kind, subject, what).map(|request| Agreement::Waits(Box::new(request))),
+        }
+    }
+
     /// Takes the agreement to do `what` to `subject`, once: proof that enough people agreed who still may. `actor` is whoever
     /// does it now.
     pub fn take(&self, kind: RequestKind, subject: &str, what: Digest, actor: &str) -> Result<Approved> {
@@ -197,6 +220,15 @@ impl Accounts {
         }
         Ok(account.clone())
     }
+}
+
+/// How an agreement of others stands.
+#[derive(Debug)]
+pub enum Agreement {
+    /// enough agreed, and it is taken
+    Given(Approved),
+    /// it waits for them
+    Waits(Box<ApprovalRequest>),
 }
 
 /// What somebody wants to do.

@@ -177,6 +177,16 @@ vocabulary! {
         AccountsConfirmed = 123 "accounts-confirmed",
         /// the operator signed an agreement with a hospital
         AgreementSigned = 80 "agreement-signed",
+        /// something suspicious that a hospital sent was set aside as evidence, or could not be
+        Quarantined = 81 "quarantined",
+        /// evidence was handed out or destroyed
+        QuarantineReleased = 82 "quarantine-released",
+        /// a transfer from a hospital failed
+        TransferFailed = 83 "transfer-failed",
+        /// too many did: nothing passes between hospital and vault any more
+        CommunicationStopped = 84 "communication-stopped",
+        /// somebody found out why, another agreed, and it goes on
+        CommunicationReopened = 85 "communication-reopened",
         /// everything of a hospital was written to a package that leaves the house
         HandoverExported = 150 "handover-exported",
         /// a hospital was taken over from a package

@@ -10,6 +10,8 @@
 //! | `POST /v1/media` | [`MediaCommand`] as JSON | what it says |
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
 //! | `POST /v1/agreements` | [`AgreementCommand`] as JSON | what it says |
+//! | `POST /v1/quarantine` | [`QuarantineCommand`] as JSON | what it says |
+//! | `POST /v1/transfers` | [`TransferCommand`] as JSON | what it says |
 //! | `POST /v1/disposal` | [`DisposalCommand`] as JSON | what it says |
 //! | `POST /v1/accounts` | [`AccountCommand`] as JSON | what it says |
 //! | `POST /v1/applicability` | [`StatementRequest`] as JSON | [`Statement`](crate::applicability::Statement) as JSON |
@@ -25,6 +27,8 @@ use crate::agreements::AgreementCommand;
 use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
 use crate::disposal::DisposalCommand;
+use crate::quarantine::QuarantineCommand;
+use crate::transfers::TransferCommand;
 use crate::volumes::MediaCommand;
 use crate::{CheckOptions, Error, Result, Vault, actor};
 use axum::Router;
@@ -72,6 +76,8 @@ impl Admin {
             .route("/v1/media", post(media))
             .route("/v1/assets", post(assets))
             .route("/v1/agreements", post(agreements))
+            .route("/v1/quarantine", post(quarantine))
+            .route("/v1/transfers", post(transfers))
             .route("/v1/disposal", post(disposal))
             .route("/v1/accounts", post(accounts))
             .route("/v1/applicability", post(applicability))
@@ -134,6 +140,18 @@ async fn agreements(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<P
     let command: AgreementCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.agreement_command(command, peer.caller).await?))
+}
+
+async fn quarantine(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: QuarantineCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.quarantine_command(command, peer.caller).await?))
+}
+
+async fn transfers(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: TransferCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.transfer_command(command, peer.caller).await?))
 }
 
 async fn disposal(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

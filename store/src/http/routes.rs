@@ -59,7 +59,7 @@ async fn hello(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
 }
 
 async fn missing(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
-    let body = api.body(body, 4 + ADDRESS_QUERY_MAX * Address::LEN).await?;
+    let body = api.body(hospital, body, 4 + ADDRESS_QUERY_MAX * Address::LEN).await?;
     let missing = api.vault.missing(hospital, &decode_addresses(&body)?).await?;
     Ok(reply::bytes(missing.into_iter().map(u8::from).collect::<Vec<u8>>()))
 }
@@ -71,7 +71,7 @@ async fn put_chunk(
     body: Body,
 ) -> Reply {
     let address: Address = address.parse()?;
-    let chunk = api.body(body, RECORD_BYTES_MAX).await?;
+    let chunk = api.body(hospital, body, RECORD_BYTES_MAX).await?;
     api.vault.put_chunk(hospital, address, chunk).await?;
     Ok(reply::bytes(Bytes::new()))
 }
@@ -97,12 +97,12 @@ async fn audit(State(api): State<Api>, Extension(hospital): Caller, Path(address
 }
 
 async fn plan(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
-    let body = api.body(body, 4 + ADDRESS_QUERY_MAX * Address::LEN).await?;
+    let body = api.body(hospital, body, 4 + ADDRESS_QUERY_MAX * Address::LEN).await?;
     Ok(reply::json(&api.vault.plan(hospital, &decode_addresses(&body)?).await?))
 }
 
 async fn deposit(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
-    let body = api.body(body, DEPOSIT_BATCH_BYTES_MAX).await?;
+    let body = api.body(hospital, body, DEPOSIT_BATCH_BYTES_MAX).await?;
     let batch = DepositBatch::decode(&body)?;
     drop(body);
     Ok(reply::bytes(api.vault.deposit(hospital, batch).await?.encode()))
@@ -114,7 +114,7 @@ async fn version(State(api): State<Api>, Extension(hospital): Caller, Path(versi
 }
 
 async fn wraps(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
-    let versions = decode_versions(&api.body(body, 4 + REWRAP_MAX * VersionId::LEN).await?)?;
+    let versions = decode_versions(&api.body(hospital, body, 4 + REWRAP_MAX * VersionId::LEN).await?)?;
     let room = api.budget.reserve(REWRAP_MAX * WRAP_BYTES_MAX).await?;
     let reply = api.vault.wraps(hospital, versions).await?;
     Ok(reply::bytes(room.hold(reply.encode().into())))
@@ -182,7 +182,7 @@ async fn no_route() -> Refusal {
 
 impl Api {
     /// Reads a body whose length was announced and is within `limit`, once there is memory for it.
-    async fn body(&self, mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    async fn body(&self, hospital: HospitalId, mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
         let Some(length) = body.size_hint().exact() else {
             return Err(Refusal::new(ErrorKind::Invalid, "length-required", "the request must announce its length"));
         };
@@ -192,10 +192,34 @@ impl Api {
         };
         let room = self.budget.reserve(length).await?;
         let mut bytes = BytesMut::with_capacity(length);
+        let mut arriving = Arriving { vault: &self.vault, hospital, whole: false };
         while let Some(frame) = next_frame(&mut body, self.budget.patience()).await? {
             bytes.extend_from_slice(&frame);
         }
+        arriving.whole = true;
         Ok(room.hold(bytes.freeze()))
+    }
+}
+
+/// A body on its way. One that is given up before it is whole, be it because the peer went away with its connection and the
+/// request with it, is a transfer that failed.
+struct Arriving<'a> {
+    vault: &'a Vault,
+    hospital: HospitalId,
+    whole: bool,
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !self.whole {
+            let (vault, hospital) = (self.vault.clone(), self.hospital);
+            runtime.spawn(async move {
+                if let Err(error) = vault.transfer_cut(hospital).await {
+                    tracing::warn!(%hospital, %error, "a transfer that did not arrive whole could not be counted");
+                }
+            });
+        }
     }
 }
 

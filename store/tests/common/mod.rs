@@ -5,8 +5,10 @@
 pub mod tls;
 
 use bytes::Bytes;
+use shosoin_protocol::act::agreement::{Agreement, Draft, Terms};
 use shosoin_protocol::act::{Act, Document};
 use shosoin_protocol::api::{DepositBatch, DepositRequest, Enrolment, InlineRecord, Problem};
+use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, Seen, Statement};
 use shosoin_protocol::envelope::{Context, write_aad};
 use shosoin_protocol::manifest::AddressList;
@@ -16,6 +18,8 @@ use shosoin_protocol::sign::SigningKey;
 use shosoin_protocol::{
     Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VaultId, VersionId, VolumeId,
 };
+use shosoin_store::accounts::{AccountCommand, Caller, Role};
+use shosoin_store::agreements::AgreementCommand;
 use shosoin_store::{CheckOptions, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
 use shosoin_tiers::clock::{ManualClock, SeededRandom};
 use shosoin_tiers::media::{Media, MemoryMedia};
@@ -335,6 +339,47 @@ pub async fn enrolled(vault: &Vault, suite: Suite, seed: u8) -> Hospital {
     let first = hospital.first_entry();
     accept(vault, &mut hospital, [first]).await;
     hospital
+}
+
+/// Both sides agree on what `change` makes of the terms of a demonstration; the device has seen it.
+pub async fn agree(vault: &Vault, hospital: &mut Hospital, change: impl FnOnce(Terms) -> Terms) {
+    let draft = Draft { hospital: hospital.id, suite: hospital.suite, vault: vault.id(), now_ms: NOW_MS };
+    let terms = change(Terms::demonstration(draft));
+    let agreement = Agreement::draft(terms).sign_as_hospital(&hospital.hospital_key);
+    let document = hex::encode(Document::Agreement(Box::new(agreement)).encode());
+    let command = AgreementCommand::Sign { hospital: Some(hospital.id.to_string()), document };
+    vault.agreement_command(command, Caller::this_process()).await.unwrap();
+    see_head(vault, hospital).await;
+}
+
+/// The device sees the newest head, as it does after the operator stated something.
+pub async fn see_head(vault: &Vault, hospital: &mut Hospital) {
+    let text = vault.checkpoint(hospital.id).await.unwrap();
+    let (head, _) = Checkpoint::parse(&text).unwrap();
+    hospital.device.seen = Seen { size: head.size, root: head.root };
+}
+
+/// Three people of the vault: an administrator, a keeper and an auditor, as users of this machine who have all been here.
+pub async fn people(vault: &Vault) -> [Caller; 3] {
+    let duties = [("daemon", 1, Role::Admin), ("bin", 2, Role::Keeper), ("sys", 3, Role::Auditor)];
+    let admin = Caller::user(1);
+    for (user, _, role) in duties {
+        let add = AccountCommand::Add {
+            id: format!("{user}.one").parse().unwrap(),
+            name: String::new(),
+            roles: vec![role],
+            os_user: Some(user.to_owned()),
+            hours: Vec::new(),
+            reason: String::new(),
+        };
+        let by = if role == Role::Admin { Caller::this_process() } else { admin.clone() };
+        vault.account_command(add, by, true).await.unwrap();
+    }
+    let all = duties.map(|(_, uid, _)| Caller::user(uid));
+    for person in &all {
+        vault.status_for(person).await.unwrap();
+    }
+    all
 }
 
 /// Deposits and expects a receipt for each, all of which must hold; the device has then seen the newest head.

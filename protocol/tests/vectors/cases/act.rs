@@ -4,15 +4,16 @@ use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
     Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, HandOverIn, HandOverOut, HandOverWord,
-    Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState, Release, Retain,
-    RetentionChange, Rewrap, Severity, Terms, Versions, WordStage,
+    Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState, QuarantineIn,
+    QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Retain, RetentionChange,
+    Rewrap, Severity, StopCause, Stopped, Terms, TransferFailure, Versions, WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::{Address, Digest, VaultId, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
-    [entries(&one), entries(&two), documents(), wrong_documents()].concat()
+    [entries(&one), entries(&two), documents(), wrong_documents(), wrong_operators_documents()].concat()
 }
 
 const TIME: u64 = 1_767_225_600_000;
@@ -53,6 +54,10 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::HandOverOut(handed_out())),
         (None, Document::HandOverIn(Box::new(taken_in()))),
         (None, Document::HandOverWord(Box::new(confirmed()))),
+        (None, Document::QuarantineIn(quarantined())),
+        (None, Document::QuarantineOut(left())),
+        (None, Document::Stopped(stopped())),
+        (None, Document::Reopened(reopened())),
     ]
 }
 
@@ -167,6 +172,50 @@ fn documents() -> Vec<Made> {
 /// The document of a kind.
 fn of(kind: ActKind) -> Document {
     stated().into_iter().map(|(_, document)| document).find(|document| document.kind() == kind).unwrap()
+}
+
+fn quarantined() -> QuarantineIn {
+    QuarantineIn {
+        reason: QuarantineReason::Report,
+        thing: QuarantinedThing::Deposit,
+        version: Some(VersionId([7; 16])),
+        taken_ms: TIME,
+        until_ms: TIME + 30 * 86_400_000,
+        records: 5,
+        left_out: 1,
+        bytes: 70_000,
+        evidence: Digest([0x5e; 32]),
+    }
+}
+
+fn left() -> QuarantineOut {
+    let outcome = QuarantineOutcome::HandedOut;
+    QuarantineOut { quarantined: VersionId([8; 16]), outcome, intact: true, request: 7 }
+}
+
+fn stopped() -> Stopped {
+    let last = TransferFailure::Cut;
+    Stopped { last, failures: 10, window_minutes: 1440, first_ms: TIME - 3_600_000, stopped_ms: TIME }
+}
+
+fn reopened() -> Reopened {
+    Reopened { stopped: VersionId([8; 16]), cause: StopCause::Line, request: 7 }
+}
+
+fn wrong_operators_documents() -> Vec<Made> {
+    let made = |stated: Document| document(stated.kind(), "valid", "", &stated);
+    let (inn, out) = (made(Document::QuarantineIn(quarantined())), made(Document::QuarantineOut(left())));
+    let (stop, open) = (made(Document::Stopped(stopped())), made(Document::Reopened(reopened())));
+    vec![
+        inn.wrong("quarantine-in-reason", "Reason 9.", ("Invalid", "reason of quarantine"), put(8, &[9])),
+        inn.wrong("quarantine-in-thing", "Thing 3.", ("Invalid", "thing in quarantine"), put(9, &[3])),
+        inn.wrong("quarantine-in-reserved", "A reserved byte is set.", ("Invalid", "reserved bytes"), put(15, &[1])),
+        out.wrong("quarantine-out-outcome", "Outcome 0.", ("Invalid", "outcome of quarantine"), put(24, &[0])),
+        out.wrong("quarantine-out-intact", "Neither intact nor not.", ("Invalid", "intact evidence"), put(25, &[2])),
+        stop.wrong("stopped-failure", "Failure 6.", ("Invalid", "failure of a transfer"), put(8, &[6])),
+        open.wrong("reopened-cause", "Cause 6.", ("Invalid", "cause of a stop"), put(24, &[6])),
+        open.wrong("reopened-trailing", "One byte follows.", ("Trailing", "document"), append(0)),
+    ]
 }
 
 fn wrong_documents() -> Vec<Made> {
