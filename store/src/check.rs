@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::index::Index;
 use serde::Serialize;
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::{HospitalId, SegmentId, Suite};
+use shosoin_protocol::{HospitalId, SegmentId, Suite, VolumeId};
 use shosoin_tiers::Pace;
 use shosoin_tiers::Tier;
 use std::sync::Arc;
@@ -139,13 +139,15 @@ impl<'a> Check<'a> {
         Check { coming, ..self }
     }
 
-    /// Its parts, in order; of one hospital alone where one is given.
-    pub fn parts(&self, every_unit: bool, hospital: Option<HospitalId>) -> Vec<Part> {
+    /// Its parts, in order; of one hospital alone where one is given. Of one volume alone they are the segments that have a
+    /// shard on it, and neither ledgers nor rows.
+    pub fn parts(&self, every_unit: bool, hospital: Option<HospitalId>, volume: Option<VolumeId>) -> Vec<Part> {
         let asked = |of: HospitalId| hospital.is_none_or(|asked| asked == of);
         let segments = self.tier.segments().into_iter().filter(|segment| asked(segment.hospital));
+        let segments = segments.filter(|info| volume.is_none_or(|volume| info.shards.contains(&Some(volume))));
         let segments: Vec<SegmentId> = segments.map(|segment| segment.id).collect();
         let desks = self.desks.iter().map(|desk| desk.info().hospital);
-        let desks = desks.filter(|of| asked(*of) && !self.coming.contains(of));
+        let desks = desks.filter(|of| asked(*of) && volume.is_none() && !self.coming.contains(of));
         let desks: Vec<HospitalId> = desks.collect();
         let units = segments.iter().filter(|_| every_unit).copied().map(Part::Units);
         let ledgers = desks.iter().copied().map(Part::Ledger);
@@ -189,7 +191,7 @@ impl<'a> Check<'a> {
 
     /// Does every part.
     pub fn run(mut self, options: &CheckOptions, pace: &dyn Pace) -> Result<CheckReport> {
-        for part in self.parts(options.every_unit, None) {
+        for part in self.parts(options.every_unit, None, None) {
             self.part(part, pace)?;
         }
         for text in &options.remembered {

@@ -366,6 +366,59 @@ async fn copy_forward_empties_a_volume_onto_a_seventh_and_a_kill_in_the_middle_c
 }
 
 #[tokio::test]
+async fn a_job_of_one_hospital_or_volume_touches_nothing_else() {
+    let media = memory_volumes(7);
+    let site = Site::on_media(IndexKind::Memory, as_media(&media[..6])).await;
+    let vault = site.open().await;
+    let mut hospitals = [enrolled(&vault, Suite::Default, 7).await, enrolled(&vault, Suite::Default, 8).await];
+    let mut parcels = Vec::new();
+    for hospital in &mut hospitals {
+        let (parcel, request) = hospital.small("one");
+        accept(&vault, hospital, [request]).await;
+        parcels.push(parcel);
+    }
+    close(vault).await;
+    let mut seven = Site { options: site.options.clone(), ..site };
+    seven.options.media = Some(as_media(&media));
+    let vault = seven.open().await;
+    let folder = |hospital: &Hospital| format!("segments/{}", hospital.id);
+    let files = |no: usize, hospital: &Hospital| media[no].list(&folder(hospital)).map_or(0, |listed| listed.len());
+    let leaving = VolumeId([1; 16]);
+    let (mine, others) = (files(0, &hospitals[0]), files(0, &hospitals[1]));
+    assert!(mine > 0 && others > 0 && files(6, &hospitals[0]) == 0);
+
+    let of_one = JobOptions { volume: Some(leaving), hospital: Some(hospitals[0].id), ..JobOptions::default() };
+    let dry = JobOptions { dry_run: true, ..of_one.clone() };
+    let plan = vault.run_job(JobKind::CopyForward, dry).await.unwrap();
+    assert!(plan.done[0].contains(&format!("of hospital {} would leave", hospitals[0].id)), "{:?}", plan.done);
+    let report = vault.run_job(JobKind::CopyForward, of_one).await.unwrap();
+    assert_eq!((report.outcome, report.figures.short, report.left_bytes), (Outcome::Done, 0, 0), "{report:?}");
+    assert_eq!((files(0, &hospitals[0]), files(0, &hospitals[1])), (0, others), "the other hospital's shards stay");
+    assert_eq!((files(6, &hospitals[0]), files(6, &hospitals[1])), (mine, 0));
+    let status = vault.status().await.unwrap();
+    let left = status.volumes.iter().find(|volume| volume.id == leaving.to_string()).unwrap();
+    assert_eq!(left.state, "writable", "it is neither draining nor retired");
+
+    // of a volume without a shard of theirs, and of one with
+    let plan = |kind, volume: u8| {
+        let only = JobOptions { volume: Some(VolumeId([volume; 16])), dry_run: true, ..JobOptions::default() };
+        let vault = &vault;
+        async move { vault.run_job(kind, only).await.unwrap().done.join("; ") }
+    };
+    let (all, on_seventh) = (plan(JobKind::Check, 2).await, plan(JobKind::Check, 7).await);
+    let segments = |said: &str| said.split(' ').next().unwrap().parse::<usize>().unwrap();
+    assert!(segments(&all) > segments(&on_seventh) && segments(&on_seventh) == mine, "{all}; {on_seventh}");
+    let on_it = JobOptions { volume: Some(VolumeId([7; 16])), every_unit: true, ..JobOptions::default() };
+    let checked = vault.run_job(JobKind::Check, on_it).await.unwrap();
+    assert!(checked.is_clean() && checked.done[0].starts_with(&format!("{mine} segments")), "{:?}", checked.done);
+    for (hospital, parcel) in hospitals.iter().zip(&parcels) {
+        assert_holds(&vault, hospital, std::slice::from_ref(parcel)).await;
+    }
+    assert_clean(&vault).await;
+    close(vault).await;
+}
+
+#[tokio::test]
 async fn a_volume_that_cannot_be_listed_is_not_taken_for_empty_by_any_job_or_change_of_state() {
     let mut stage = Stage::new().await;
     let faults = Arc::new(Faults::default());

@@ -99,10 +99,16 @@ impl Drain {
     /// ([`left_bytes`](Self::left_bytes) tells them apart). The volume gets no new shards from then on. After an error the
     /// cursor has not moved.
     pub fn step(&mut self, tier: &Tier, pace: &dyn Pace) -> Result<Option<DrainStep>> {
+        self.step_of(None, tier, pace)
+    }
+
+    /// The same for the shards of one hospital, where one is given. A drain that was stepped so is not stepped otherwise: its
+    /// cursor passed over the others.
+    pub fn step_of(&mut self, only: Option<HospitalId>, tier: &Tier, pace: &dyn Pace) -> Result<Option<DrainStep>> {
         tier.set_draining(self.volume, true)?;
         tier.listed(self.volume)?;
         while self.phase != DrainPhase::Ended {
-            let Some(shard) = self.next(tier) else {
+            let Some(shard) = self.next(only, tier) else {
                 self.phase = match self.phase {
                     DrainPhase::Copy => DrainPhase::Release,
                     DrainPhase::Release | DrainPhase::Ended => DrainPhase::Ended,
@@ -131,9 +137,10 @@ impl Drain {
         Ok(None)
     }
 
-    fn next(&self, tier: &Tier) -> Option<ShardRef> {
-        let shards = tier.shards_on(self.volume);
-        shards.into_iter().map(|on| on.shard).find(|shard| Some(*shard) > self.after)
+    fn next(&self, only: Option<HospitalId>, tier: &Tier) -> Option<ShardRef> {
+        let shards = tier.shards_on(self.volume).into_iter().map(|on| on.shard);
+        let mut asked = shards.filter(|shard| only.is_none_or(|only| only == shard.hospital));
+        asked.find(|shard| Some(*shard) > self.after)
     }
 
     /// Copies a shard, unless there is another copy already; that one is verified before this one is released.

@@ -76,8 +76,13 @@ fn known_volume(inner: &Inner, volume: VolumeId) -> Result<()> {
     }
 }
 
-/// Whether a segment is one of those asked for.
+/// Whether a segment is one of those asked for: of the hospital, and with a shard on the volume.
 fn is_asked_for(inner: &Inner, options: &JobOptions, segment: SegmentId) -> bool {
-    let Some(hospital) = options.hospital else { return true };
-    inner.tier.segments_of(hospital).iter().any(|of| of.id == segment)
+    if options.hospital.is_none() && options.volume.is_none() {
+        return true;
+    }
+    inner.tier.segment_info(segment).is_some_and(|info| {
+        let of_hospital = options.hospital.is_none_or(|hospital| info.hospital == hospital);
+        of_hospital && options.volume.is_none_or(|volume| info.shards.contains(&Some(volume)))
+    })
 }

@@ -9,7 +9,7 @@ use crate::jobs::JobOptions;
 use crate::jobs::report::{Figures, Gain};
 use crate::vault::Inner;
 use shosoin_protocol::codec::{Reader, Writer};
-use shosoin_protocol::{Error, HospitalId, SegmentId};
+use shosoin_protocol::{Error, HospitalId, SegmentId, VolumeId};
 use shosoin_tiers::Pace;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,6 +28,7 @@ pub struct WholeCheck {
 struct Asked {
     every_unit: bool,
     hospital: Option<HospitalId>,
+    volume: Option<VolumeId>,
 }
 
 /// What the parts so far gave.
@@ -60,11 +61,11 @@ impl Seen {
 impl WholeCheck {
     /// A check from its beginning, or where an earlier one of the same question was stopped.
     pub fn begin(inner: &Inner, options: &JobOptions, cursor: &[u8]) -> Self {
-        let asked = Asked { every_unit: options.every_unit, hospital: options.hospital };
+        let asked = Asked { every_unit: options.every_unit, hospital: options.hospital, volume: options.volume };
         let earlier = decode(cursor).ok().filter(|(of, _)| *of == asked).map(|(_, seen)| seen);
         let seen = earlier.unwrap_or_default();
         let desks = inner.desks();
-        let parts = inner.new_check(&desks).parts(asked.every_unit, asked.hospital);
+        let parts = inner.new_check(&desks).parts(asked.every_unit, asked.hospital, asked.volume);
         let bytes = bytes_of(inner);
         let weigh = |parts: &mut dyn Iterator<Item = &Part>| parts.map(|part| weight(&bytes, part)).sum::<u64>();
         let all = weigh(&mut parts.iter());
@@ -134,11 +135,13 @@ impl Work for WholeCheck {
         }
     }
 
-    fn plan(&self, inner: &Inner) -> Vec<String> {
+    fn plan(&self, _inner: &Inner) -> Vec<String> {
+        let segments = self.waiting.iter().filter(|part| matches!(part, Part::Walk(_))).count();
         let depth = if self.asked.every_unit { "every unit" } else { "tables of records" };
-        let segments = inner.tier.segments().len();
-        let mut plan =
-            vec![format!("{segments} segments, {depth}, against the index, and every ledger from its first entry")];
+        let ledgers = self.waiting.iter().filter(|part| matches!(part, Part::Ledger(_))).count();
+        let mut plan = vec![format!(
+            "{segments} segments, {depth}, against the index, and {ledgers} ledgers from their first entries"
+        )];
         if self.seen.last.is_some() {
             plan.push(format!("it goes on where it was interrupted: {} parts are left", self.waiting.len()));
         }
@@ -148,9 +151,12 @@ impl Work for WholeCheck {
 
 fn encode(asked: Asked, last: Part, seen: &Seen) -> Vec<u8> {
     let mut out = Writer::new();
-    out.u8(asked.every_unit.into()).u8(asked.hospital.is_some().into());
+    out.u8(asked.every_unit.into()).u8(asked.hospital.is_some().into()).u8(asked.volume.is_some().into());
     if let Some(hospital) = asked.hospital {
         out.put(&hospital.0);
+    }
+    if let Some(volume) = asked.volume {
+        out.put(&volume.0);
     }
     match last {
         Part::Units(segment) => out.u8(1).put(&segment.0),
@@ -166,8 +172,10 @@ fn encode(asked: Asked, last: Part, seen: &Seen) -> Vec<u8> {
 fn decode(bytes: &[u8]) -> shosoin_protocol::Result<(Asked, Seen)> {
     const WHAT: &str = "cursor of a check";
     let mut reader = Reader::new(bytes, WHAT);
-    let (every_unit, of_one) = (reader.u8("depth")? != 0, reader.u8("of one hospital")? != 0);
-    let hospital = of_one.then(|| HospitalId::read(&mut reader)).transpose()?;
+    let mut flag = |what| reader.u8(what).map(|flag| flag != 0);
+    let (every_unit, of_hospital, of_volume) = (flag("depth")?, flag("of one hospital")?, flag("of one volume")?);
+    let hospital = of_hospital.then(|| HospitalId::read(&mut reader)).transpose()?;
+    let volume = of_volume.then(|| VolumeId::read(&mut reader)).transpose()?;
     let last = match reader.u8("part")? {
         1 => Part::Units(SegmentId::read(&mut reader)?),
         2 => Part::Ledger(HospitalId::read(&mut reader)?),
@@ -186,7 +194,7 @@ fn decode(bytes: &[u8]) -> shosoin_protocol::Result<(Asked, Seen)> {
         damaged: next()?,
     };
     reader.finish()?;
-    Ok((Asked { every_unit, hospital }, seen))
+    Ok((Asked { every_unit, hospital, volume }, seen))
 }
 
 #[cfg(test)]
@@ -197,7 +205,9 @@ mod tests {
     fn a_cursor_reads_back_whatever_part_it_is_at_and_one_that_is_cut_is_refused() {
         let (segment, hospital) = (SegmentId([3; 16]), HospitalId([4; 16]));
         for last in [Part::Units(segment), Part::Ledger(hospital), Part::Walk(segment), Part::Rows(hospital)] {
-            for asked in [None, Some(hospital)].map(|hospital| Asked { every_unit: hospital.is_none(), hospital }) {
+            let volume = Some(VolumeId([5; 16]));
+            for (hospital, volume) in [(None, None), (Some(hospital), None), (None, volume), (Some(hospital), volume)] {
+                let asked = Asked { every_unit: hospital.is_none(), hospital, volume };
                 let seen = Seen { last: Some(last), segments: 1, records: 2, damaged: 6, ..Seen::default() };
                 let bytes = encode(asked, last, &seen);
                 assert_eq!(decode(&bytes).unwrap(), (asked, seen));

@@ -4,7 +4,7 @@
 //! The cursor is the last segment that was dealt with. What entries name is read anew by each run: it is what removal
 //! depends on, and costs a hundred-thousandth of what it is about.
 
-use super::Work;
+use super::{Work, is_asked_for};
 use crate::audit::MediaState;
 use crate::check::{Finding, Severity};
 use crate::compaction::judge::{Judge, Verdict};
@@ -36,6 +36,8 @@ pub struct Compact {
     bound: Amplification,
     /// nothing is noted and nothing written
     dry_run: bool,
+    /// the hospital and volume that are asked for
+    only: JobOptions,
     /// why nothing may be done at all, said once
     refused: Option<String>,
     waiting: VecDeque<Arc<Desk>>,
@@ -71,6 +73,7 @@ pub fn begin(inner: &Inner, options: &JobOptions, cursor: &[u8]) -> Result<Box<d
         bound: options.amplification.unwrap_or(inner.config.jobs.compact_amplification_max),
         dry_run: options.dry_run,
         refused: refused(inner).filter(|_| !options.dry_run),
+        only: options.clone(),
         waiting: desks.filter(|desk| after.is_none_or(|(hospital, _)| desk.info().hospital >= hospital)).collect(),
         current: None,
         after,
@@ -119,7 +122,10 @@ impl Compact {
     fn segments(&self, inner: &Inner, hospital: HospitalId, hot: &BTreeSet<SegmentId>) -> VecDeque<SegmentInfo> {
         let is_new = |info: &SegmentInfo| self.after.is_none_or(|after| (hospital, info.id) > after);
         let segments = inner.tier.segments_of(hospital).into_iter();
-        segments.filter(|info| info.state == SegmentState::Closed && hot.contains(&info.id) && is_new(info)).collect()
+        let is_asked = |info: &SegmentInfo| is_asked_for(inner, &self.only, info.id);
+        let is_judged =
+            |info: &SegmentInfo| info.state == SegmentState::Closed && hot.contains(&info.id) && is_new(info);
+        segments.filter(is_judged).filter(is_asked).collect()
     }
 
     fn bytes(&self, inner: &Inner, hospital: HospitalId, hot: &BTreeSet<SegmentId>) -> u64 {
@@ -277,7 +283,9 @@ impl Work for Compact {
         }
         self.after = None;
         if std::mem::take(&mut self.sweeps) {
-            *inner.jobs.sparse.lock() = Some(self.left);
+            if self.only.hospital.is_none() && self.only.volume.is_none() {
+                *inner.jobs.sparse.lock() = Some(self.left);
+            }
             inner.tier.sweep(pace)?;
         }
         Ok(None)

@@ -2,15 +2,15 @@
 //! a verified copy elsewhere; each new copy passes a scrub before the old one is released; an empty volume is retired.
 
 use super::Work;
-use crate::audit::{Action, AuditEvent, Outcome};
+use crate::audit::{Action, AuditEvent, MediaState, Outcome};
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::jobs::report::{Figures, Gain};
 use crate::jobs::{By, JobOptions};
 use crate::vault::Inner;
-use shosoin_protocol::VolumeId;
 use shosoin_protocol::codec::{Reader, Writer};
-use shosoin_tiers::{Drain, DrainPhase, DrainStep, Error as MediaError, Pace, ShardRef};
+use shosoin_protocol::{HospitalId, VolumeId};
+use shosoin_tiers::{Drain, DrainPhase, DrainStep, Error as MediaError, Pace, ShardOnVolume, ShardRef};
 use std::collections::VecDeque;
 
 /// Why a volume is emptied that an operator named.
@@ -23,6 +23,8 @@ const DRAIN_BYTES_MAX: usize = 1024;
 /// Drains, the one in hand first.
 pub struct CopyForward {
     drains: VecDeque<Drain>,
+    /// nothing else is moved than what belongs to this hospital
+    only: Option<HospitalId>,
     begun: bool,
     release_begun: bool,
     behind: u64,
@@ -39,10 +41,11 @@ fn may_hold_shards(inner: &Inner, volume: VolumeId) -> bool {
 }
 
 impl CopyForward {
-    /// The drains in hand, then what must be emptied; for an operator who names a volume, that one.
+    /// The drains in hand, then what must be emptied; for an operator who names a volume, that one. Of one hospital they
+    /// begin anew each time: what has a copy elsewhere is not copied again.
     pub fn begin(inner: &Inner, options: &JobOptions, by: By, cursor: &[u8]) -> Result<Self> {
-        let now_ms = inner.clock.now_ms();
-        let in_hand = decode(cursor).unwrap_or_default().into_iter();
+        let (now_ms, only) = (inner.clock.now_ms(), options.hospital);
+        let in_hand = decode(cursor).ok().filter(|_| only.is_none()).unwrap_or_default().into_iter();
         let mut drains: VecDeque<Drain> = in_hand.filter(|drain| may_hold_shards(inner, drain.volume)).collect();
         let asked = options.volume.filter(|_| by == By::Operator).map(|volume| (volume, ASKED.to_owned()));
         for (volume, _) in wanted(inner, now_ms).into_iter().chain(asked) {
@@ -53,21 +56,22 @@ impl CopyForward {
         if let Some(volume) = options.volume {
             drains.retain(|drain| drain.volume == volume);
         }
-        Ok(CopyForward { drains, begun: false, release_begun: false, behind: 0 })
+        Ok(CopyForward { drains, only, begun: false, release_begun: false, behind: 0 })
     }
 
     /// Before anything moves, the volume takes nothing more; before anything is removed, the audit log says so.
     fn announce(&mut self, inner: &Inner) -> Result<()> {
         let Some(drain) = self.drains.front() else { return Ok(()) };
-        if !self.begun {
+        if !self.begun && self.only.is_none() {
             let why = wanted(inner, inner.clock.now_ms()).into_iter().find(|(volume, _)| *volume == drain.volume);
             let why = why.map_or_else(|| ASKED.to_owned(), |(_, why)| why);
             inner.begin_draining(drain.volume, &why)?;
             self.begun = true;
         }
-        if !self.release_begun && is_about_to_release(inner, drain) {
+        if !self.release_begun && self.is_about_to_release(inner, drain) {
             let mut event = AuditEvent::of_job(inner.clock.now_ms(), "copy-forward", Action::Release).on(drain.volume);
-            (event.outcome, event.bytes) = (Outcome::Begun, drain.left_bytes(&inner.tier));
+            (event.outcome, event.bytes) = (Outcome::Begun, self.left_bytes(inner, drain));
+            event.hospital = self.only;
             inner.record(&event)?;
             self.release_begun = true;
         }
@@ -78,9 +82,12 @@ impl CopyForward {
     fn end_one(&mut self, inner: &Inner) -> Result<Gain> {
         let Some(drain) = self.drains.front() else { return Ok(Gain::default()) };
         let (volume, done) = (drain.volume, drain.done);
-        let mut gain = Gain { save_now: true, ..Gain::default() };
-        if may_hold_shards(inner, volume) {
-            let left = drain.left_bytes(&inner.tier);
+        let (left, mut gain) = (self.left_bytes(inner, drain), Gain { save_now: true, ..Gain::default() });
+        if let Some(hospital) = self.only.filter(|_| left == 0) {
+            let copied = done.copied;
+            gain.done
+                .push(format!("nothing of hospital {hospital} is on volume {volume} any more: {copied} shards copied"));
+        } else if may_hold_shards(inner, volume) {
             let message = format!("volume {volume} is not empty yet: {} shards, {left} bytes stay on it", done.kept);
             gain.figures.short += 1;
             gain = gain.found([Finding { severity: Severity::Degraded, code: "volume-not-empty", message }]);
@@ -91,21 +98,53 @@ impl CopyForward {
         } else {
             gain.done.push(format!("volume {volume} is empty and retired: {} shards copied", done.copied));
         }
-        self.leave_one();
+        self.leave_one(inner);
         Ok(gain)
     }
 
     /// The drain in hand waits for another time.
-    fn put_off(&mut self, why: &MediaError) -> Gain {
-        self.leave_one();
+    fn put_off(&mut self, inner: &Inner, why: &MediaError) -> Gain {
+        self.leave_one(inner);
         let mut gain = Gain { save_now: true, ..Gain::default() };
         gain.figures.short += 1;
         gain.found([Finding { severity: Severity::Degraded, code: "volume-not-empty", message: why.to_string() }])
     }
 
-    fn leave_one(&mut self) {
+    fn leave_one(&mut self, inner: &Inner) {
+        self.let_go(inner);
         self.drains.pop_front();
         (self.begun, self.release_begun) = (false, false);
+    }
+
+    /// A volume that one hospital left is written to again, unless all of them are to leave it.
+    fn let_go(&self, inner: &Inner) {
+        let Some(drain) = self.drains.front().filter(|_| self.only.is_some()) else { return };
+        let leaves = inner.media.get(drain.volume).is_some_and(|medium| medium.state == MediaState::Draining);
+        if !leaves {
+            let _ = inner.tier.set_draining(drain.volume, false); // it may be gone
+        }
+    }
+
+    /// What of a volume is asked for.
+    fn shards_on(&self, inner: &Inner, volume: VolumeId) -> impl Iterator<Item = ShardOnVolume> {
+        let only = self.only;
+        inner.tier.shards_on(volume).into_iter().filter(move |on| only.is_none_or(|only| only == on.shard.hospital))
+    }
+
+    fn left_bytes(&self, inner: &Inner, drain: &Drain) -> u64 {
+        self.shards_on(inner, drain.volume).map(|on| on.len_bytes).sum()
+    }
+
+    /// Whether the next step may remove an old copy.
+    fn is_about_to_release(&self, inner: &Inner, drain: &Drain) -> bool {
+        let more = || self.shards_on(inner, drain.volume).any(|on| Some(on.shard) > drain.after);
+        drain.phase != DrainPhase::Copy || !more()
+    }
+
+    /// Bytes that are still to be moved: each counts twice, once copied, once released.
+    fn moving_bytes(&self, inner: &Inner, drain: &Drain) -> u64 {
+        let shards = self.shards_on(inner, drain.volume);
+        shards.map(|on| if on.spare { on.len_bytes } else { 2 * on.len_bytes }).sum()
     }
 }
 
@@ -157,10 +196,14 @@ impl Work for CopyForward {
     fn step(&mut self, inner: &Inner, pace: &dyn Pace) -> Result<Option<Gain>> {
         pace.spend(0)?;
         self.announce(inner)?;
+        let only = self.only;
         let Some(drain) = self.drains.front_mut() else { return Ok(None) };
-        match drain.step(&inner.tier, pace) {
-            Err(error @ MediaError::VolumeUnlisted { .. }) => Ok(Some(self.put_off(&error))),
-            Err(error) => Err(error.into()),
+        match drain.step_of(only, &inner.tier, pace) {
+            Err(error @ MediaError::VolumeUnlisted { .. }) => Ok(Some(self.put_off(inner, &error))),
+            Err(error) => {
+                self.let_go(inner);
+                Err(error.into())
+            }
             Ok(None) => self.end_one(inner).map(Some),
             Ok(Some(step)) => {
                 let (gain, bytes) = gain_of(inner, step)?;
@@ -170,14 +213,16 @@ impl Work for CopyForward {
         }
     }
 
-    /// Every byte counts twice: once copied, once released.
     fn extent(&self, inner: &Inner) -> (u64, Option<u64>) {
-        let left = self.drains.iter().map(|drain| left_bytes(inner, drain)).sum::<u64>();
+        let left = self.drains.iter().map(|drain| self.moving_bytes(inner, drain)).sum::<u64>();
         (self.behind, Some(self.behind + left))
     }
 
     fn cursor(&self, _inner: &Inner) -> Vec<u8> {
-        encode(&self.drains)
+        match self.only {
+            Some(_) => Vec::new(), // its drains passed over what belongs to others
+            None => encode(&self.drains),
+        }
     }
 
     fn plan(&self, inner: &Inner) -> Vec<String> {
@@ -188,21 +233,14 @@ impl Work for CopyForward {
         };
         let sentence = |drain: &Drain| {
             let volume = drain.volume;
-            format!("volume {volume} would be emptied of {} bytes: {}", drain.left_bytes(&inner.tier), reason(volume))
+            let (bytes, why) = (self.left_bytes(inner, drain), reason(volume));
+            match self.only {
+                None => format!("volume {volume} would be emptied of {bytes} bytes: {why}"),
+                Some(hospital) => format!("{bytes} bytes of hospital {hospital} would leave volume {volume}: {why}"),
+            }
         };
         self.drains.iter().map(sentence).collect()
     }
-}
-
-/// Whether the next step may remove an old copy.
-fn is_about_to_release(inner: &Inner, drain: &Drain) -> bool {
-    let more = || inner.tier.shards_on(drain.volume).iter().any(|on| Some(on.shard) > drain.after);
-    drain.phase != DrainPhase::Copy || !more()
-}
-
-fn left_bytes(inner: &Inner, drain: &Drain) -> u64 {
-    let shards = inner.tier.shards_on(drain.volume).into_iter();
-    shards.map(|on| if on.spare { on.len_bytes } else { 2 * on.len_bytes }).sum()
 }
 
 fn encode(drains: &VecDeque<Drain>) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! The migrate job: closed segments to where the rules of `vault.toml` want them. What was done is on media, so a run needs
 //! no cursor: the next one plans again and goes on.
 
-use super::Work;
+use super::{Work, is_asked_for};
 use crate::check::{Finding, Severity};
 use crate::error::{Error, Result};
 use crate::jobs::JobOptions;
@@ -22,7 +22,7 @@ struct Migrate {
 pub fn begin(inner: &Inner, options: &JobOptions, _cursor: &[u8]) -> Result<Box<dyn Work>> {
     let parts = inner.migrate_parts();
     let mut moves = migrate::wanted(&parts, &inner.config.migrate, inner.records.reads())?;
-    moves.retain(|wanted| options.hospital.is_none_or(|hospital| hospital == wanted.hospital));
+    moves.retain(|wanted| is_asked_for(inner, options, wanted.segment));
     let doubted = !moves.is_empty() && !options.dry_run && !inner.media.clock_is_trusted(inner.clock.now_ms())?;
     Ok(Box::new(Migrate { run: MigrateRun::new(moves), behind: 0, doubted }))
 }
