@@ -2,8 +2,8 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast,
-    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, quarantine, reconcile, retention, stat, transfer,
-    up, vault, verify, volume, witness,
+    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, quarantine, reconcile, retention, stat, timestamp,
+    transfer, up, vault, verify, volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -104,6 +104,9 @@ pub enum Command {
     /// Anyone: what evidence proves, judged offline with public keys alone
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
+    /// Hospital: have an authority outside say since when the ledger and everything in it exists
+    #[command(subcommand)]
+    Timestamp(timestamp::TimestampCommand),
     /// Anyone outside: co-sign ledger heads that continue what was seen before
     #[command(subcommand)]
     Witness(witness::WitnessCommand),

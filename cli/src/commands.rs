@@ -25,6 +25,7 @@ pub mod quarantine;
 pub mod reconcile;
 pub mod retention;
 pub mod stat;
+pub mod timestamp;
 pub mod transfer;
 pub mod up;
 pub mod vault;
@@ -60,7 +61,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Verify(args) => verify::run(args, output).await,
         Command::AuditVault(args) => audit_vault::run(args, output).await,
         Command::Witness(command) => witness::run(command, output).await,
-        Command::Evidence(command) => evidence::run(command, output),
+        Command::Evidence(command) => evidence::run(command, output).await,
+        Command::Timestamp(command) => timestamp::run(command, output).await,
         Command::Scrub(args) => jobs::run(JobKind::Scrub, args, output).await,
         Command::Repair(args) => jobs::run(JobKind::Repair, args, output).await,
         Command::CopyForward(args) => jobs::copy_forward(args, output).await,

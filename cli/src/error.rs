@@ -301,7 +301,10 @@ fn escrow_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str)
 
 /// Advice for failures that have their own; the rest follow their kind.
 fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'static str)> {
-    use shosoin_client::Error::{EpochKey, EpochTaken, Head, NoDrill, Unreachable, Unwitnessed, WrongVault};
+    use shosoin_client::Error::{
+        DocumentSignature, EpochKey, EpochTaken, Head, NoDrill, NoTimestamp, Timestamp, Unreachable, UntrustedSigner,
+        Unwitnessed, WrongVault,
+    };
     match error {
         WrongVault { .. } => Some((
             "nothing was sent to it",
@@ -310,6 +313,27 @@ fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'stati
         Unwitnessed { .. } => Some((
             "everything that was believed before; what was just stored may be in the vault",
             "look after the witnesses named above, then run the command again; `require_witnesses` in gateway.toml says how many",
+        )),
+        DocumentSignature { .. } => Some((
+            "nothing was stored or given out; the document and the signature are as they were",
+            "compare document and signature with where they came from; one of them is not the one that was signed",
+        )),
+        UntrustedSigner { .. } => Some((
+            "nothing was stored",
+            "if the signer is trusted, enter the anchor under [documents] in gateway.toml by file and fingerprint; to keep the \
+             document as what it is, name the standing with --accept-signer",
+        )),
+        NoTimestamp { .. } => Some((
+            "everything that was stored and timestamped before; no token was kept",
+            "check addresses and network of the authorities in gateway.toml, then run the command again",
+        )),
+        Timestamp { source: shosoin_trust::Error::Skew { .. }, .. } => Some((
+            "everything that was stored and timestamped before; the token was not kept",
+            "compare this machine's clock with another, and set it if it is wrong; if it is right, tell the authority",
+        )),
+        Timestamp { .. } => Some((
+            "everything that was stored and timestamped before; the token was not kept",
+            "ask the authority which certificates it uses now, and compare fingerprints by another way before changing gateway.toml",
         )),
         NoDrill { .. } => Some((
             "nothing was sent; the key file is as it was",

@@ -6,9 +6,13 @@ use crate::files;
 use crate::passphrase::PassphraseArgs;
 use serde::{Deserialize, Serialize};
 use shosoin_client::scan::{Scanner, ScannerOptions};
+use shosoin_client::timestamp::{Authorities, AuthoritySpec};
 use shosoin_client::{ClientOptions, WitnessPolicy, WitnessSpec, durable};
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
+use shosoin_protocol::Digest;
+use shosoin_protocol::note::VerifierKey;
+use shosoin_trust::{Anchors, HashName};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,7 +102,11 @@ impl HospitalDir {
         let config = GatewayConfig::load(self)?;
         let scanner = config.scanner.as_ref().map(ScannerConfig::scanner).transpose()?;
         let (drill, witnesses) = (self.drill_held(keyring)?, config.witness_policy(required)?);
-        Ok(ClientOptions { drill, witnesses, scanner, ..ClientOptions::new(state) })
+        let document_anchors = match &config.documents {
+            Some(documents) => read_anchors(&self.root.join(&documents.anchors), &documents.fingerprints)?,
+            None => Anchors::default(),
+        };
+        Ok(ClientOptions { drill, witnesses, scanner, document_anchors, ..ClientOptions::new(state) })
     }
 
     /// How the vault is reached.
@@ -161,6 +169,38 @@ pub struct GatewayConfig {
     /// the witnesses
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witnesses: Vec<WitnessConfig>,
+    /// whom people who sign documents must be certified by
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<DocumentsConfig>,
+    /// who says what time it is, in the order in which they are asked
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timestamp_authorities: Vec<AuthorityConfig>,
+}
+
+/// `[documents]` of `gateway.toml`: the trust anchors for signatures that documents bring.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentsConfig {
+    /// file with the certificates, beside `gateway.toml` unless the path is absolute
+    pub anchors: PathBuf,
+    /// SHA-256 of each of them, as its authority told it by another way
+    pub fingerprints: Vec<String>,
+}
+
+/// A timestamping authority in `gateway.toml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityConfig {
+    /// `http://host:port/path`, or `https://` with a pin; without it, it is not asked any more and what it gave still counts
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// SHA-256 of its TLS key, in hex
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+    /// file with the certificates that it must lead to, beside `gateway.toml` unless the path is absolute
+    pub anchors: PathBuf,
+    /// SHA-256 of each of them, as the authority told it by another way
+    pub fingerprints: Vec<String>,
 }
 
 /// `[scanner]` of `gateway.toml`: the hospital's ClamAV daemon.
@@ -214,6 +254,12 @@ pub struct WitnessConfig {
     pub pin: Option<String>,
 }
 
+impl WitnessConfig {
+    fn parsed_key(&self) -> Result<VerifierKey> {
+        self.key.parse().map_err(|error| Error::invalid("key of a witness", format!("{error}")))
+    }
+}
+
 /// Seconds that a head waits for witnesses, unless the configuration says otherwise.
 const WITNESS_WAIT_SECONDS: u64 = 15;
 
@@ -231,6 +277,8 @@ impl Default for GatewayConfig {
             witness_wait_seconds: None,
             witnesses: Vec::new(),
             scanner: None,
+            documents: None,
+            timestamp_authorities: Vec::new(),
         }
     }
 }
@@ -261,7 +309,7 @@ impl GatewayConfig {
             }
         };
         let spec = |witness: &WitnessConfig| {
-            let key = witness.key.parse().map_err(|error| Error::invalid("key of a witness", format!("{error}")))?;
+            let key = witness.parsed_key()?;
             let pin = witness.pin.as_deref().map(parse_pin).transpose()?;
             Ok(WitnessSpec { url: witness.url.clone(), key, pin })
         };
@@ -270,6 +318,22 @@ impl GatewayConfig {
         let policy = WitnessPolicy { witnesses, required, wait };
         policy.check().map_err(Error::client("require witnesses"))?;
         Ok(Some(policy))
+    }
+
+    /// The authorities whose timestamps count.
+    pub fn authorities(&self, dir: &HospitalDir, hash: HashName) -> Result<Authorities> {
+        let spec = |authority: &AuthorityConfig| {
+            let pin = authority.pin.as_deref().map(parse_pin).transpose()?;
+            let anchors = read_anchors(&dir.root().join(&authority.anchors), &authority.fingerprints)?;
+            Ok(AuthoritySpec { url: authority.url.clone(), pin, anchors })
+        };
+        let specs = self.timestamp_authorities.iter().map(spec).collect::<Result<Vec<_>>>()?;
+        Authorities::new(specs, hash).map_err(Error::client("read the timestamping authorities"))
+    }
+
+    /// The keys of all witnesses that are configured.
+    pub fn witness_keys(&self) -> Result<Vec<VerifierKey>> {
+        self.witnesses.iter().map(WitnessConfig::parsed_key).collect()
     }
 
     /// Writes the file of a hospital's folder, which must not have one.
@@ -295,6 +359,16 @@ impl GatewayConfig {
             (None, None) => dir.root().to_owned(),
         }
     }
+}
+
+/// Trust anchors from a file, each of which must have been entered by its fingerprint as well.
+pub fn read_anchors(path: &Path, fingerprints: &[String]) -> Result<Anchors> {
+    let file = std::fs::read(path).map_err(Error::file("read", path))?;
+    let entered = fingerprints.iter().map(|text| parse_pin(text).map(Digest)).collect::<Result<Vec<_>>>()?;
+    Anchors::read(&file, &entered).map_err(|error| {
+        let compare = "compare `openssl x509 -fingerprint -sha256` of the file with what the authority publishes";
+        Error::invalid(path.display().to_string(), format!("{error}; {compare}"))
+    })
 }
 
 /// A pin from its 64 hex digits; spaces and colons between them are ignored, as people copy them.

@@ -25,6 +25,11 @@ pub struct Session {
 impl Session {
     /// Opens what the arguments name.
     pub async fn open(args: &SiteArgs) -> Result<Session> {
+        Session::open_as(args, false).await
+    }
+
+    /// The same; where `unwitnessed`, heads are believed without the witnesses that the hospital requires.
+    pub async fn open_as(args: &SiteArgs, unwitnessed: bool) -> Result<Session> {
         let hospital = HospitalDir::of(args)?;
         let keyring = hospital.open_keyring(&args.passphrase)?;
         let config = GatewayConfig::load(&hospital)?;
@@ -34,6 +39,7 @@ impl Session {
         files::create_dir(&state)?;
         let lock = Lock::take(&state)?;
         let client = hospital.client_options(&keyring, state, args.require_witnesses)?;
+        let client = ClientOptions { unwitnessed, ..client };
         match embedded_vault(args) {
             Some(dir) => {
                 let vault = operator::open(&dir).await?;

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 105] = [
+const COMMANDS: [&[&str]; 110] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -93,6 +93,10 @@ const COMMANDS: [&[&str]; 105] = [
     &["audit-vault"],
     &["evidence", "verify"],
     &["evidence", "keys"],
+    &["evidence", "renew"],
+    &["timestamp", "take"],
+    &["timestamp", "request"],
+    &["timestamp", "add"],
     &["retention", "show"],
     &["retention", "start"],
     &["retention", "extend"],
@@ -105,6 +109,7 @@ const COMMANDS: [&[&str]; 105] = [
     &["witness", "add-log"],
     &["witness", "serve"],
     &["witness", "show"],
+    &["witness", "require"],
     &["scrub"],
     &["repair"],
     &["copy-forward"],

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Every crate of ours and all of ours that it depends on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("shosoin-protocol", &[]),
     ("shosoin-reader", &[]),
     ("shosoin-keyring", &["shosoin-protocol"]),
@@ -14,7 +14,8 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("shosoin-archive", &["shosoin-protocol", "shosoin-tiers"]),
     ("shosoin-simulator", &["shosoin-protocol", "shosoin-tiers"]),
     ("shosoin-store", &["shosoin-archive", "shosoin-protocol", "shosoin-tiers"]),
-    ("shosoin-client", &["shosoin-keyring", "shosoin-protocol"]),
+    ("shosoin-trust", &["shosoin-protocol"]),
+    ("shosoin-client", &["shosoin-keyring", "shosoin-protocol", "shosoin-trust"]),
     ("shosoin-witness", &["shosoin-protocol"]),
     ("shosoin-gateway", &["shosoin-client", "shosoin-protocol"]),
     (
@@ -26,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "shosoin-protocol",
             "shosoin-store",
             "shosoin-tiers",
+            "shosoin-trust",
             "shosoin-witness",
         ],
     ),

@@ -149,6 +149,37 @@ fn a_vault_that_shows_two_machines_two_histories_is_caught_by_the_witness_betwee
 }
 
 #[test]
+fn witnesses_that_are_required_on_the_record_bind_every_machine_whatever_its_configuration_says() {
+    let scene = Scene::new(2);
+    let (one, two) = (scene.serve(0), scene.serve(1));
+    let urls = [one.field("witness"), two.field("witness")];
+    scene.require(1, 10, &urls);
+    scene.put("before").ok();
+    let require = |number: &str, more: &[&str]| {
+        shosoin(&[&["witness", "require", number, "--dir", scene.site(), "--json"][..], more].concat())
+    };
+    require("3", &[]).fails(2, &["2 are configured"]);
+    assert_eq!(require("2", &[]).ok().json()["required"], 2);
+    scene.put("witnessed by both").ok();
+    // one machine's configuration asks for less, or for nobody
+    drop(two);
+    scene.put("by one").fails(6, &["1 of 2 witnesses"]);
+    std::fs::write(scene.path("site/hospital/gateway.toml"), "form = 1\n").unwrap();
+    scene.put("by nobody").fails(6, &["the hospital's own act requires 2 of 2 witnesses"]);
+    // a machine that remembers nothing learns it from the ledger
+    let fresh = scene.path("fresh");
+    let list = ["ls", "records", "--dir", scene.site(), "--state", arg(&fresh)];
+    shosoin(&list).fails(6, &["the hospital's own act requires"]);
+    shosoin(&[&list[..], &["--require-witnesses", "0"]].concat()).fails(6, &["the hospital's own act requires"]);
+    // a witness that counts by name alone, and is another
+    scene.require(1, 2, &urls);
+    require("0", &[]).fails(6, &["1 of 2 witnesses"]);
+    require("0", &["--although-unwitnessed"]).ok();
+    scene.put("by one again").ok();
+    one.stop();
+}
+
+#[test]
 fn a_witness_that_is_killed_forgets_nothing_it_has_signed() {
     let scene = Scene::new(1);
     for round in 0..5 {

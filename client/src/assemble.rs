@@ -2,7 +2,7 @@
 
 use crate::hashing::md5;
 use crate::part::SealedPiece;
-use crate::{Error, NewObject, Part, Result};
+use crate::{CheckedDocument, Error, NewObject, Part, Result};
 use bytes::Bytes;
 use shosoin_keyring::{DataKey, Keyring, WrapPlace};
 use shosoin_protocol::api::InlineRecord;
@@ -65,6 +65,7 @@ pub fn facts(object: NewObject, parts: &[Part], plan: &Plan) -> ObjectFacts {
         tags: object.tags,
         checksum: object.checksum,
         parts: part_facts.collect(),
+        signature: object.signature.map(CheckedDocument::into_signature),
     }
 }
 

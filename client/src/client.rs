@@ -16,7 +16,7 @@ use crate::upload::Intake;
 use crate::uploader::Uploader;
 use crate::view::View;
 use crate::view::row::Chain;
-use crate::witness::Witnesses;
+use crate::witness::{Gate, Witnesses};
 use crate::{
     ClientOptions, Error, ListPage, ListQuery, ObjectWriter, OpenObject, Result, Transport, VersionsPage,
     VersionsQuery, ViewRow,
@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) read_ahead: Arc<Semaphore>,
     pub(crate) manifests: Mutex<LruCache<VersionId, Arc<Opened>>>,
     pub(crate) agreed: AgreedCache,
+    pub(crate) document_anchors: shosoin_trust::Anchors,
     pub(crate) scanner: Option<Arc<Scanner>>,
     /// held shared by changes inside buckets, alone by changes of buckets: so a bucket that ends is empty
     pub(crate) buckets: RwLock<()>,
@@ -82,11 +83,15 @@ impl Client {
         let view = Arc::new(view);
         let chain = remembered.chain;
         let keeper = HeadKeeper::new(head_path, remembered);
-        let witnesses =
-            options.witnesses.clone().map(|policy| Witnesses::new(policy, &options.state_dir)).transpose()?;
-        let ledger = Ledger::new(identity, transport.clone(), view.clone(), position, keeper, witnesses)?;
+        let gate = match options.witnesses.clone() {
+            _ if options.unwitnessed => Gate::Open,
+            Some(policy) => Gate::Witnesses(Witnesses::new(policy, &options.state_dir)?),
+            None => Gate::None,
+        };
+        let ledger = Ledger::new(identity, transport.clone(), view.clone(), position, keeper, gate)?;
         let ledger = Arc::new(ledger);
         ledger.refresh().await?;
+        ledger.demand_rule().await?;
         let client = Client::assemble(&options, keyring, transport, view, ledger);
         if client.check_chain(chain).await? {
             may_enrol(&hello, options.drill.as_ref())?;
@@ -124,6 +129,7 @@ impl Client {
                 manifests: Mutex::new(manifests),
                 agreed: AgreedCache::default(),
                 scanner: options.scanner.clone(),
+                document_anchors: options.document_anchors.clone(),
                 buckets: RwLock::new(()),
             }),
         }

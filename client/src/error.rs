@@ -76,6 +76,37 @@ pub enum Error {
         /// what each witness said
         why: String,
     },
+    /// What an authority gave, or a chain of timestamps, does not count.
+    #[error("the timestamp of {authority} does not count")]
+    Timestamp {
+        /// who gave it, or which chain it is
+        authority: String,
+        /// why
+        #[source]
+        source: shosoin_trust::Error,
+    },
+    /// The signature that a document brings is not over this content, or cannot be read; nothing was stored or given out.
+    #[error("the signature that the document brings does not hold")]
+    DocumentSignature {
+        /// why
+        #[source]
+        source: shosoin_trust::Error,
+    },
+    /// A signer of a document is not trusted; nothing was stored.
+    #[error("a signer of the document is {standing}")]
+    UntrustedSigner {
+        /// what the certificate is worth
+        standing: &'static str,
+        /// why
+        #[source]
+        source: shosoin_trust::Error,
+    },
+    /// No authority gave a timestamp.
+    #[error("no timestamping authority gave a timestamp: {why}")]
+    NoTimestamp {
+        /// what came of each
+        why: String,
+    },
     /// Nobody has shown lately that the root can be brought back from its shares.
     #[error("this device does not join the ledger of a production vault: {}", drilled(*held_ms))]
     NoDrill {
@@ -268,6 +299,9 @@ impl Error {
         match self {
             Error::Vault(problem) => problem.kind(),
             Error::Unreachable { .. } | Error::Closing | Error::Unwitnessed { .. } => ErrorKind::Unavailable,
+            Error::NoTimestamp { .. } => ErrorKind::Unavailable,
+            Error::Timestamp { source, .. } | Error::DocumentSignature { source } => source.kind(),
+            Error::UntrustedSigner { .. } => ErrorKind::Refused,
             Error::NoSuchBucket { .. } | Error::NoSuchName { .. } | Error::NoSuchVersion { .. } => ErrorKind::NotFound,
             Error::UnknownVersion { .. } => ErrorKind::NotFound,
             Error::KeepingRule { .. } => ErrorKind::Refused,

@@ -15,11 +15,12 @@ use crate::retry::repeat;
 use crate::task::blocking;
 use crate::view::row::{Chain, PositionRow};
 use crate::view::{Placed, View};
-use crate::witness::{Unwitnessed, Witnesses};
+use crate::witness::{Gate, Unwitnessed};
 use crate::{Error, Result, Transport, audit, evidence};
 use parking_lot::RwLock;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::agreement::Parties;
+use shosoin_protocol::act::{ActKind, Document, WitnessRule};
 use shosoin_protocol::api::LogPage;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Entry, Seen};
@@ -89,7 +90,9 @@ pub struct Ledger {
     position: Mutex<PositionRow>,
     head: RwLock<Option<Head>>,
     keeper: HeadKeeper,
-    witnesses: Option<Witnesses>,
+    gate: Gate,
+    /// witnesses that the hospital requires on the record, as of so many acts
+    rule: parking_lot::Mutex<Option<(u64, Option<WitnessRule>)>>,
     /// newest entries of this device: sequence, leaf hash, leaf index
     own: parking_lot::Mutex<VecDeque<(u64, Digest, u64)>>,
 }
@@ -102,7 +105,7 @@ impl Ledger {
         view: Arc<View>,
         position: PositionRow,
         keeper: HeadKeeper,
-        witnesses: Option<Witnesses>,
+        gate: Gate,
     ) -> Result<Self> {
         identity.lineage.spans().try_for_each(|span| view.know_vault(span.vault_key.clone()))?;
         let mut newest: Option<Head> = None;
@@ -115,7 +118,8 @@ impl Ledger {
             }
         }
         let (position, head, own) = (Mutex::new(position), RwLock::new(newest), Default::default());
-        Ok(Ledger { identity, transport, view, position, head, keeper, witnesses, own })
+        let rule = Default::default();
+        Ok(Ledger { identity, transport, view, position, head, keeper, gate, rule, own })
     }
 
     /// Whose ledger this is.
@@ -257,10 +261,45 @@ impl Ledger {
         Ok(())
     }
 
+    /// The newest act of the hospital about witnesses, if there is one.
+    pub fn witness_rule(&self) -> Result<Option<WitnessRule>> {
+        let (acts, mut known) = (self.view.acts_applied(), self.rule.lock());
+        if let Some((seen, rule)) = &*known
+            && *seen == acts
+        {
+            return Ok(rule.clone());
+        }
+        let rule = self.view.acts(&[ActKind::Witness])?.pop().and_then(|row| match row.document {
+            Document::Witness(rule) => Some(rule),
+            _ => None,
+        });
+        *known = Some((acts, rule.clone()));
+        Ok(rule)
+    }
+
+    /// Refuses the newest head if the hospital's own act, which a machine may only now have read, requires more of it.
+    pub async fn demand_rule(&self) -> Result<()> {
+        let (Some(rule), Some(head)) = (self.witness_rule()?, self.head()) else { return Ok(()) };
+        let met = matches!(&self.gate, Gate::Witnesses(witnesses) if witnesses.has_witnessed(head.size()));
+        if rule.required() == 0 || met { Ok(()) } else { self.demand_witnesses(&head).await }
+    }
+
     /// Refuses a head that too few witnesses have co-signed, where the hospital requires them.
     async fn demand_witnesses(&self, offered: &Head) -> Result<()> {
-        let Some(witnesses) = &self.witnesses else { return Ok(()) };
-        match witnesses.require(&self.identity, &self.transport, offered).await {
+        let rule = self.witness_rule()?.filter(|rule| rule.required() > 0);
+        let witnesses = match (&self.gate, &rule) {
+            (Gate::Witnesses(witnesses), _) => witnesses,
+            (Gate::None, Some(rule)) => return Err(unwitnessed(rule)),
+            (Gate::None, None) => return Ok(()),
+            (Gate::Open, _) => {
+                tracing::error!(
+                    size = offered.size(),
+                    "ALARM: a ledger head is believed without any witness, as was asked"
+                );
+                return Ok(());
+            }
+        };
+        match witnesses.require(&self.identity, &self.transport, offered, rule.as_ref()).await {
             Ok(()) => Ok(()),
             Err(Unwitnessed { why, other }) => {
                 tracing::error!(
@@ -439,6 +478,14 @@ impl Ledger {
         let why = format!("its entries do not lead to the head of {} leaves that it signed", offered.size());
         Error::Contradiction { operation: "entries of the ledger", why }
     }
+}
+
+/// What a machine without witnesses says of a rule that the hospital made.
+fn unwitnessed(rule: &WitnessRule) -> Error {
+    let (required, count) = (rule.required(), rule.witnesses());
+    let why = format!("the hospital's own act requires {required} of {count} witnesses, and none are configured here");
+    tracing::error!(why, "ALARM: a ledger head lacks the witnesses that are required");
+    Error::Unwitnessed { why }
 }
 
 /// A signed text as a head of this ledger.

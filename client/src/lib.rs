@@ -10,10 +10,10 @@
 //! `follow` goes on there.
 //!
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
-//! again, `verify` proves it, and `plan` says what the operator must mount first.
+//! again, `verify` proves it, `signature` holds what people signed against it, and `plan` says what the operator must mount first.
 //!
 //! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`. With `witness`
-//! no head is believed that outsiders have not co-signed.
+//! no head is believed that outsiders have not co-signed, and `timestamp` has an authority say since when it exists.
 //! *Keys over time.* `epoch` begins the next epoch, `rewrap` wraps every data key anew under it, `coverage` tells what still
 //! depends on older ones; both go over the ledger with `pages`.
 //!
@@ -67,7 +67,9 @@ mod rewrap;
 pub mod scan;
 mod scan_report;
 mod sealer;
+mod signature;
 mod task;
+pub mod timestamp;
 mod transport;
 mod upload;
 mod uploader;
@@ -99,6 +101,7 @@ pub use plan::{Mount, MountPlan};
 pub use reconcile::Reconciled;
 pub use rewrap::{Counts, RewrapOptions, RewrapReport};
 pub use shosoin_keyring::Keyring;
+pub use signature::{CheckedDocument, SignatureCheck, SignatureProof, SignerProof};
 pub use transport::Transport;
 pub use upload::ObjectWriter;
 pub use vault_audit::{AuditFailure, AuditOptions, VaultAudit};

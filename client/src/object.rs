@@ -1,7 +1,7 @@
 //! Objects as they are asked for and answered: what to store, on which condition, and what came of it.
 
 use crate::part::PartContent;
-use crate::{Error, Result};
+use crate::{CheckedDocument, Error, Result};
 use shosoin_protocol::VersionId;
 use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{Checksum, ObjectFacts, Pairs};
@@ -27,6 +27,8 @@ pub struct NewObject {
     pub policy: Option<DepositPolicy>,
     /// uploaded in parts: the ETag gets the multipart form
     pub multipart: bool,
+    /// the signature that the document brings, verified over the same content
+    pub signature: Option<CheckedDocument>,
     /// id the version gets, fresh where there is none; asked for again, it is the same version and not another
     pub version: Option<VersionId>,
 }
@@ -106,6 +108,9 @@ pub(crate) fn check_object(mut object: NewObject, parts: &[Part], label: Label) 
     let numbers_fit = parts.iter().all(|part| (1..=PARTS_MAX).contains(&usize::from(part.number)));
     if !numbers_fit || !parts.is_sorted_by(|a, b| a.number < b.number) {
         return Err(Error::Invalid { what: "part numbers", why: "they must ascend, from 1 to 10,000" });
+    }
+    if let Some(checked) = &object.signature {
+        checked.for_parts(parts)?;
     }
     let size = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.content.size_bytes));
     over("object", size, OBJECT_BYTES_MAX)?;

@@ -215,7 +215,8 @@ fn same_but_tags(facts: &ObjectFacts, row: &ViewRow) -> bool {
                 == (&known.bucket, &known.name, &known.size_bytes, &known.modified_ms)
                 && (null_version, multipart) == (&known.null_version, &known.multipart)
                 && (&facts.headers, &facts.metadata) == (&known.headers, &known.metadata)
-                && (&facts.checksum, &facts.parts) == (&known.checksum, &known.parts)
+                && (&facts.checksum, &facts.parts, &facts.signature)
+                    == (&known.checksum, &known.parts, &known.signature)
         }
         RowContent::Marker { .. } => false,
     }

@@ -4,6 +4,7 @@ use crate::scan::Scanner;
 use crate::witness::WitnessPolicy;
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_protocol::sign::PublicKey;
+use shosoin_trust::Anchors;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,8 +25,12 @@ pub struct ClientOptions {
     pub drill: Option<Drill>,
     /// witnesses that must have co-signed a head before it is believed; none: no witness is asked
     pub witnesses: Option<WitnessPolicy>,
+    /// believe heads without witnesses, although the hospital's own act requires them: only to change that act
+    pub unwitnessed: bool,
     /// what scans contents for malware before they are sealed, if anything does
     pub scanner: Option<Arc<Scanner>>,
+    /// where certificates of people who sign documents must lead
+    pub document_anchors: Anchors,
     /// bytes on their way up, all writers together
     pub upload_memory_bytes: usize,
     /// bytes read ahead, all readers together
@@ -42,7 +47,9 @@ impl ClientOptions {
             vault_key: None,
             drill: None,
             witnesses: None,
+            unwitnessed: false,
             scanner: None,
+            document_anchors: Anchors::default(),
             upload_memory_bytes: UPLOAD_MEMORY_BYTES_DEFAULT,
             read_ahead_bytes: READ_AHEAD_BYTES_DEFAULT,
             threads: std::thread::available_parallelism().map_or(2, usize::from),

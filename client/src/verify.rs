@@ -6,7 +6,7 @@ use crate::open::Opened;
 use crate::retry::repeat;
 use crate::scan_report::marked;
 use crate::task::blocking;
-use crate::{Client, Error, OpenObject, Result};
+use crate::{Client, Error, OpenObject, Result, SignatureProof};
 use futures::StreamExt as _;
 use serde::Serialize;
 use shosoin_protocol::limits::ADDRESS_QUERY_MAX;
@@ -54,6 +54,8 @@ pub struct Proof {
     pub parts: Option<Vec<PartProof>>,
     /// what the scanner said of its content, where it was scanned
     pub scan: Option<ScanProof>,
+    /// what the signature says that the document brought, if it did; verified over the content where that was read
+    pub signature: Option<SignatureProof>,
     /// what a kept receipt says, where one was given
     pub receipt: Option<ReceiptProof>,
 }
@@ -116,6 +118,10 @@ impl Client {
             true => Some(object.verify_parts().await?),
             false => None,
         };
+        let signature = match options.content {
+            true => object.verify_signature().await?,
+            false => object.stored_signature(),
+        };
         let scan = self.verify_scan(&opened).await?;
         let statement = opened.entry.statement();
         Ok(Proof {
@@ -133,6 +139,7 @@ impl Client {
             etag: row.object().map(|(_, etag)| etag.to_owned()).unwrap_or_default(),
             parts,
             scan,
+            signature,
             receipt: None,
         })
     }

@@ -14,9 +14,11 @@
 use crate::http::plain::{self, Target};
 use crate::ledger::{Head, Identity};
 use crate::retry::{pause, repeat};
-use crate::{Error, Result, Transport, durable};
+use crate::{Client, Error, Result, Stated, Transport, durable};
 use futures::future::join_all;
 use parking_lot::Mutex;
+use shosoin_protocol::act::{Document, WitnessRule};
+use shosoin_protocol::limits::WITNESSES_MAX;
 use shosoin_protocol::note::{Note, VerifierKey, number};
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Digest, merkle};
@@ -30,8 +32,6 @@ use std::time::{Duration, Instant};
 const REPLY_BYTES_MAX: usize = 16 * 1024;
 /// Longest time for one request, so that one silent witness does not use up the whole wait.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Witnesses of one hospital.
-pub const WITNESSES_MAX: usize = 16;
 /// File of the newest head with its cosignatures, below the client's state.
 pub const WITNESSED: &str = "witnessed";
 
@@ -73,7 +73,17 @@ impl WitnessPolicy {
     }
 }
 
-/// The gate that new heads pass.
+/// What new heads pass before they are believed.
+pub enum Gate {
+    /// nothing, unless the hospital's own act requires witnesses
+    None,
+    /// these witnesses
+    Witnesses(Witnesses),
+    /// nothing, whatever the hospital's act requires: for the machine that is to change it when witnesses are gone for good
+    Open,
+}
+
+/// The witnesses of one machine's configuration.
 pub struct Witnesses {
     policy: WitnessPolicy,
     targets: Vec<Target>,
@@ -102,24 +112,29 @@ impl Witnesses {
         Ok(Witnesses { policy, targets, last, file: state_dir.join(WITNESSED) })
     }
 
-    /// Returns once enough witnesses signed `head`, or a newer head of the vault that continues it. Gives, of a head that
-    /// a witness refused, the one it holds.
+    /// Returns once enough witnesses signed `head`, or a newer head of the vault that continues it: as many as this machine's
+    /// configuration says, and of those that the hospital's rule names as many as that says. Gives, of a head that a witness
+    /// refused, the one it holds.
     pub async fn require(
         &self,
         identity: &Identity,
         transport: &Arc<dyn Transport>,
         head: &Head,
+        rule: Option<&WitnessRule>,
     ) -> Result<(), Unwitnessed> {
+        let demanded = rule.map_or(0, WitnessRule::required);
         let (begun, mut attempt, mut target) = (Instant::now(), 1, head.clone());
         loop {
             let asked = join_all((0..self.targets.len()).map(|at| self.ask(transport, at, &target))).await;
             let mut lines = String::new();
-            let (mut signed, mut ahead, mut refusals) = (0, false, Vec::new());
+            let (mut signed, mut named, mut ahead, mut refusals) = (0, 0, false, Vec::new());
             for (at, asked) in asked.into_iter().enumerate() {
-                let name = &self.policy.witnesses[at].key.name;
+                let key = &self.policy.witnesses[at].key;
+                let name = &key.name;
                 match asked {
                     Asked::Signed(line) => {
                         signed += 1;
+                        named += usize::from(rule.is_none_or(|rule| rule.names(key)));
                         lines.push_str(&line);
                     }
                     Asked::Has(size) => {
@@ -136,15 +151,16 @@ impl Witnesses {
                     Asked::Failed(why) => refusals.push(format!("{name}: {why}")),
                 }
             }
-            if signed >= self.policy.required {
+            if signed >= self.policy.required && named >= demanded {
                 self.keep(&target, &lines);
                 return Ok(());
             }
             let waited = begun.elapsed();
             if waited >= self.policy.wait {
-                let (required, refusals) = (self.policy.required, refusals.join("; "));
+                let (required, refusals) = (self.policy.required.max(demanded), refusals.join("; "));
+                let counted = if rule.is_some() { named } else { signed };
                 let why =
-                    format!("{signed} of {required} witnesses signed it within {}s: {refusals}", waited.as_secs());
+                    format!("{counted} of {required} witnesses signed it within {}s: {refusals}", waited.as_secs());
                 return Err(Unwitnessed { why, other: None });
             }
             if ahead && let Some(newer) = self.newer(identity, transport, head).await {
@@ -232,12 +248,34 @@ impl Witnesses {
         Head::verify(&text, &identity.vault_key).ok()
     }
 
+    /// Whether what was required was met for a head of at least so many leaves.
+    pub fn has_witnessed(&self, size: u64) -> bool {
+        let kept = std::fs::read_to_string(&self.file).ok();
+        kept.is_some_and(|text| text.split('\n').nth(1).and_then(number).is_some_and(|kept| kept >= size))
+    }
+
     /// Keeps the head with its cosignatures. It is for showing to others; nothing depends on it.
     fn keep(&self, head: &Head, lines: &str) {
         let kept = durable::replace(&self.file, format!("{}{lines}", head.text()).as_bytes());
         if let Err(error) = kept {
             tracing::warn!(%error, "the cosignatures of the newest head could not be saved");
         }
+    }
+}
+
+impl Client {
+    /// The hospital's own act about witnesses, if there is one.
+    pub fn witness_rule(&self) -> Result<Option<WitnessRule>> {
+        self.inner.ledger.witness_rule()
+    }
+
+    /// Puts on the record that every machine of the hospital needs so many of these witnesses from now on; none any more
+    /// with 0.
+    pub async fn require_witnesses(&self, required: u8, keys: &[VerifierKey]) -> Result<Stated> {
+        let refused =
+            |_| Error::Invalid { what: "witnesses", why: "at most 16, each once, and not fewer than are required" };
+        let rule = WitnessRule::new(required, keys).map_err(refused)?;
+        self.state(None, Document::Witness(rule)).await
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
     let opened = source.open(gateway).await?;
     let policy = policy::of_copy(bucket.policy, opened.policy(), &new.metadata)?;
     new.policy = Some(policy);
+    new.signature = opened.carried_signature();
     let asked = input.checksum_algorithm.as_ref().map(|asked| checksum::algorithm(asked.as_str())).transpose()?;
     new.checksum = checksum_of_copy(&opened, asked).await?;
     let parts = opened.copy_parts(&bucket, policy.label).await.map_err(reply::s3)?;

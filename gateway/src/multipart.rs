@@ -145,6 +145,7 @@ pub(crate) async fn complete(
         checksum,
         policy: Some(upload.policy),
         multipart: true,
+        signature: None,
         version: Some(id.version(upload.initiated_ms)),
     };
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;

@@ -129,6 +129,7 @@ mod tests {
             tags: Vec::new(),
             checksum: None,
             parts: parts.iter().enumerate().map(part).collect(),
+            signature: None,
         }
     }
 

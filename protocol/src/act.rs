@@ -20,6 +20,7 @@ mod quarantine;
 mod retention;
 mod rewrap;
 mod versions;
+mod witness;
 
 pub use agreement::{Agreement, Terms};
 pub use communication::{Reopened, StopCause, Stopped, TransferFailure};
@@ -31,6 +32,7 @@ pub use quarantine::{QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineR
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
 pub use rewrap::Rewrap;
 pub use versions::Versions;
+pub use witness::WitnessRule;
 
 use crate::codec::{Reader, Writer};
 use crate::limits::DOCUMENT_BYTES_MAX;
@@ -84,10 +86,12 @@ pub enum ActKind {
     HandOverIn = 18,
     /// the hospital orders or confirms a hand-over
     HandOverWord = 19,
+    /// witnesses are required, or are no more
+    Witness = 26,
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 14] = [
+const KINDS: [(ActKind, &str, Author); 15] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
@@ -102,6 +106,7 @@ const KINDS: [(ActKind, &str, Author); 14] = [
     (ActKind::HandOverOut, "handover-out", Author::Operator),
     (ActKind::HandOverIn, "handover-in", Author::Operator),
     (ActKind::HandOverWord, "handover-word", Author::Hospital),
+    (ActKind::Witness, "witness", Author::Hospital),
 ];
 
 impl ActKind {
@@ -199,6 +204,8 @@ pub enum Document {
     HandOverIn(Box<HandOverIn>),
     /// of an order or a confirmation
     HandOverWord(Box<HandOverWord>),
+    /// of required witnesses
+    Witness(WitnessRule),
 }
 
 impl Document {
@@ -219,6 +226,7 @@ impl Document {
             Document::HandOverOut(_) => ActKind::HandOverOut,
             Document::HandOverIn(_) => ActKind::HandOverIn,
             Document::HandOverWord(_) => ActKind::HandOverWord,
+            Document::Witness(_) => ActKind::Witness,
         }
     }
 
@@ -241,6 +249,7 @@ impl Document {
             Document::HandOverOut(handover) => handover.write(&mut out),
             Document::HandOverIn(handover) => handover.write(&mut out),
             Document::HandOverWord(word) => word.write(&mut out),
+            Document::Witness(rule) => rule.write(&mut out),
         }
         out.finish()
     }
@@ -278,6 +287,7 @@ impl Document {
             ActKind::HandOverOut => Document::HandOverOut(HandOverOut::read(&mut reader)?),
             ActKind::HandOverIn => Document::HandOverIn(Box::new(HandOverIn::read(&mut reader)?)),
             ActKind::HandOverWord => Document::HandOverWord(Box::new(HandOverWord::read(&mut reader)?)),
+            ActKind::Witness => Document::Witness(WitnessRule::read(&mut reader)?),
         };
         reader.finish().map(|()| document)
     }
@@ -291,6 +301,7 @@ impl Document {
             Document::HandOverOut(_) | Document::HandOverIn(_) | Document::HandOverWord(_) => Vec::new(),
             Document::QuarantineIn(_) | Document::QuarantineOut(_) => Vec::new(),
             Document::Stopped(_) | Document::Reopened(_) => Vec::new(),
+            Document::Witness(_) => Vec::new(),
         }
     }
 }

@@ -43,12 +43,19 @@ pub const PART_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// Smallest part but the last, in bytes.
 pub const PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 /// A sealed summary, in bytes: facts without chunk lists. The largest facts, padded, still fit.
-pub const SUMMARY_BYTES_MAX: usize = 1024 * 1024;
-/// Largest encoding of object facts, in bytes: every part with a SHA-256, every pair full.
+pub const SUMMARY_BYTES_MAX: usize = 1088 * 1024;
+/// Largest encoding of object facts, in bytes: every part with a SHA-256, every pair full, and a signature.
 pub const FACTS_BYTES_MAX: usize = PARTS_MAX * 93
     + (HEADERS_BYTES_MAX + USER_METADATA_BYTES_MAX + TAGS_BYTES_MAX)
     + 8 * (2 * PAIRS_MAX + TAGS_MAX)
-    + (BUCKET_BYTES_MAX + NAME_BYTES_MAX + 128);
+    + (BUCKET_BYTES_MAX + NAME_BYTES_MAX + 128)
+    + (DOCUMENT_SIGNATURE_BYTES_MAX + DOCUMENT_SIGNERS_MAX * 73 + 32);
+/// Witnesses of one hospital.
+pub const WITNESSES_MAX: usize = 16;
+/// A detached signature that a document brings, in bytes: several signers with their certificates.
+pub const DOCUMENT_SIGNATURE_BYTES_MAX: usize = 16 * 1024;
+/// Signers of one document.
+pub const DOCUMENT_SIGNERS_MAX: usize = 8;
 /// A ledger entry with its signature, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 4 * 1024;
 /// A checkpoint in text form, in bytes, witnesses included.

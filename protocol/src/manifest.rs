@@ -3,6 +3,10 @@
 //! A manifest is a root page and, above [`MANIFEST_INLINE_ENTRIES_MAX`] chunks, further pages that the root lists
 //! by address. A summary repeats the facts without the chunks, so a view of names never opens a manifest.
 
+mod signature;
+
+pub use signature::{DocumentSignature, DocumentSigner, SignerStanding};
+
 use crate::codec::{Reader, Writer};
 use crate::limits::*;
 use crate::policy::DepositPolicy;
@@ -120,7 +124,14 @@ pub struct ObjectFacts {
     pub checksum: Option<Checksum>,
     /// the parts, ascending by number
     pub parts: Vec<PartFact>,
+    /// the signature that the document brought with it
+    pub signature: Option<DocumentSignature>,
 }
+
+/// Flags of object facts. Bit 2 is not used.
+const NULL_VERSION: u8 = 1;
+const MULTIPART: u8 = 2;
+const SIGNED: u8 = 8;
 
 impl ObjectFacts {
     /// ETag without quotes: the MD5, or for multipart the MD5 over the MD5s and the count, given by `md5`.
@@ -137,7 +148,9 @@ impl ObjectFacts {
     /// Writes the facts.
     pub fn write(&self, out: &mut Writer) {
         out.var(self.bucket.as_bytes()).var(self.name.as_bytes()).u64(self.size_bytes).u64(self.modified_ms);
-        out.u8(u8::from(self.null_version) | u8::from(self.multipart) << 1);
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        let (null_version, multipart) = (flag(self.null_version, NULL_VERSION), flag(self.multipart, MULTIPART));
+        out.u8(null_version | multipart | flag(self.signature.is_some(), SIGNED));
         write_pairs(out, &self.headers);
         write_pairs(out, &self.metadata);
         write_pairs(out, &self.tags);
@@ -147,6 +160,7 @@ impl ObjectFacts {
             out.u16(part.number).u64(part.size_bytes).put(&part.md5).put(&part.plain_digest.0);
             write_checksum(out, part.checksum.as_ref());
         }
+        self.signature.iter().for_each(|signature| signature.write(out));
     }
 
     /// Reads the facts.
@@ -154,7 +168,7 @@ impl ObjectFacts {
         let (bucket, name) = read_place(reader)?;
         let (size_bytes, modified_ms) = (reader.u64("size")?, reader.u64("modified")?);
         let flags = reader.u8("object flags")?;
-        if flags > 3 {
+        if flags & !(NULL_VERSION | MULTIPART | SIGNED) != 0 {
             return Err(Error::Invalid { what: "object flags", why: "unknown bits are set" });
         }
         let headers = read_pairs(reader, PAIRS_MAX, HEADERS_BYTES_MAX, "headers")?;
@@ -170,7 +184,8 @@ impl ObjectFacts {
             }
             parts.push(part);
         }
-        let (null_version, multipart) = (flags & 1 != 0, flags & 2 != 0);
+        let (null_version, multipart) = (flags & NULL_VERSION != 0, flags & MULTIPART != 0);
+        let signature = if flags & SIGNED != 0 { Some(DocumentSignature::read(reader)?) } else { None };
         let facts = ObjectFacts {
             bucket,
             name,
@@ -183,6 +198,7 @@ impl ObjectFacts {
             tags,
             checksum,
             parts,
+            signature,
         };
         facts.check()
     }

@@ -76,6 +76,24 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn signer()(code in 0..6usize, certificate: [u8; 32], anchor in proptest::array::uniform32(1u8..), claimed in option::of(1u64..)) -> DocumentSigner {
+        let standing = SignerStanding::ALL[code];
+        let anchor = (standing == SignerStanding::Trusted).then_some(Digest(anchor));
+        DocumentSigner { standing, certificate: Digest(certificate), anchor, claimed_ms: claimed }
+    }
+}
+
+prop_compose! {
+    fn signature()(
+        judged_ms: u64,
+        cms in vec(any::<u8>(), 1..200),
+        signers in vec(signer(), 1..9),
+    ) -> DocumentSignature {
+        DocumentSignature { judged_ms, cms, signers }
+    }
+}
+
+prop_compose! {
     fn facts()(
         (bucket, name) in place(),
         modified_ms: u64,
@@ -85,9 +103,10 @@ prop_compose! {
         metadata in pairs(8),
         tags in pairs(8),
         checksum in option::of(checksum()),
+        signature in option::of(signature()),
     ) -> ObjectFacts {
         let size_bytes = parts.iter().map(|part| part.size_bytes).sum();
-        ObjectFacts { bucket, name, size_bytes, modified_ms, null_version, multipart, headers, metadata, tags, checksum, parts }
+        ObjectFacts { bucket, name, size_bytes, modified_ms, null_version, multipart, headers, metadata, tags, checksum, parts, signature }
     }
 }
 

@@ -80,9 +80,14 @@ fn page(
     Ok((envelope.open_padded(WHAT, &secret)?, pages))
 }
 
+/// The flag of a document that brings a signature.
+const SIGNED: u8 = 8;
+/// What is kept of one signer: standing, certificate, anchor, time.
+const SIGNER_BYTES: usize = 1 + 32 + 32 + 8;
+
 fn facts(fields: &mut Fields<'_>) -> Result<Object> {
     let (bucket, name) = (fields.text()?, fields.text()?);
-    let (size, modified_ms, _flags) = (fields.u64()?, fields.u64()?, fields.u8()?);
+    let (size, modified_ms, flags) = (fields.u64()?, fields.u64()?, fields.u8()?);
     for _pairs in 0..3 {
         for _pair in 0..fields.count()? {
             let _ = (fields.var()?, fields.var()?);
@@ -94,6 +99,12 @@ fn facts(fields: &mut Fields<'_>) -> Result<Object> {
         let (_number, size, _md5) = (fields.u16()?, fields.u64()?, fields.array::<16>()?);
         parts.push((size, fields.array()?));
         checksum(fields)?;
+    }
+    if flags & SIGNED != 0 {
+        let (_form, _judged_ms, _signature) = (fields.u8()?, fields.u64()?, fields.var()?);
+        for _signer in 0..fields.count()? {
+            fields.take(SIGNER_BYTES)?;
+        }
     }
     Ok(Object { bucket, name, size, modified_ms, parts, chunks: Vec::new() })
 }

@@ -13,7 +13,7 @@ use crate::text;
 use clap::Args;
 use futures::StreamExt as _;
 use serde_json::json;
-use shosoin_client::{MountPlan, OpenObject};
+use shosoin_client::{MountPlan, OpenObject, SignatureProof};
 use shosoin_protocol::VersionId;
 use shosoin_protocol::api::code;
 use std::collections::BTreeSet;
@@ -210,7 +210,14 @@ impl Fetch<'_> {
     fn answer(&self, files: &[serde_json::Value], several: bool, plan: Option<&MountPlan>) -> Result<()> {
         let told = |file: &serde_json::Value| {
             let size = file["size_bytes"].as_u64().unwrap_or(0);
-            format!("fetched {} to {}", text::bytes(size), file["file"].as_str().unwrap_or_default())
+            let signers = file["signature"]["signers"].as_array().map_or(0, Vec::len);
+            let trusted = |signer: &&serde_json::Value| signer["now"] == "trusted";
+            let trusted = file["signature"]["signers"].as_array().into_iter().flatten().filter(trusted).count();
+            let signed = match signers {
+                0 => String::new(),
+                count => format!("; its signature holds, {trusted} of {count} signers are trusted"),
+            };
+            format!("fetched {} to {}{signed}", text::bytes(size), file["file"].as_str().unwrap_or_default())
         };
         let lines = || files.iter().map(told).collect::<Vec<_>>().join("\n");
         match (plan, files) {
@@ -231,6 +238,7 @@ impl Fetch<'_> {
             }
         };
         let (size_bytes, version) = (object.facts().size_bytes, object.version());
+        let signature = self.signature(&object, &wanted.name).await?;
         let mut file = Partial::open(path, version, size_bytes)?;
         let resumed_bytes = file.kept_bytes();
         match self.to_file(&object, &wanted.name, &mut file).await {
@@ -245,9 +253,14 @@ impl Fetch<'_> {
             }
         }
         let version = version.to_string();
-        let answer =
-            json!({ "file": path, "size_bytes": size_bytes, "version": version, "resumed_bytes": resumed_bytes });
+        let answer = json!({ "file": path, "size_bytes": size_bytes, "version": version, "resumed_bytes": resumed_bytes,
+                    "signature": signature });
         Ok(Some(answer))
+    }
+
+    /// Holds a document against the signature that it brought, before any of it is given out.
+    async fn signature(&self, object: &OpenObject, name: &str) -> Result<Option<SignatureProof>> {
+        object.verify_signature().await.map_err(Error::client(task(self.args, name)))
     }
 
     async fn to_file(&self, object: &OpenObject, name: &str, file: &mut Partial) -> Result<()> {
@@ -267,6 +280,9 @@ impl Fetch<'_> {
         let stdout = std::io::stdout().as_fd().try_clone_to_owned().map_err(Error::file("open", "stdout"))?;
         let mut stdout = tokio::fs::File::from_std(stdout.into());
         let size_bytes = object.facts().size_bytes;
+        if *sent_bytes == 0 {
+            self.signature(object, name).await?;
+        }
         let progress = Progress::bytes(self.output, "fetched", Some(size_bytes));
         let mut pieces = object.read(*sent_bytes..size_bytes);
         while let Some(piece) = pieces.next().await {

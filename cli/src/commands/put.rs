@@ -10,12 +10,12 @@ use crate::text;
 use bytes::BytesMut;
 use clap::Args;
 use serde_json::json;
-use shosoin_client::{Client, Condition, NewObject, Part, PartContent, Stored};
-use shosoin_protocol::manifest::BucketFacts;
+use shosoin_client::{CheckedDocument, Client, Condition, NewObject, Part, PartContent, Stored};
+use shosoin_protocol::manifest::{BucketFacts, SignerStanding};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 /// Bytes that are read and handed to the client at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -23,7 +23,8 @@ const READ_BYTES: usize = 1 << 20;
 /// Arguments of `put`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  shosoin put --dir ./hospital records ct-0001.dcm ./ct-0001.dcm --metadata study=42"
+    after_help = "Examples:\n  shosoin put --dir ./hospital records ct-0001.dcm ./ct-0001.dcm --metadata study=42\n  \
+    shosoin put --dir ./hospital letters consent.xml ./consent.xml --signature ./consent.xml.p7s"
 )]
 pub struct PutArgs {
     /// Bucket, which must exist
@@ -41,11 +42,23 @@ pub struct PutArgs {
     /// Refuse if the name has a record already
     #[arg(long)]
     if_absent: bool,
+    /// Detached signature (CMS, PKCS#7) that the document brings: verified before anything is sealed, and kept with it
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Store the document although a signer is so, and say so in the deposit: expired, not-yet-valid, unknown-issuer,
+    /// other-purpose, not-believed; may be repeated
+    #[arg(long, value_name = "STANDING", value_parser = parse_standing, requires = "signature")]
+    accept_signer: Vec<SignerStanding>,
     /// Keep the vault's receipt in this file, which must not exist, for `verify --receipt`
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
     #[command(flatten)]
     site: SiteArgs,
+}
+
+fn parse_standing(text: &str) -> Result<SignerStanding, String> {
+    let known = SignerStanding::ALL.into_iter().find(|standing| standing.name() == text);
+    known.ok_or_else(|| format!("a signer is one of {}", SignerStanding::ALL.map(SignerStanding::name).join(", ")))
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
@@ -77,6 +90,8 @@ pub async fn run(args: PutArgs, output: Output) -> Result<()> {
         "size_bytes": stored.facts.size_bytes,
         "leaf_index": stored.leaf_index,
         "receipt": stored.receipt.is_some(),
+        "signers": stored.facts.signature.iter().flat_map(|signature| &signature.signers)
+            .map(|signer| signer.standing.name()).collect::<Vec<_>>(),
     });
     output.answer(&answer, || {
         let size = text::bytes(stored.facts.size_bytes);
@@ -89,6 +104,10 @@ async fn put(client: &Client, args: &PutArgs, file: File, size_bytes: Option<u64
     let Some(bucket) = client.bucket(&args.bucket).map_err(Error::client(task()))? else {
         return Err(Error::NotFound { what: "bucket", name: args.bucket.clone() });
     };
+    let (file, signature) = match &args.signature {
+        Some(path) => check_signature(client, args, path, file, size_bytes).await?,
+        None => (file, None),
+    };
     let progress = Progress::bytes(output, "stored", size_bytes);
     let content = write(client, &bucket, file, size_bytes, args, &progress).await?;
     let content_type = args.content_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned());
@@ -97,10 +116,37 @@ async fn put(client: &Client, args: &PutArgs, file: File, size_bytes: Option<u64
         name: args.name.clone(),
         headers: vec![("content-type".to_owned(), content_type)],
         metadata: args.metadata.clone(),
+        signature,
         ..NewObject::default()
     };
     let condition = if args.if_absent { Condition::Absent } else { Condition::Any };
     client.put_object(object, Part::single(content), condition).await.map_err(Error::client(task()))
+}
+
+/// Reads the whole file once against its signature; it must be the same when it is read again to be stored.
+async fn check_signature(
+    client: &Client,
+    args: &PutArgs,
+    path: &Path,
+    mut file: File,
+    size_bytes: Option<u64>,
+) -> Result<(File, Option<CheckedDocument>)> {
+    if size_bytes.is_none() {
+        return Err(Error::invalid("--signature", "the document is read twice, so it must be a file"));
+    }
+    let task = || format!("put {} into bucket {}", args.name, args.bucket);
+    let cms = std::fs::read(path).map_err(Error::file("read", path))?;
+    let mut check = client.check_signature(&cms).map_err(Error::client(task()))?;
+    loop {
+        let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        if file.read_buf(&mut buffer).await.map_err(Error::file("read", &args.file))? == 0 {
+            break;
+        }
+        check = check.add(buffer.freeze()).await.map_err(Error::client(task()))?;
+    }
+    file.rewind().await.map_err(Error::file("read", &args.file))?;
+    let checked = client.checked_document(check, &args.accept_signer).map_err(Error::client(task()))?;
+    Ok((file, Some(checked)))
 }
 
 async fn write(

@@ -55,6 +55,10 @@ fn describe(answer: &mut Value, facts: &ObjectFacts, etag: &str) {
     answer["modified"] = text::time(facts.modified_ms).into();
     answer["etag"] = etag.into();
     answer["parts"] = facts.parts.len().into();
+    if let Some(signature) = &facts.signature {
+        let signers = signature.signers.iter().map(|signer| Value::from(signer.standing.name())).collect();
+        answer["signers"] = Value::Array(signers);
+    }
     for (title, pairs) in [("headers", &facts.headers), ("metadata", &facts.metadata), ("tags", &facts.tags)] {
         answer[title] = map(pairs);
     }

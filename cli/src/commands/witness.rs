@@ -1,8 +1,11 @@
 //! `shosoin witness`: for any outside party. It co-signs heads of ledgers after seeing that each continues the one before,
 //! and holds nothing of anybody's.
 
+use crate::args::SiteArgs;
 use crate::error::{Error, Result};
+use crate::hospital::{GatewayConfig, HospitalDir};
 use crate::output::Output;
+use crate::session::Session;
 use crate::stop::Stop;
 use crate::text::time;
 use clap::{Args, Subcommand};
@@ -26,6 +29,11 @@ pub enum WitnessCommand {
     /// Answer `POST /add-checkpoint` and `GET /<origin hash>/checkpoint` (C2SP tlog-witness)
     #[command(after_help = "Example:\n  shosoin witness serve --dir ./witness --listen 127.0.0.1:7501")]
     Serve(ServeArgs),
+    /// At the hospital: require witnesses of gateway.toml on the record, so that no machine of the hospital does without
+    #[command(after_help = "Examples:\n  \
+        shosoin witness require 2 --dir ./hospital\n  \
+        shosoin witness require 0 --dir ./hospital --although-unwitnessed   # they are gone for good")]
+    Require(RequireArgs),
     /// Show the key of the witness and what it co-signed last
     #[command(after_help = "Example:\n  shosoin witness show --dir ./witness --json")]
     Show(ShowArgs),
@@ -67,12 +75,45 @@ pub struct ServeArgs {
     rate: u32,
 }
 
+/// Arguments of `witness require`.
+#[derive(Debug, Args)]
+pub struct RequireArgs {
+    /// How many of the witnesses in gateway.toml must have co-signed a head; 0: none any more
+    #[arg(value_name = "N")]
+    required: u8,
+    /// Believe the newest head without witnesses, for this command alone; logged as an alarm
+    #[arg(long)]
+    although_unwitnessed: bool,
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
 /// Arguments of `witness show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// Folder of the witness, which must not be serving
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
+}
+
+async fn require(args: &RequireArgs, output: Output) -> Result<()> {
+    let keys = match args.required {
+        0 => Vec::new(),
+        _ => GatewayConfig::load(&HospitalDir::of(&args.site)?)?.witness_keys()?,
+    };
+    if keys.len() < usize::from(args.required) {
+        let why = format!("{} are configured in gateway.toml", keys.len());
+        return Err(Error::invalid("the number of required witnesses", why));
+    }
+    let session = Session::open_as(&args.site, args.although_unwitnessed).await?;
+    let stated = session.client.require_witnesses(args.required, &keys).await;
+    let stated = session.finish(stated.map_err(Error::client("require witnesses"))).await?;
+    let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+    let answer = json!({ "required": args.required, "witnesses": names, "leaf_index": stated.leaf_index });
+    output.answer(&answer, || match args.required {
+        0 => format!("entry {}: no witness is required any more", stated.leaf_index),
+        required => format!("entry {}: {required} of {} are required from now on", stated.leaf_index, names.join(", ")),
+    })
 }
 
 fn failed(task: &'static str) -> impl Fn(shosoin_witness::Error) -> Error {
@@ -88,6 +129,7 @@ pub async fn run(command: WitnessCommand, output: Output) -> Result<()> {
         }
         WitnessCommand::AddLog(args) => add_log(&args, output),
         WitnessCommand::Serve(args) => serve(args, output).await,
+        WitnessCommand::Require(args) => require(&args, output).await,
         WitnessCommand::Show(args) => show(&args, output),
     }
 }

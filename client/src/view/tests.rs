@@ -117,6 +117,7 @@ fn facts(name: &str, null_version: bool) -> ObjectFacts {
             plain_digest: Digest([8; 32]),
             checksum: None,
         }],
+        signature: None,
     }
 }
 

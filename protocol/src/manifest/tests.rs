@@ -17,6 +17,7 @@ fn facts(multipart: bool, parts: Vec<PartFact>) -> ObjectFacts {
         tags: Vec::new(),
         checksum: None,
         parts,
+        signature: None,
     }
 }
 
@@ -51,6 +52,14 @@ fn the_largest_facts_there_can_be_fit_their_limit() {
     largest.headers = fill(PAIRS_MAX, HEADERS_BYTES_MAX);
     largest.metadata = fill(PAIRS_MAX, USER_METADATA_BYTES_MAX);
     largest.tags = fill(TAGS_MAX, TAGS_BYTES_MAX);
+    let signer = DocumentSigner {
+        standing: SignerStanding::Trusted,
+        certificate: Digest([1; 32]),
+        anchor: Some(Digest([2; 32])),
+        claimed_ms: Some(3),
+    };
+    let (cms, signers) = (vec![0x30; DOCUMENT_SIGNATURE_BYTES_MAX], vec![signer; DOCUMENT_SIGNERS_MAX]);
+    largest.signature = Some(DocumentSignature { judged_ms: 4, cms, signers });
     let bytes = Summary::Object(largest.clone()).encode();
     assert!(bytes.len() <= FACTS_BYTES_MAX, "{} bytes", bytes.len());
     assert_eq!(Summary::decode(&bytes), Ok(Summary::Object(largest)));

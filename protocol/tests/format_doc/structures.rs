@@ -8,7 +8,7 @@ use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{
     Act, ActKind, Custody, Document, Epoch, EpochReason, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock,
     LockMode, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened,
-    Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped, TransferFailure, Versions,
+    Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped, TransferFailure, Versions, WitnessRule,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -21,12 +21,14 @@ use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, Name
 use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
 use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::manifest::*;
+use shosoin_protocol::note::{KeyUse, VerifierKey};
 use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
 use shosoin_protocol::quarantine::{EvidenceHead, EvidenceRecord};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
 use shosoin_protocol::reconciliation::{Account, Amount, Reconciliation};
 use shosoin_protocol::sign::{Domain, SigningKey};
+use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{
     Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VaultId, VersionId,
 };
@@ -142,6 +144,26 @@ fn encoded_part() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+fn encoded_signer() -> Fields {
+    vec![("standing", vec![1]), ("certificate", vec![0xe5; 32]), ("anchor", vec![0xe6; 32]), ("claimed", u64(TIME))]
+}
+
+fn document_signature() -> (DocumentSignature, Fields) {
+    let signer = DocumentSigner {
+        standing: SignerStanding::Trusted,
+        certificate: Digest([0xe5; 32]),
+        anchor: Some(Digest([0xe6; 32])),
+        claimed_ms: Some(TIME),
+    };
+    let fields = vec![
+        ("form", vec![1]),
+        ("judged", u64(TIME)),
+        ("signature", var(&[0xe7; 5])),
+        ("signers", counted(1, &[&flat(&encoded_signer())])),
+    ];
+    (DocumentSignature { judged_ms: TIME, cms: vec![0xe7; 5], signers: vec![signer] }, fields)
+}
+
 fn flat(fields: &[(&'static str, Vec<u8>)]) -> Vec<u8> {
     fields.iter().flat_map(|(_, bytes)| bytes.clone()).collect()
 }
@@ -169,18 +191,20 @@ fn facts() -> (ObjectFacts, Fields) {
             plain_digest: Digest([0xe2; 32]),
             checksum: Some(checksum(ChecksumAlgorithm::Sha1, 0xe3).0),
         }],
+        signature: Some(document_signature().0),
     };
     let fields = vec![
         ("bucket", var(b"bucket")),
         ("name", var(b"a name")),
         ("size", u64(77)),
         ("modified", u64(TIME)),
-        ("flags", vec![2]),
+        ("flags", vec![10]),
         ("headers", headers_encoded),
         ("user metadata", metadata_encoded),
         ("tags", tags_encoded),
         ("checksum", of_object_encoded),
         ("parts", counted(1, &[&flat(&encoded_part())])),
+        ("signature", flat(&document_signature().1)),
     ];
     (facts, fields)
 }
@@ -190,9 +214,14 @@ fn facts_and_manifests() -> Vec<(&'static str, Structure)> {
     let mut out = Writer::new();
     facts.write(&mut out);
     let encoded = out.finish();
-    let parts_at = encoded.len() - flat(&encoded_part()).len();
+    let (signature, signature_fields) = document_signature();
+    let parts_end = encoded.len() - flat(&signature_fields).len();
+    let parts_at = parts_end - flat(&encoded_part()).len();
     let checksum_fields = vec![("algorithm", vec![4]), ("full object", vec![1]), ("value", vec![0xe3; 20])];
-    let tail = |count: usize| encoded[encoded.len() - count..].to_vec();
+    let mut signature_encoded = Writer::new();
+    signature.write(&mut signature_encoded);
+    let signature_encoded = signature_encoded.finish();
+    let signer_encoded = signature_encoded[signature_encoded.len() - 73..].to_vec();
     let root = ManifestRoot { facts: facts.clone(), inline: vec![chunk()], pages: Vec::new(), chunk_count: 1 };
     let paged = ManifestRoot { facts, inline: Vec::new(), pages: vec![Address([0xd3; 32])], chunk_count: 300 };
     let chunks = counted(1, &[&encoded_chunk()]);
@@ -205,8 +234,10 @@ fn facts_and_manifests() -> Vec<(&'static str, Structure)> {
     let chunk_fields = vec![("address", vec![0xd1; 32]), ("t", vec![0xd2; 32]), ("plain length", u32(77))];
     vec![
         ("Chunk reference", whole(encode_page(&[chunk()])[4..].to_vec(), chunk_fields)),
-        ("Checksum", whole(tail(22), checksum_fields)),
-        ("Part", whole(encoded[parts_at..].to_vec(), encoded_part())),
+        ("Checksum", whole(encoded[parts_end - 22..parts_end].to_vec(), checksum_fields)),
+        ("Part", whole(encoded[parts_at..parts_end].to_vec(), encoded_part())),
+        ("Document signature", whole(signature_encoded, signature_fields)),
+        ("Signer of a document", whole(signer_encoded, encoded_signer())),
         ("Object facts", whole(encoded.clone(), fields)),
         ("Manifest root", whole(root.encode(), root_fields(1, chunks.clone(), u32(0)))),
         ("Manifest page", whole(encode_page(&[chunk()]), vec![("chunks", chunks)])),
@@ -482,11 +513,16 @@ fn documents() -> Vec<(&'static str, Structure)> {
     let wraps = vec![(VersionId([2; 16]), Address([0xbd; 32])), (VersionId([1; 16]), Address([0xbc; 32]))];
     let rewrap = Document::Rewrap(Rewrap::new(7, wraps).expect("two versions")).encode();
     let wraps = counted(2, &[&[1; 16], &[0xbc; 32], &[2; 16], &[0xbd; 32]]);
+    let witness = VerifierKey { name: "w".to_owned(), key: key(1).public(), key_use: KeyUse::Cosignature };
+    let named = sha256(&[witness.to_string().as_bytes()]).0;
+    let witness = Document::Witness(WitnessRule::new(1, &[witness]).expect("one of one")).encode();
+    let witness_fields = vec![("required", vec![1]), ("reserved", vec![0; 7]), ("witnesses", counted(1, &[&named]))];
     let body = |bytes: &[u8], fields| part(bytes.to_vec(), 8, bytes.len(), fields);
     let (agreement, agreement_fields) = agreement();
     vec![
         ("Agreement", body(&agreement, agreement_fields)),
         ("Epoch", body(&epoch, epoch_fields)),
+        ("Witness", body(&witness, witness_fields)),
         ("Rewrap", body(&rewrap, vec![("epoch", u32(7)), ("wraps", wraps)])),
         ("Document header", part(hold.clone(), 0, 8, header)),
         (

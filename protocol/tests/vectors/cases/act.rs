@@ -6,14 +6,17 @@ use shosoin_protocol::act::{
     Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, HandOverIn, HandOverOut, HandOverWord,
     Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState, QuarantineIn,
     QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Retain, RetentionChange,
-    Rewrap, Severity, StopCause, Stopped, Terms, TransferFailure, Versions, WordStage,
+    Rewrap, Severity, StopCause, Stopped, Terms, TransferFailure, Versions, WitnessRule, WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
-use shosoin_protocol::{Address, Digest, VaultId, VersionId};
+use shosoin_protocol::note::{KeyUse, VerifierKey};
+use shosoin_protocol::sign::SigningKey;
+use shosoin_protocol::{Address, Digest, Suite, VaultId, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
-    [entries(&one), entries(&two), documents(), wrong_documents(), wrong_operators_documents()].concat()
+    [entries(&one), entries(&two), documents(), wrong_documents(), wrong_operators_documents(), wrong_witnesses()]
+        .concat()
 }
 
 const TIME: u64 = 1_767_225_600_000;
@@ -109,6 +112,33 @@ fn epoch() -> Document {
         custody: Custody::Token,
         commit: Digest([0x5d; 32]),
     })
+}
+
+/// Two of three witnesses.
+fn witnesses() -> WitnessRule {
+    let key = |seed: u8| {
+        let key = SigningKey::from_seed(Suite::Default, &[seed; 32].into()).expect("a key").public();
+        VerifierKey { name: format!("witness.example/{seed}"), key, key_use: KeyUse::Cosignature }
+    };
+    WitnessRule::new(2, &[key(1), key(2), key(3)]).expect("a rule")
+}
+
+fn wrong_witnesses() -> Vec<Made> {
+    let good = document(ActKind::Witness, "valid-witness", "", &Document::Witness(witnesses()));
+    let what = ("Invalid", "required witnesses");
+    vec![
+        good.wrong("witnesses-fewer-than-required", "Four of three.", what, put(8, &[4])),
+        good.wrong("witnesses-none-required", "Three are named, none is required.", what, put(8, &[0])),
+        good.wrong("witnesses-twice", "One is named twice.", what, |body| body.copy_within(20..52, 52)),
+        good.wrong("witnesses-over-limit", "Seventeen.", ("OverLimit", "witnesses"), put(16, &[17])),
+        good.wrong("witness-reserved", "A reserved byte is set.", ("Invalid", "reserved"), put(9, &[1])),
+        document(
+            ActKind::Witness,
+            "valid-witness-none",
+            "Witnesses are required no more.",
+            &Document::Witness(WitnessRule::new(0, &[]).expect("a rule")),
+        ),
+    ]
 }
 
 fn rewrap() -> Document {

@@ -4,8 +4,8 @@ use super::{Made, World, append, cut, put};
 use shosoin_protocol::envelope::{COMMIT_LEN, Context, write_aad};
 use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_DEFAULT;
 use shosoin_protocol::manifest::{
-    AddressList, BucketFacts, Checksum, ChecksumAlgorithm, ChunkRef, ManifestRoot, ObjectFacts, Pairs, PartFact,
-    Summary, Versioning, encode_page,
+    AddressList, BucketFacts, Checksum, ChecksumAlgorithm, ChunkRef, DocumentSignature, DocumentSigner, ManifestRoot,
+    ObjectFacts, Pairs, PartFact, SignerStanding, Summary, Versioning, encode_page,
 };
 use shosoin_protocol::policy::DepositPolicy;
 use shosoin_protocol::{Address, Digest, VersionId};
@@ -23,6 +23,7 @@ pub fn all() -> Vec<Made> {
         address_lists(),
         summaries(),
         wrong_facts(),
+        wrong_signatures(),
         wrong_summaries(),
     ]
     .concat()
@@ -124,6 +125,7 @@ fn facts() -> ObjectFacts {
         tags: pairs(&[("study", "1")]),
         checksum: Some(Checksum { algorithm: ChecksumAlgorithm::Crc32c, full_object: true, value: vec![1, 2, 3, 4] }),
         parts: vec![part(1, 5_000_000)],
+        signature: None,
     }
 }
 
@@ -134,6 +136,68 @@ fn multipart() -> ObjectFacts {
     facts.parts = vec![part(2, 3_000_000), part(7, 2_000_000)];
     facts.parts[0].checksum = Some(checksum);
     facts
+}
+
+/// A document with a signature of two people, of whom one was trusted.
+fn signed() -> ObjectFacts {
+    let (certificate, anchor) = (Digest([0x71; 32]), Some(Digest([0x72; 32])));
+    let trusted =
+        DocumentSigner { standing: SignerStanding::Trusted, certificate, anchor, claimed_ms: Some(1_767_225_500_000) };
+    let expired = DocumentSigner {
+        standing: SignerStanding::Expired,
+        certificate: Digest([0x73; 32]),
+        anchor: None,
+        claimed_ms: None,
+    };
+    let (cms, signers) = (vec![0x30, 3, 2, 1, 0], vec![trusted, expired]);
+    ObjectFacts { signature: Some(DocumentSignature { judged_ms: 1_767_225_590_000, cms, signers }), ..facts() }
+}
+
+fn wrong_signatures() -> Vec<Made> {
+    let good = summary("valid-signed-object", "A document with a signature of two people.", &Summary::Object(signed()));
+    let edited = |name: &str, note: &str, expect, edit: fn(&mut DocumentSignature)| {
+        let mut wrong = signed();
+        wrong.signature.iter_mut().for_each(edit);
+        good.wrong(name, note, expect, |body| *body = Summary::Object(wrong).encode())
+    };
+    let tail = 4 + 2 * 73; // count and signers
+    let form_at = |body: &[u8]| body.len() - tail - (1 + 8 + 4 + 5);
+    vec![
+        edited("signature-empty", "A signature of no bytes.", ("Invalid", "document signature"), |signature| {
+            signature.cms.clear()
+        }),
+        edited("signature-of-nobody", "No signer.", ("Invalid", "document signature"), |signature| {
+            signature.signers.clear()
+        }),
+        edited("signature-over-limit", "A signature over 16 KiB.", ("OverLimit", "document signature"), |signature| {
+            signature.cms = vec![0x30; 16 * 1024 + 1]
+        }),
+        edited("too-many-signers", "Nine signers.", ("OverLimit", "signers of a document"), |signature| {
+            signature.signers = vec![signature.signers[0].clone(); 9]
+        }),
+        edited(
+            "trusted-without-anchor",
+            "A trusted signer whose anchor is zero.",
+            ("Invalid", "anchor"),
+            |signature| signature.signers[0].anchor = None,
+        ),
+        edited(
+            "expired-with-anchor",
+            "An anchor of a signer who is not trusted.",
+            ("Invalid", "anchor"),
+            |signature| signature.signers[1].anchor = Some(Digest([1; 32])),
+        ),
+        good.wrong("signature-form", "Another form than detached CMS.", ("Invalid", "form of"), |body| {
+            let at = form_at(body);
+            body[at] = 2;
+        }),
+        good.wrong("signer-standing", "A standing without meaning.", ("Invalid", "standing"), |body| {
+            let at = body.len() - 2 * 73;
+            body[at] = 7;
+        }),
+        good.wrong("signature-truncated", "The last signer lacks its last byte.", ("Truncated", "claimed"), cut(1)),
+        good,
+    ]
 }
 
 fn root(facts: ObjectFacts) -> ManifestRoot {
