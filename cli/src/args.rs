@@ -97,6 +97,9 @@ pub enum Command {
     /// Both sides: the end of records, by order and with proof
     #[command(subcommand)]
     Dispose(dispose::DisposeCommand),
+    /// Person: one's own key, which asks for disposals and agrees to them
+    #[command(subcommand)]
+    Approver(dispose::ApproverCommand),
     /// Hospital: prove a record, from its receipt to its content
     Verify(verify::VerifyArgs),
     /// Hospital: ask the vault for records drawn at random, and verify what it gives

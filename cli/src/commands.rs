@@ -57,6 +57,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Dispose(command) => dispose::run(command, output).await,
         Command::Quarantine(command) => quarantine::run(command, output).await,
         Command::Transfer(command) => transfer::run(command, output).await,
+        Command::Approver(command) => dispose::approver(command, output),
         Command::Stat(args) => stat::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::AuditVault(args) => audit_vault::run(args, output).await,

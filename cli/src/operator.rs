@@ -237,7 +237,7 @@ pub struct JobRequest {
 
 impl JobRequest {
     fn path(&self) -> String {
-        let JobOptions { dry_run, volume, hospital, max_duration, rate, every_unit, onto, amplification } =
+        let JobOptions { dry_run, volume, hospital, max_duration, rate, every_unit, onto, amplification, .. } =
             &self.options;
         let mut path = format!("/v1/jobs/{}?dry_run={dry_run}&every_unit={every_unit}", self.kind.name());
         volume.iter().for_each(|volume| path += &format!("&volume={volume}"));

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 110] = [
+const COMMANDS: [&[&str]; 119] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -110,6 +110,15 @@ const COMMANDS: [&[&str]; 110] = [
     &["witness", "serve"],
     &["witness", "show"],
     &["witness", "require"],
+    &["dispose", "request"],
+    &["dispose", "cancel"],
+    &["dispose", "approve"],
+    &["dispose", "status"],
+    &["dispose", "run"],
+    &["dispose", "certificate"],
+    &["dispose", "verify"],
+    &["approver", "key"],
+    &["approver", "show"],
     &["scrub"],
     &["repair"],
     &["copy-forward"],

@@ -32,13 +32,24 @@ impl Client {
         &self,
         subject: Option<VersionId>,
         document: Document,
-        mut records: Vec<InlineRecord>,
+        records: Vec<InlineRecord>,
     ) -> Result<Stated> {
         let kind = document.kind();
         if kind.author() == Author::Operator {
             return Err(Error::Invalid { what: "act", why: "only the operator can state one of this kind" });
         }
-        let (id, bytes) = (fresh_version(now_ms())?, document.encode());
+        self.state_as(fresh_version(now_ms())?, subject, document, records).await
+    }
+
+    /// The same, under an id that its document was made for.
+    pub(crate) async fn state_as(
+        &self,
+        id: VersionId,
+        subject: Option<VersionId>,
+        document: Document,
+        mut records: Vec<InlineRecord>,
+    ) -> Result<Stated> {
+        let (kind, bytes) = (document.kind(), document.encode());
         let body = Body::Act(Act { id, kind, subject, document: self.inner.keyring.suite().address(&bytes) });
         records.push(InlineRecord { kind: RecordKind::Document, bytes: bytes.into() });
         let intent = Intent { body, summary: None, document: Some(document), records };

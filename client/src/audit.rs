@@ -161,6 +161,8 @@ fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Pla
     let (index, entry) = (item.placed.index, item.placed.entry);
     entry.verify(key).map_err(answer).map_err(accused(Class::Injection, index))?;
     let summary = match (entry.body().name_change(), entry.body().summary()) {
+        // it may have been disposed of since: the view waits for the act that says so
+        (Some(_), Some(_)) if item.attachment.is_empty() => None,
         (Some((version, _, _)), Some(address)) => {
             identity.keyring.suite().verify(&address, &item.attachment).map_err(answer)?;
             let opened = identity.keyring.open_summary(version, &item.attachment);

@@ -176,6 +176,18 @@ pub enum Error {
         /// version asked for
         version: VersionId,
     },
+    /// The records of the version were disposed of, on the hospital's order.
+    #[error("version {version} was disposed of")]
+    WasDisposed {
+        /// version asked for
+        version: VersionId,
+    },
+    /// A record that may not be disposed of was selected; nothing was sent.
+    #[error("version {version} is still kept: its term has not ended, or a hold is on it")]
+    StillKept {
+        /// which version
+        version: VersionId,
+    },
     /// The ledger has no deposit of this version.
     #[error("the ledger has no deposit of version {version}")]
     UnknownVersion {
@@ -303,7 +315,8 @@ impl Error {
             Error::Timestamp { source, .. } | Error::DocumentSignature { source } => source.kind(),
             Error::UntrustedSigner { .. } => ErrorKind::Refused,
             Error::NoSuchBucket { .. } | Error::NoSuchName { .. } | Error::NoSuchVersion { .. } => ErrorKind::NotFound,
-            Error::UnknownVersion { .. } => ErrorKind::NotFound,
+            Error::UnknownVersion { .. } | Error::WasDisposed { .. } => ErrorKind::NotFound,
+            Error::StillKept { .. } => ErrorKind::Refused,
             Error::KeepingRule { .. } => ErrorKind::Refused,
             Error::BucketExists { .. } | Error::BucketNotEmpty { .. } | Error::Precondition => ErrorKind::Refused,
             Error::WrongVault { .. } | Error::Head { .. } | Error::NoDrill { .. } => ErrorKind::Refused,

@@ -97,6 +97,9 @@ pub struct Ledger {
     own: parking_lot::Mutex<VecDeque<(u64, Digest, u64)>>,
 }
 
+/// Newer heads that are followed to find the act by which an entry ended.
+const NEWER_HEADS: usize = 3;
+
 impl Ledger {
     /// Goes on from where the view stands, but demands of the vault what `keeper` remembers.
     pub fn new(
@@ -162,8 +165,28 @@ impl Ledger {
         // a view that was deleted, or cut short, is behind a head that is already known
         let behind = self.position.lock().await.frontier.size() < at_least;
         match behind {
-            true => self.follow_to(&text, at_least).await.map(drop),
-            false => self.confirm(&text, at_least).await.map(drop),
+            true => self.follow_to(&text, at_least).await?,
+            false => self.confirm(&text, at_least).await?,
+        };
+        self.nothing_is_owed().await
+    }
+
+    /// Refuses a vault that gives an entry without its summary while its ledger does not say that the record ended. The act that
+    /// says so may have come after the head that was followed, so newer ones are followed first.
+    async fn nothing_is_owed(self: &Arc<Self>) -> Result<()> {
+        for _ in 0..NEWER_HEADS {
+            if self.view.owed()?.is_none() {
+                return Ok(());
+            }
+            let text = repeat(|| self.transport.checkpoint()).await?;
+            self.confirm(&text, self.size()).await?;
+        }
+        match self.view.owed()? {
+            None => Ok(()),
+            Some(index) => {
+                let why = format!("it withholds the summary of entry {index}, and no act says that it was disposed of");
+                Err(Error::Contradiction { operation: "the ledger", why })
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::retry::repeat;
 use crate::task::blocking;
 use crate::{Error, Result, RowContent, ViewRow};
 use shosoin_keyring::DataKey;
-use shosoin_protocol::api::VersionReply;
+use shosoin_protocol::api::{VersionReply, code};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, Entry};
 use shosoin_protocol::envelope::{Context, Envelope};
@@ -67,11 +67,26 @@ impl Inner {
     pub async fn open_anew(self: &Arc<Self>, row: &ViewRow) -> Result<Opened> {
         let at_least = self.ledger.size().max(row.leaf_index + 1);
         let reply = repeat(|| self.transport.version(row.version)).await;
-        let reply = reply.map_err(|error| lacking(row.version, OPERATION, error))?;
+        let reply = match reply {
+            Err(error) if error.is_problem(code::DISPOSED) => return Err(self.ended(row).await?),
+            reply => reply.map_err(|error| lacking(row.version, OPERATION, error))?,
+        };
         let checkpoint = self.ledger.confirm(&reply.inclusion.checkpoint, at_least).await?;
         let (inner, row) = (self.clone(), row.clone());
         let (opening, root) = blocking("opening a manifest", move || inner.open_reply(&row, reply, checkpoint)).await?;
         self.open_pages(opening, root).await
+    }
+
+    /// What it means that the vault calls a version disposed of: that it was, if the ledger says so too.
+    async fn ended(self: &Arc<Self>, row: &ViewRow) -> Result<Error> {
+        self.ledger.refresh().await?;
+        match self.view.disposed_of(row.version, row.leaf_index)? {
+            Some(_) => Ok(Error::WasDisposed { version: row.version }),
+            None => {
+                let why = format!("it calls version {} disposed of, and its ledger does not", row.version);
+                Ok(Error::Contradiction { operation: OPERATION, why })
+            }
+        }
     }
 
     /// Everything that one answer of the vault shows. CPU work.

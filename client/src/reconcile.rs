@@ -56,6 +56,7 @@ pub struct Reconciled {
 struct Counted {
     frontier: Frontier,
     received: Amount,
+    disposed: Amount,
     findings: Vec<String>,
 }
 
@@ -80,7 +81,7 @@ impl Client {
         let mut counted = self.count(account).await?;
         if counted.findings.is_empty() {
             counted.findings.extend(self.root_findings(account, &counted).await?);
-            counted.findings.extend(findings(account, counted.received));
+            counted.findings.extend(findings(account, counted.received, counted.disposed));
         }
         let Counted { received, findings, .. } = counted;
         Ok(Reconciled {
@@ -111,7 +112,7 @@ impl Client {
         }
         let frontier = self
             .pages(account.log_size, &mut |index, item| {
-                self.count_entry(index, item, &missing, &mut counted);
+                self.count_entry(index, item, (&missing, account.log_size), &mut counted);
                 Ok(())
             })
             .await?;
@@ -119,7 +120,13 @@ impl Client {
         Ok(counted)
     }
 
-    fn count_entry(&self, index: u64, item: &LogItem, missing: &BTreeSet<u64>, counted: &mut Counted) {
+    fn count_entry(
+        &self,
+        index: u64,
+        item: &LogItem,
+        (missing, log_size): (&BTreeSet<u64>, u64),
+        counted: &mut Counted,
+    ) {
         let Body::Deposit(deposit) = item.placed.entry.body() else {
             if missing.contains(&index) {
                 counted.findings.push(format!("missing: leaf {index} is said to be missing, and is no deposit"));
@@ -127,6 +134,11 @@ impl Client {
             return;
         };
         counted.received.add(deposit.stored_bytes);
+        match self.inner.view.disposed_of(deposit.version, index) {
+            Ok(Some(ended)) if ended.begun_leaf < log_size => counted.disposed.add(deposit.stored_bytes),
+            Ok(_) => {}
+            Err(error) => counted.findings.push(format!("view: {error}")),
+        }
         if missing.contains(&index) {
             let version = deposit.version;
             let name = match self.inner.keyring.open_summary(version, &item.attachment) {
@@ -161,7 +173,7 @@ impl Client {
 }
 
 /// Figures that do not agree.
-fn findings(account: &Account, counted: Amount) -> Vec<String> {
+fn findings(account: &Account, counted: Amount, disposed: Amount) -> Vec<String> {
     let mut findings = Vec::new();
     let mut compare = |what: &str, theirs: u64, ours: u64| {
         if theirs != ours {
@@ -170,6 +182,8 @@ fn findings(account: &Account, counted: Amount) -> Vec<String> {
     };
     compare("deposits received", account.received.count, counted.count);
     compare("sealed bytes received", account.received.bytes, counted.bytes);
+    compare("deposits disposed of", account.disposed.count, disposed.count);
+    compare("sealed bytes disposed of", account.disposed.bytes, disposed.bytes);
     if !account.balances() {
         let Account { received, held, given_out, disposed, missing, .. } = account;
         findings.push(format!(

@@ -9,6 +9,7 @@
 //! Not here: following the ledger (`ledger`), what S3 makes of the rows (`gateway`).
 
 mod apply;
+mod ended;
 pub mod keeping;
 mod key;
 pub mod list;
@@ -16,7 +17,7 @@ pub mod row;
 
 use crate::{Error, Result, ViewRow};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
-use row::{ActRow, BucketRow, Chain, DeviceRow, EndRow, KeptRow, NameRow, PositionRow, VersionRow};
+use row::{ActRow, BucketRow, Chain, DeviceRow, EndRow, EndedRow, KeptRow, NameRow, PositionRow, VersionRow};
 use shosoin_protocol::act::{ActKind, Document};
 use shosoin_protocol::entry::Entry;
 use shosoin_protocol::manifest::{BucketFacts, Summary};
@@ -184,6 +185,18 @@ impl View {
             Some(index) => rows.decode(&key::act(index), ActRow::decode),
             None => Ok(None),
         }
+    }
+
+    /// By which order the records of a version ended, if they did; `leaf_index` is the place of its entry.
+    pub fn disposed_of(&self, version: VersionId, leaf_index: u64) -> Result<Option<EndedRow>> {
+        self.reading().ended(version, leaf_index)
+    }
+
+    /// The first entry without its summary of which no act says that it ended.
+    pub fn owed(&self) -> Result<Option<u64>> {
+        let Some(row) = self.rows.prefix(key::owed_all()).next() else { return Ok(None) };
+        let key = row.key().map_err(Error::View)?;
+        Ok(key.get(1..).and_then(|index| index.try_into().ok()).map(u64::from_be_bytes))
     }
 
     /// Where the chain of a device stands.

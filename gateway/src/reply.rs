@@ -31,7 +31,7 @@ fn tell(error: &Error) -> S3Error {
         Error::Shared(error) => tell(error),
         Error::NoSuchBucket { .. } => no_such_bucket(),
         Error::NoSuchName { .. } => no_such_key(),
-        Error::NoSuchVersion { .. } => no_such_version(),
+        Error::NoSuchVersion { .. } | Error::WasDisposed { .. } => no_such_version(),
         Error::BucketExists { .. } => already_owned(),
         Error::BucketNotEmpty { .. } => s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty."),
         Error::Precondition => crate::conditions::failed(),

@@ -55,7 +55,7 @@ impl Argon2Params {
     const PASSES_MAX: u32 = 16;
     const LANES_MAX: u32 = 16;
 
-    fn check(self) -> Result<Self> {
+    pub(crate) fn check(self) -> Result<Self> {
         let within = |what, found, least, most| match (least..=most).contains(&found) {
             true => Ok(()),
             false => Err(Error::Argon2Params { what, found, least, most }),
@@ -67,7 +67,7 @@ impl Argon2Params {
     }
 
     /// The envelope secret of a key file.
-    fn stretch(self, passphrase: &[u8], salt: &[u8; 32]) -> Result<SecretKey> {
+    pub(crate) fn stretch(self, passphrase: &[u8], salt: &[u8; 32]) -> Result<SecretKey> {
         let bug = |_| Error::Bug { what: "Argon2id" };
         let params = argon2::Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(bug)?;
         let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);

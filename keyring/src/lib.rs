@@ -34,6 +34,7 @@ mod local;
 mod manifest;
 mod mark;
 mod padding;
+pub mod person;
 mod seal;
 mod secret;
 mod summary;

@@ -4,6 +4,7 @@ mod epochs;
 mod escrow;
 mod forms;
 mod keyfile;
+mod person;
 mod round_trip;
 mod vectors;
 mod wrong;

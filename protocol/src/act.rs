@@ -12,6 +12,7 @@
 
 pub mod agreement;
 mod communication;
+mod disposal;
 mod epoch;
 pub mod handover;
 mod hold;
@@ -24,6 +25,7 @@ mod witness;
 
 pub use agreement::{Agreement, Terms};
 pub use communication::{Reopened, StopCause, Stopped, TransferFailure};
+pub use disposal::{Cancel, DisposalReason, DisposalStep, Disposed, Order, OrderItem, Scope};
 pub use epoch::{Custody, Epoch, EpochReason, KeySource};
 pub use handover::{HandOverIn, HandOverOut, HandOverWord, Looked, OutState, WordStage};
 pub use hold::{Hold, HoldReason, Release};
@@ -72,6 +74,12 @@ pub enum ActKind {
     QuarantineIn = 13,
     /// what was set aside left
     QuarantineOut = 14,
+    /// records are to end
+    DisposalOrder = 6,
+    /// an order is taken back
+    DisposalCancelled = 7,
+    /// the end of records has begun, or was certified
+    Disposed = 8,
     /// something happened that the hospital must know of
     Incident = 15,
     /// communication stopped
@@ -91,7 +99,7 @@ pub enum ActKind {
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 15] = [
+const KINDS: [(ActKind, &str, Author); 18] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
@@ -99,6 +107,9 @@ const KINDS: [(ActKind, &str, Author); 15] = [
     (ActKind::Retention, "retention", Author::Hospital),
     (ActKind::QuarantineIn, "quarantine-in", Author::Operator),
     (ActKind::QuarantineOut, "quarantine-out", Author::Operator),
+    (ActKind::DisposalOrder, "disposal-order", Author::Hospital),
+    (ActKind::DisposalCancelled, "disposal-cancelled", Author::Hospital),
+    (ActKind::Disposed, "disposed", Author::Operator),
     (ActKind::Incident, "incident", Author::Operator),
     (ActKind::Stopped, "communication-stopped", Author::Operator),
     (ActKind::Reopened, "communication-reopened", Author::Operator),
@@ -190,6 +201,12 @@ pub enum Document {
     QuarantineIn(QuarantineIn),
     /// of its end
     QuarantineOut(QuarantineOut),
+    /// of a disposal order
+    DisposalOrder(Order),
+    /// of a cancellation
+    DisposalCancelled(Cancel),
+    /// of a disposal that has begun, or was certified
+    Disposed(Disposed),
     /// of an incident
     Incident(Incident),
     /// of a stop of communication
@@ -219,6 +236,9 @@ impl Document {
             Document::Retention(_) => ActKind::Retention,
             Document::QuarantineIn(_) => ActKind::QuarantineIn,
             Document::QuarantineOut(_) => ActKind::QuarantineOut,
+            Document::DisposalOrder(_) => ActKind::DisposalOrder,
+            Document::DisposalCancelled(_) => ActKind::DisposalCancelled,
+            Document::Disposed(_) => ActKind::Disposed,
             Document::Incident(_) => ActKind::Incident,
             Document::Stopped(_) => ActKind::Stopped,
             Document::Reopened(_) => ActKind::Reopened,
@@ -242,6 +262,9 @@ impl Document {
             Document::Retention(retain) => retain.write(&mut out),
             Document::QuarantineIn(quarantined) => quarantined.write(&mut out),
             Document::QuarantineOut(left) => left.write(&mut out),
+            Document::DisposalOrder(order) => order.write(&mut out),
+            Document::DisposalCancelled(cancel) => cancel.write(&mut out),
+            Document::Disposed(disposed) => disposed.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
             Document::Stopped(stopped) => stopped.write(&mut out),
             Document::Reopened(reopened) => reopened.write(&mut out),
@@ -280,6 +303,9 @@ impl Document {
             ActKind::Retention => Document::Retention(Retain::read(&mut reader)?),
             ActKind::QuarantineIn => Document::QuarantineIn(QuarantineIn::read(&mut reader)?),
             ActKind::QuarantineOut => Document::QuarantineOut(QuarantineOut::read(&mut reader)?),
+            ActKind::DisposalOrder => Document::DisposalOrder(Order::read(&mut reader)?),
+            ActKind::DisposalCancelled => Document::DisposalCancelled(Cancel::read(&mut reader)?),
+            ActKind::Disposed => Document::Disposed(Disposed::read(&mut reader)?),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
             ActKind::Stopped => Document::Stopped(Stopped::read(&mut reader)?),
             ActKind::Reopened => Document::Reopened(Reopened::read(&mut reader)?),
@@ -295,6 +321,7 @@ impl Document {
     /// Further records that live as long as the act does, because its document names them.
     pub fn names(&self) -> Vec<Address> {
         match self {
+            Document::Disposed(disposed) => disposed.removals().to_vec(),
             Document::Rewrap(rewrap) => rewrap.wraps().iter().map(|(_, wrap)| *wrap).collect(),
             Document::Epoch(_) | Document::Hold(_) | Document::Release(_) | Document::Agreement(_) => Vec::new(),
             Document::Retention(_) | Document::Incident(_) => Vec::new(),
@@ -302,6 +329,7 @@ impl Document {
             Document::QuarantineIn(_) | Document::QuarantineOut(_) => Vec::new(),
             Document::Stopped(_) | Document::Reopened(_) => Vec::new(),
             Document::Witness(_) => Vec::new(),
+            Document::DisposalOrder(_) | Document::DisposalCancelled(_) => Vec::new(),
         }
     }
 }
@@ -345,7 +373,7 @@ macro_rules! codes {
         }
     )+ };
 }
-use codes;
+pub(crate) use codes;
 
 #[cfg(test)]
 mod tests {

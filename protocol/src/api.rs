@@ -112,6 +112,8 @@ pub mod code {
     pub const MISSING_ADDRESSES: &str = "missing-addresses";
     /// The device sequence or previous entry is not the next one.
     pub const OUT_OF_SEQUENCE: &str = "out-of-sequence";
+    /// The records of the version were disposed of: they will not come back. HTTP says 410.
+    pub const DISPOSED: &str = "disposed";
     /// A hold, a release or a change of retention that the rules do not allow.
     pub const KEEPING_RULE: &str = "keeping-rule";
     /// The vault does not know the hospital.

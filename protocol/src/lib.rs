@@ -11,6 +11,8 @@
 pub mod act;
 pub mod answer;
 pub mod api;
+pub mod approval;
+pub mod certificate;
 pub mod checkpoint;
 pub mod codec;
 pub mod entry;
@@ -32,6 +34,7 @@ pub mod quarantine;
 pub mod receipt;
 pub mod reconciliation;
 pub mod record;
+pub mod removal;
 pub mod retention;
 pub mod sign;
 pub mod suite;

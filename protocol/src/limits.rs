@@ -116,6 +116,22 @@ pub const ACT_VERSIONS_MAX: usize = 8192;
 pub const HOLD_NOTE_BYTES_MAX: usize = 512;
 /// Holds that keep one version at the same time.
 pub const HOLDS_MAX: usize = 256;
+/// Entries that one disposal order names, 56 bytes each.
+pub const ORDER_ITEMS_MAX: usize = 4096;
+/// Approvals of one order.
+pub const APPROVALS_MAX: usize = 16;
+/// Addresses in one list of removals, so that it is one record.
+pub const REMOVALS_MAX: usize = 512 * 1024;
+/// Lists of removals of one order.
+pub const REMOVAL_LISTS_MAX: usize = 64;
+/// Copies that a certificate of disposal names: 100 TiB in segments of 1 GiB, six copies each, and more.
+pub const CERTIFICATE_COPIES_MAX: usize = 1024 * 1024;
+/// Media that it names.
+pub const CERTIFICATE_MEDIA_MAX: usize = 4096;
+/// One text in it, in bytes.
+pub const CERTIFICATE_TEXT_BYTES_MAX: usize = 256;
+/// The whole certificate, in bytes.
+pub const CERTIFICATE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Missing deposits that a reconciliation names.
 pub const RECONCILED_MISSING_MAX: usize = 4096;
 /// Files of a package that is handed over: 256 TiB in files of 1 GiB.
@@ -143,5 +159,7 @@ const _: () = {
     assert!(ACT_VERSIONS_MAX * 16 <= DOCUMENT_BYTES_MAX / 2);
     assert!(REWRAP_MAX < DEPOSIT_RECORDS_MAX && REWRAP_MAX * 48 + 32 <= DOCUMENT_BYTES_MAX);
     assert!(REWRAP_MAX * (WRAP_BYTES_MAX + 64) < DEPOSIT_BYTES_MAX);
+    assert!(ORDER_ITEMS_MAX * 56 + 512 <= DOCUMENT_BYTES_MAX);
+    assert!(12 + REMOVALS_MAX * 32 < RECORD_BYTES_MAX);
     assert!(DATA_SHARDS_MAX < SHARDS_MAX);
 };

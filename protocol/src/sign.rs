@@ -39,6 +39,12 @@ pub enum Domain {
     Agreement,
     /// The manifest of a package that is handed over, by the vault.
     Package,
+    /// An order of disposal, by the person who asks.
+    Order,
+    /// An approval of such an order, by a person.
+    Approval,
+    /// A certificate of disposal, by the vault.
+    Certificate,
     /// A note whose text carries its own domain: a checkpoint.
     Note,
 }
@@ -56,6 +62,9 @@ impl Domain {
             Domain::MalwareReport => b"shosoin malware report v1\0",
             Domain::Agreement => b"shosoin agreement v1\0",
             Domain::Package => b"shosoin package v1\0",
+            Domain::Order => b"shosoin order v1\0",
+            Domain::Approval => b"shosoin approval v1\0",
+            Domain::Certificate => b"shosoin certificate v1\0",
             Domain::Note => b"",
         }
     }
@@ -72,6 +81,9 @@ impl Domain {
             Domain::MalwareReport => "malware report",
             Domain::Agreement => "agreement",
             Domain::Package => "package manifest",
+            Domain::Order => "disposal order",
+            Domain::Approval => "approval",
+            Domain::Certificate => "certificate",
             Domain::Note => "checkpoint",
         }
     }

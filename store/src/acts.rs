@@ -12,6 +12,7 @@ use crate::group::Seat;
 use crate::index::Index;
 use crate::rows::{self, ActRow, Row};
 use crate::vault::{Vault, blocking};
+use bytes::Bytes;
 use shosoin_protocol::act::{ActKind, Author, Document};
 use shosoin_protocol::{HospitalId, VersionId};
 
@@ -44,11 +45,16 @@ pub struct StatedAct {
 impl Desk {
     /// Puts an act of the operator into the hospital's log; durable on `Ok`. Blocks.
     pub fn state(&self, act: OperatorAct) -> Result<Seat> {
+        self.state_with(act, Vec::new())
+    }
+
+    /// The same, with the further records that its document names.
+    pub fn state_with(&self, act: OperatorAct, attached: Vec<Bytes>) -> Result<Seat> {
         if act.document.kind().author() == Author::Hospital {
             return Err(Error::Bug("an act of the hospital was about to be stated by the operator"));
         }
         self.takes_entries()?;
-        self.committer().state(act)
+        self.committer().state(act, attached)
     }
 
     /// Every act of these kinds, in the order of the log.

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::group::{Done, Failure, Group, Seat, Workplace};
 use crate::in_flight::Ticket;
 use crate::intake::Prepared;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use shosoin_protocol::limits::DOCUMENT_BYTES_MAX;
 use shosoin_tiers::Record;
@@ -39,7 +40,7 @@ pub struct Places {
 enum Job {
     Chunk { record: Record, answer: oneshot::Sender<Result<()>> },
     Deposits { deposits: Vec<Result<Prepared>>, answer: oneshot::Sender<Result<Places>>, ticket: Ticket },
-    Act { act: OperatorAct, answer: oneshot::Sender<Result<Places>> },
+    Act { act: OperatorAct, attached: Vec<Bytes>, answer: oneshot::Sender<Result<Places>> },
 }
 
 /// A job in a group that is not committed yet.
@@ -52,7 +53,7 @@ impl Job {
     fn bytes(&self) -> usize {
         match self {
             Job::Chunk { record, .. } => record.framed_len(),
-            Job::Act { .. } => DOCUMENT_BYTES_MAX,
+            Job::Act { attached, .. } => DOCUMENT_BYTES_MAX + attached.iter().map(Bytes::len).sum::<usize>(),
             Job::Deposits { deposits, .. } => {
                 deposits.iter().flatten().flat_map(|deposit| &deposit.records).map(Record::framed_len).sum()
             }
@@ -66,7 +67,9 @@ impl Job {
                 let seats = deposits.into_iter().map(|deposit| group.add_deposit(deposit?)).collect();
                 Joined::Deposits { seats, answer, _ticket: Some(ticket) }
             }
-            Job::Act { act, answer } => Joined::Deposits { seats: vec![group.add_act(act)], answer, _ticket: None },
+            Job::Act { act, attached, answer } => {
+                Joined::Deposits { seats: vec![group.add_act(act, attached)], answer, _ticket: None }
+            }
         }
     }
 
@@ -140,11 +143,11 @@ impl Committer {
         answered.await.map_err(|_| Error::Closing)?
     }
 
-    /// Puts an act of the operator into the log; durable on `Ok`. Blocks.
-    pub fn state(&self, act: OperatorAct) -> Result<Seat> {
+    /// Puts an act of the operator into the log, with the further records that its document names; durable on `Ok`. Blocks.
+    pub fn state(&self, act: OperatorAct, attached: Vec<Bytes>) -> Result<Seat> {
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.lock().clone().ok_or(Error::Closing)?;
-        jobs.blocking_send(Job::Act { act, answer }).map_err(|_| Error::Closing)?;
+        jobs.blocking_send(Job::Act { act, attached, answer }).map_err(|_| Error::Closing)?;
         let places = answered.blocking_recv().map_err(|_| Error::Closing)??;
         let seat = places.seats.into_iter().next().ok_or(Error::Bug("an act without an answer"))??;
         places.done.map(|_| seat).ok_or(Error::Bug("a seat in a group that was not"))

@@ -2,7 +2,7 @@
 //!
 //! A record of a closed segment is *dead* when
 //! - the same record is somewhere else, where the index finds it and it was just read whole: a fault left it twice;
-//! - it was released by a disposal ([`Released`]); or
+//! - it was released by a disposal ([`Released`]), whatever other places it lies in; or
 //! - no entry of the ledger names it, which has been known for as long as an upload may take ([`UPLOAD_DAYS`]).
 //!
 //! Everything else lives: entries and checkpoints, what entries name, what the index does not know, and what nobody can judge.
@@ -21,19 +21,40 @@ pub mod judge;
 pub mod named;
 pub mod switch;
 
-use crate::vault::Inner;
+use crate::disposal::erase;
+use crate::media_ledger::MediaLedger;
 use serde::{Deserialize, Serialize};
-use shosoin_protocol::{Address, HospitalId, SegmentId};
+use shosoin_protocol::{Address, HospitalId, SegmentId, VersionId};
 use shosoin_tiers::{Defect, Finding, Tier, Unpaced};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Days that an upload may take from its first chunk to its entry, unless the operator decides otherwise.
 pub const UPLOAD_DAYS: u32 = 30;
 
-/// Addresses that a disposal released: they are dead whoever names them, and go at any cost. A disposal leaves out what other
-/// records of the hospital still need. None are made yet.
-pub type Released = BTreeSet<Address>;
+/// Addresses that disposals released, and the order of each: they are dead, and go at any cost. What other records of the
+/// hospital still need is not among them. Only [`crate::disposal`] makes one, from acts that it has verified on media.
+#[derive(Debug, Default)]
+pub struct Released {
+    addresses: BTreeMap<Address, VersionId>,
+}
+
+impl Released {
+    /// What orders released, by whoever has proved that they may.
+    pub(crate) fn proved(addresses: BTreeMap<Address, VersionId>) -> Self {
+        Released { addresses }
+    }
+
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// The order that released a record.
+    pub fn order(&self, address: &Address) -> Option<VersionId> {
+        self.addresses.get(address).copied()
+    }
+}
 
 /// Bytes that may be rewritten for each byte gained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,17 +136,10 @@ impl SegmentGain {
     }
 }
 
-impl Inner {
-    /// What disposals released of a hospital's records.
-    pub(crate) fn released(&self, _hospital: HospitalId) -> Released {
-        Released::new()
-    }
-}
-
-/// Removes what a volume that came back still has of removed segments. What cannot be removed now is found again.
-pub fn sweep_after(tier: &Tier, findings: &[Finding]) {
+/// Erases what a volume that came back still has of removed segments. What cannot be removed now is found again.
+pub fn sweep_after(tier: &Tier, media: &MediaLedger, (passes, now_ms): (u8, u64), findings: &[Finding]) {
     if findings.iter().any(|finding| finding.defect == Defect::SegmentRemoved) {
-        match tier.sweep(&Unpaced) {
+        match erase::sweep(tier, media, passes, &|| now_ms, &Unpaced) {
             Ok(swept) => tracing::info!(swept, "shards of removed segments were removed from volumes that came back"),
             Err(error) => tracing::warn!(%error, "shards of removed segments stay for now"),
         }

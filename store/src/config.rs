@@ -3,6 +3,7 @@
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
 use crate::console::ConsoleConfig;
+use crate::disposal::DisposalConfig;
 use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
 use crate::migrate::MigrateRule;
@@ -52,6 +53,9 @@ pub struct Config {
     /// pages for the people who run it
     #[serde(default, skip_serializing_if = "ConsoleConfig::is_default")]
     pub console: ConsoleConfig,
+    /// how records are ended
+    #[serde(default, skip_serializing_if = "DisposalConfig::is_default")]
+    pub disposal: DisposalConfig,
     /// where figures are shown
     #[serde(default, skip_serializing_if = "MetricsConfig::is_default")]
     pub metrics: MetricsConfig,
@@ -217,6 +221,7 @@ impl Config {
     /// What the types alone do not refuse.
     fn check(&self) -> Result<(), String> {
         self.assets.check()?;
+        self.disposal.check(self.demo)?;
         self.accounts.check()?;
         self.console.check()?;
         self.volumes.iter().try_for_each(|spec| spec.address().map(drop))?;
@@ -262,6 +267,7 @@ mod tests {
             index: IndexKind::Sled,
             jobs: JobsConfig::default(),
             assets: AssetsConfig::default(),
+            disposal: DisposalConfig::default(),
             accounts: AccountsConfig::default(),
             intake: IntakeConfig { agreement_required: true, quarantine: PathBuf::new() },
             console: ConsoleConfig::default(),

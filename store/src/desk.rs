@@ -2,6 +2,7 @@
 
 use crate::agreements::Agreements;
 use crate::committer::{Committer, Places};
+use crate::disposal::standing;
 use crate::error::{Error, Result};
 use crate::group::{Done, Seat, Workplace};
 use crate::handover;
@@ -231,10 +232,25 @@ impl Desk {
         let not_found = || Error::NotFound { what: "version", id: version.to_string() };
         let row = self.index.row::<LeafIndex>(&rows::version_key(self.info.hospital, version))?;
         let placed = self.entry(row.ok_or_else(not_found)?.0)?.ok_or_else(not_found)?;
+        self.not_ended(version, placed.0.index)?;
         match placed.0.entry.body().name_change() {
             Some((found, _, _)) if found == version => self.reply(placed),
             _ => Err(misled("version", version)),
         }
+    }
+
+    /// Refuses a version whose records were disposed of.
+    fn not_ended(&self, version: VersionId, leaf: u64) -> Result<()> {
+        match standing::ended_by(self.index.as_ref(), self.info.hospital, version, leaf)? {
+            Some(order) => Err(Error::Disposed { version, order }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the records of an entry were disposed of.
+    pub fn has_ended(&self, placed: &PlacedEntry) -> Result<bool> {
+        let Some((version, _, _)) = placed.entry.body().name_change() else { return Ok(false) };
+        Ok(standing::ended_by(self.index.as_ref(), self.info.hospital, version, placed.index)?.is_some())
     }
 
     /// The newest change of a name.
@@ -242,6 +258,9 @@ impl Desk {
         let not_found = || Error::NotFound { what: "name", id: token.to_string() };
         let row = self.index.row::<NameRow>(&rows::name_key(self.info.hospital, token))?;
         let placed = self.entry(row.ok_or_else(not_found)?.index)?.ok_or_else(not_found)?;
+        if let Some((version, _, _)) = placed.0.entry.body().name_change() {
+            self.not_ended(version, placed.0.index)?;
+        }
         match placed.0.entry.body().name_change() {
             Some((_, _, found)) if found == token => self.reply(placed),
             _ => Err(misled("name", token)),
@@ -305,7 +324,10 @@ impl Desk {
         for index in from..end {
             let placed = self.ledger.entry(index)?;
             let attachment = placed.entry.body().attachment();
-            let attachment = attachment.map_or(Ok(Bytes::new()), |address| self.record(&address))?;
+            let attachment = match attachment.map_or(Ok(Bytes::new()), |address| self.record(&address)) {
+                Err(Error::NotFound { .. }) if self.has_ended(&placed)? => Bytes::new(),
+                other => other?,
+            };
             bytes += placed.entry.bytes().len() + attachment.len() + LOG_ITEM_BYTES;
             if bytes > LOG_PAGE_BYTES_MAX {
                 break;

@@ -1,37 +1,61 @@
-//! The only place that may end a record's life (DESIGN, invariant 7). This release has the guard, and no way to end one.
+//! The only place that ends a record's life (DESIGN, invariant 7): the guard, and everything that acts on its word.
 //!
-//! Whoever will unlink, overwrite or hand over must hold a [`Permit`], and only [`judge`] makes one. It names every
-//! obstacle, not only the first, so that a refusal says all that would have to change.
+//! Whoever ends one must hold a [`Permit`], and only [`judge`] and [`judge_order`] make one. They name every obstacle, not only the
+//! first, so that a refusal says all that would have to change.
+//!
+//! In reading order: `due` is what could be ordered; `standing` what orders, cancellations and ends do to the index, and when they are
+//! refused; `approvals` what people hand in; `survey` what an order would end, read from media; `run` the end itself; `ended` its proof
+//! from media ever after; `erase` what is done to the copies; `certify` and `html` what is said of it; `status` what operators see.
 //!
 //! Invariants
 //! - A term whose start the hospital has not told never ends (1.1-R1), and an end is not reached before its moment.
 //! - A hold stops everything, whatever has expired.
 //! - No disposal on a clock's word: while the clock of the vault is doubted, because it went back or far ahead, nothing
 //!   has expired.
-//! - No order, no disposal: not even of a record whose retention is long over.
+//! - No order, no disposal: not even of a record whose retention is long over. The order is the hospital's, signed by the person who
+//!   asks and by a device; two other people approved it; it has not expired, and its cool-down is over.
 //!
 //! Every day the vault tries to dispose of one record of each hospital, its *canary*, and puts the refusal on the record:
 //! a guard that has come loose is seen within a day, on a record that is still there.
 
+mod approvals;
+mod certify;
 mod command;
+mod config;
 mod due;
+pub mod ended;
+pub(crate) mod erase;
+mod html;
+pub(crate) mod run;
+pub mod standing;
+mod status;
+mod survey;
 
+pub use approvals::ApprovalView;
+pub use certify::Issued;
 pub use command::DisposalCommand;
+pub use config::{COOL_DOWN_DAYS_MIN, DisposalConfig};
 pub use due::{Due, DueEntry, DueQuery};
+pub use run::RunReport;
+pub use status::{OrderView, ToApprove};
 
 use crate::assets::{AssetQuery, AssetState, Slot, select};
 use crate::audit::{Action, AuditEvent, AuditQuery, Detail, Outcome};
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::keeping;
+use crate::rows::OrderStanding;
 use crate::vault::Inner;
+use shosoin_protocol::act::Order;
 use shosoin_protocol::retention::End;
 use shosoin_tiers::life::DAY_MS;
 
 /// Who tries on canaries, in the audit log.
 const CANARY: &str = "job:canary";
-/// Approvals by distinct people that an order needs.
-pub const APPROVALS_MIN: usize = 2;
+/// Folder of approvals and certificates in the vault's folder.
+const DIR: &str = "disposals";
+
+pub use shosoin_protocol::certificate::APPROVALS_MIN;
 
 /// What the guard looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +98,29 @@ pub enum Obstacle {
     NotExpired(u64),
     /// the clock cannot say whether its term has ended
     ClockDoubted,
+    /// the hospital took the order back
+    Cancelled,
+    /// its end has begun already
+    EndedAlready,
+    /// the order was not to be carried out from this moment on, in milliseconds since 1970
+    Expired(u64),
+    /// its cool-down ends at this moment
+    CoolDown(u64),
+    /// the entry is another one than was ordered
+    OtherEntry,
+    /// the order ends a change of a name of which a record lives
+    NameLives,
+    /// something was deposited after everything was ordered
+    NewerDeposits,
+    /// nothing says that it was handed over
+    NotHandedOver,
+    /// it was agreed to overwrite more often than the vault is configured to
+    TooFewPasses {
+        /// with the hospital
+        agreed: u8,
+        /// of `vault.toml`
+        configured: u8,
+    },
 }
 
 impl std::fmt::Display for Obstacle {
@@ -86,6 +133,17 @@ impl std::fmt::Display for Obstacle {
             Obstacle::StartUnknown => f.write_str("start of its term not known"),
             Obstacle::NotExpired(end_ms) => write!(f, "kept until {end_ms} ms"),
             Obstacle::ClockDoubted => f.write_str("clock doubted"),
+            Obstacle::Cancelled => f.write_str("order cancelled"),
+            Obstacle::EndedAlready => f.write_str("its end has begun already"),
+            Obstacle::Expired(at_ms) => write!(f, "order expired at {at_ms} ms"),
+            Obstacle::CoolDown(end_ms) => write!(f, "cool-down until {end_ms} ms"),
+            Obstacle::OtherEntry => f.write_str("another entry than was ordered"),
+            Obstacle::NameLives => f.write_str("a record of that name lives"),
+            Obstacle::NewerDeposits => f.write_str("deposits came after the order of everything"),
+            Obstacle::NotHandedOver => f.write_str("not handed over"),
+            Obstacle::TooFewPasses { agreed, configured } => {
+                write!(f, "{agreed} passes of overwriting were agreed on, and disposal.passes is {configured}")
+            }
         }
     }
 }
@@ -118,7 +176,89 @@ pub fn judge(case: &Case, now: Now) -> Result<Permit, Vec<Obstacle>> {
     if obstacles.is_empty() { Ok(Permit(())) } else { Err(obstacles) }
 }
 
+/// One thing against the end of records, and of which deposit; of none: of the order as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// reference number
+    pub number: Option<u64>,
+    /// what
+    pub obstacle: Obstacle,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "{number}: {}", self.obstacle),
+            None => self.obstacle.fmt(f),
+        }
+    }
+}
+
+/// What the guard looks at of an order, beside the records it names.
+#[derive(Debug, Clone)]
+pub struct OrderCase {
+    /// how far it has come
+    pub standing: OrderStanding,
+    /// not to be carried out from this moment on, in milliseconds since 1970
+    pub expires_ms: u64,
+    /// when its cool-down ends; none before the second approval
+    pub cool_down_ends_ms: Option<u64>,
+    /// it needs no hand-over, or that was confirmed
+    pub handed_over: bool,
+    /// everything was ordered, and something was deposited since
+    pub newer_deposits: bool,
+    /// entries that are others than were ordered, and names that live
+    pub identity: Vec<Refused>,
+}
+
+/// The guard of a whole order: a permit, or every obstacle of the order and of each deposit it names. One record that may not go
+/// stands against all of it.
+pub fn judge_order(order: &OrderCase, records: &[(u64, Case)], now: Now) -> Result<Permit, Vec<Refused>> {
+    let mut refused = order.identity.clone();
+    let mut whole = |obstacle| refused.push(Refused { number: None, obstacle });
+    match order.standing {
+        OrderStanding::Ordered => {}
+        OrderStanding::Cancelled => whole(Obstacle::Cancelled),
+        OrderStanding::Begun | OrderStanding::Certified | OrderStanding::Closed => whole(Obstacle::EndedAlready),
+    }
+    match (now, order.cool_down_ends_ms) {
+        (Now::Doubted, _) => whole(Obstacle::ClockDoubted),
+        (Now::Trusted(now_ms), _) if now_ms >= order.expires_ms => whole(Obstacle::Expired(order.expires_ms)),
+        (Now::Trusted(now_ms), Some(end_ms)) if now_ms < end_ms => whole(Obstacle::CoolDown(end_ms)),
+        (Now::Trusted(_), None) => whole(Obstacle::Approvals),
+        _ => {}
+    }
+    if order.newer_deposits {
+        whole(Obstacle::NewerDeposits);
+    }
+    if !order.handed_over {
+        whole(Obstacle::NotHandedOver);
+    }
+    for (number, case) in records {
+        let Err(obstacles) = judge(case, now) else { continue };
+        // what is of the order as a whole is said once
+        let own = |obstacle: &Obstacle| !matches!(obstacle, Obstacle::ClockDoubted | Obstacle::Approvals);
+        let approvals = obstacles.contains(&Obstacle::Approvals);
+        refused.extend(obstacles.into_iter().filter(own).map(|obstacle| Refused { number: Some(*number), obstacle }));
+        let known = |refused: &Refused| refused.obstacle == Obstacle::Approvals;
+        if approvals && !refused.iter().any(known) {
+            refused.push(Refused { number: None, obstacle: Obstacle::Approvals });
+        }
+    }
+    if refused.is_empty() { Ok(Permit(())) } else { Err(refused) }
+}
+
 impl Inner {
+    /// Days that pass between the second approval of an order and its end: those of the order, of the vault, and the most that was
+    /// ever in force in an agreement with the hospital, whichever are more. Never fewer than before.
+    fn cool_down_days(&self, desk: &Desk, order: &Order) -> Result<u64> {
+        let now_ms = self.clock.now_ms();
+        let agreed = desk.agreements().all()?;
+        let in_force = agreed.iter().filter(|agreed| agreed.from_ms() <= now_ms);
+        let agreed = in_force.map(|agreed| u64::from(agreed.terms.cool_down_days)).max().unwrap_or(0);
+        Ok(agreed.max(order.cool_down_days.into()).max(self.config.disposal.cool_down_days.into()))
+    }
+
     /// What time it is, for whoever wants to end something.
     fn now_for_disposal(&self) -> Result<Now> {
         let now_ms = self.clock.now_ms();

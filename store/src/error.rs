@@ -200,6 +200,46 @@ pub enum Error {
         #[source]
         source: shosoin_protocol::Error,
     },
+    /// An order that names an entry which the ledger does not have so.
+    #[error("disposal order was refused: version {version} at leaf {leaf}: {why}")]
+    OrderItem {
+        /// place it names
+        leaf: u64,
+        /// version it names
+        version: VersionId,
+        /// what is wrong with it
+        why: &'static str,
+    },
+    /// The guard found something against the end of records.
+    #[error("disposal order {order} is not carried out: {why}")]
+    DisposalRefused {
+        /// which order
+        order: VersionId,
+        /// every obstacle
+        why: String,
+    },
+    /// An approval that does not count.
+    #[error("approval of disposal order {order} was refused: {why}")]
+    Approval {
+        /// which order
+        order: VersionId,
+        /// the rule it breaks
+        why: String,
+    },
+    /// The records of a version were ended.
+    #[error("version {version} was disposed of, by order {order}")]
+    Disposed {
+        /// which version
+        version: VersionId,
+        /// by which order
+        order: VersionId,
+    },
+    /// Everything of a hospital was ended: it deposits nothing more.
+    #[error("the contract has ended: everything was disposed of, by order {order}")]
+    ContractEnded {
+        /// by which order
+        order: VersionId,
+    },
     /// Time decides, and the clock is doubted.
     #[error("the clock is doubted: {why}; confirm it, then run this again")]
     ClockDoubted {
@@ -445,6 +485,9 @@ impl Error {
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::KeepingRule { .. } | Error::ClockDoubted { .. } => ErrorKind::Refused,
             Error::EpochOutOfOrder { .. } => ErrorKind::Refused,
+            Error::OrderItem { .. } | Error::DisposalRefused { .. } | Error::Approval { .. } => ErrorKind::Refused,
+            Error::ContractEnded { .. } => ErrorKind::Refused,
+            Error::Disposed { .. } => ErrorKind::NotFound,
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::Io { .. } | Error::InUse { .. } => ErrorKind::Unavailable,
             Error::ReadOnly { .. } | Error::LogUnseen { .. } | Error::OnShelf { .. } => ErrorKind::Unavailable,
@@ -486,6 +529,11 @@ impl Error {
             Error::ExpectedVersion { .. } => code::EXPECTED_VERSION,
             Error::VersionExists { .. } => "version-exists",
             Error::KeepingRule { .. } => code::KEEPING_RULE,
+            Error::OrderItem { .. } => "order-item",
+            Error::DisposalRefused { .. } => "disposal-refused",
+            Error::Approval { .. } => "approval-refused",
+            Error::ContractEnded { .. } => "contract-ended",
+            Error::Disposed { .. } => code::DISPOSED,
             Error::ClockDoubted { .. } => "clock-doubted",
             Error::EpochOutOfOrder { .. } => code::EPOCH_ORDER,
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,

@@ -6,6 +6,7 @@
 use crate::acts::OperatorAct;
 use crate::agreements::Agreements;
 use crate::apply;
+use crate::disposal::standing::Surroundings;
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::{Index, Pending};
@@ -126,7 +127,7 @@ impl<'a> Group<'a> {
         let document = deposit.document.as_ref();
         sequence::admit(&self.rows, &self.at.hospital, vault, index, &deposit.entry, document)?;
         let stored_bytes = self.agreed(&deposit)?;
-        let kept = self.judge_keeping(&deposit)?;
+        let kept = self.judge_keeping(&deposit, index)?;
         for record in deposit.records {
             self.add_record(record)?;
         }
@@ -164,7 +165,7 @@ impl<'a> Group<'a> {
     }
 
     /// What an act changes in what keeps records, if it may.
-    fn judge_keeping(&self, deposit: &Prepared) -> Result<Option<keeping::Changes>> {
+    fn judge_keeping(&self, deposit: &Prepared, leaf: u64) -> Result<Option<keeping::Changes>> {
         let Body::Act(act) = deposit.entry.body() else { return Ok(None) };
         if !keeping::concerns(act.kind) {
             return Ok(None);
@@ -175,7 +176,11 @@ impl<'a> Group<'a> {
             let pending = self.records.iter().find(|record| record.address == act.document).map(|record| &record.bytes);
             keeping::document(act, pending, read)
         };
-        keeping::judge(&self.rows, self.hospital(), act, document, &document_of).map(Some)
+        let root_at = |size| self.at.ledger.root_at(size);
+        let (document_of, root_at) = (&document_of, &root_at);
+        let (hospital, log, leaf_hash) = (self.hospital(), self.at.ledger.log(), deposit.entry.leaf_hash());
+        let around = Surroundings { hospital, log, leaf, leaf_hash, now_ms: self.now_ms, document_of, root_at };
+        keeping::judge(&self.rows, &around, act, document).map(Some)
     }
 
     fn effects(
@@ -194,7 +199,7 @@ impl<'a> Group<'a> {
     }
 
     /// Adds an act of the operator, signed here, where its place in the chain of such acts is known.
-    pub fn add_act(&mut self, act: OperatorAct) -> Result<Seat> {
+    pub fn add_act(&mut self, act: OperatorAct, attached: Vec<Bytes>) -> Result<Seat> {
         let OperatorAct { id, subject, document } = act;
         let ledger = &self.at.ledger;
         let suite = self.at.hospital.suite;
@@ -215,7 +220,9 @@ impl<'a> Group<'a> {
             body: Body::Act(Act { id, kind, subject, document: address }),
         };
         let entry = Entry::sign(statement, ledger.key());
-        let records = vec![Record { kind: RecordKind::Document, address, bytes }];
+        let mut records = vec![Record { kind: RecordKind::Document, address, bytes }];
+        let further = |bytes: Bytes| Record { kind: RecordKind::Document, address: suite.address(&bytes), bytes };
+        records.extend(attached.into_iter().map(further));
         self.add_deposit(Prepared { entry, records, document: Some(document) })
     }
 

@@ -5,6 +5,7 @@ use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
 use crate::config::{Config, FORM, IntakeConfig, VolumeSpec};
 use crate::console::ConsoleConfig;
+use crate::disposal::DisposalConfig;
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::jobs::{JobsConfig, MetricsConfig};
@@ -35,6 +36,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         demo: options.demo,
         index: options.index,
         assets: AssetsConfig::default(),
+        disposal: DisposalConfig::at_first(options.demo),
         accounts: AccountsConfig::default(),
         intake: IntakeConfig { agreement_required: !options.demo, ..IntakeConfig::default() },
         console: ConsoleConfig::default(),

@@ -21,7 +21,7 @@ mod media;
 mod meter;
 mod pace;
 pub mod report;
-mod runner;
+pub(crate) mod runner;
 mod schedule;
 pub mod settings;
 pub mod state;
@@ -140,6 +140,8 @@ pub struct JobOptions {
     pub onto: Option<VolumeId>,
     /// compact only: bytes that may be rewritten for each byte gained, in place of what `vault.toml` says
     pub amplification: Option<Amplification>,
+    /// compact only: nothing but segments with records that were disposed of
+    pub released: bool,
 }
 
 /// On whose account a job runs.

@@ -179,8 +179,9 @@ fn mount(dir: &Path, options: &OpenOptions) -> Result<Mounted> {
         tier_options.segment_bytes_max = bytes;
     }
     let (tier, met) = Tier::open(volumes, tier_options, options.clock.clone(), options.random.clone())?;
-    compaction::sweep_after(&tier, &met);
     journal.settle(&tier)?;
+    let erasing = (config.disposal.passes, options.clock.now_ms());
+    compaction::sweep_after(&tier, &journal.media, erasing, &met);
     journal.findings.extend(met.iter().map(Finding::from));
     Ok(Mounted { folder, config, identity, known, tier: Arc::new(tier), absent, journal })
 }

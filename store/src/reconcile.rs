@@ -15,6 +15,7 @@
 
 use crate::audit::{Action, AuditEvent, Detail, Outcome};
 use crate::desk::Desk;
+use crate::disposal::ended::Ended;
 use crate::error::{Error, Result};
 use crate::vault::{Inner, Vault, blocking};
 use bytes::Bytes;
@@ -123,12 +124,19 @@ impl Inner {
             missing: Amount::default(),
             missing_leaves: Vec::new(),
         };
+        let ended = Ended::of(self, desk)?;
         let mut frontier = Frontier::default();
         for index in 0..head.size {
             let placed = desk.ledger().entry(index)?;
             frontier.push(placed.entry.leaf_hash(), |_, _: Digest| {});
             if let Body::Deposit(deposit) = placed.entry.body() {
-                self.count(desk, &mut account, index, deposit);
+                match ended.is(index) {
+                    true => {
+                        account.received.add(deposit.stored_bytes);
+                        account.disposed.add(deposit.stored_bytes);
+                    }
+                    false => self.count(desk, &mut account, index, deposit),
+                }
             }
         }
         match frontier.root() == head.root {
@@ -142,7 +150,6 @@ impl Inner {
 
     fn count(&self, desk: &Desk, account: &mut Account, index: u64, deposit: &Deposit) {
         account.received.add(deposit.stored_bytes);
-        // no release has ended a record's life or handed one over yet
         if is_whole(self, desk, deposit) {
             return account.held.add(deposit.stored_bytes);
         }

@@ -16,12 +16,15 @@
 //! | 11 | hospital, block `u64` | what the asset ledger filters and sorts by, of 64 leaves ([`crate::assets`]) |
 //! | 12 | hospital, leaf index `u64` | fields of an act ([`crate::acts`]) |
 //! | 13 | hospital, version | what acts say keeps a version; version zero: holds on everything ([`crate::keeping`]) |
-//! | 14 | hospital | up to which leaf acts are in the rows of tag 13 |
+//! | 14 | hospital | up to which leaf acts are in the rows of tags 13, 18 and 20 |
 //! | 15 | hospital | how far documents of acts have had their effect |
 //! | 16 | hospital | newest epoch |
 //! | 17 | hospital, version | newest wrap of its data key, where it is not the one of its deposit |
 //! | 18 | hospital | newest act by which the log ended or went on ([`crate::handover`]) |
 //! | 19 | hospital, leaf index `u64` | fields of an act by which a vault took the log over ([`crate::handover`]) |
+//! | 20 | hospital, order | a disposal order and how far it has come ([`crate::disposal`]) |
+//! | 21 | hospital, address | where a record lies that was ended, until its segment has gone, and by which order |
+//! | 22 | hospital, version | the order that ended it; version zero: everything below a leaf |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
@@ -40,7 +43,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 7;
+pub const FORM: u8 = 8;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -62,6 +65,9 @@ const EPOCH: u8 = 16;
 const WRAP: u8 = 17;
 const ENDED: u8 = 18;
 const TAKEN_OVER: u8 = 19;
+const ORDER: u8 = 20;
+const GONE: u8 = 21;
+const DISPOSED: u8 = 22;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -128,7 +134,7 @@ pub fn unnamed_prefix(hospital: HospitalId) -> Vec<u8> {
     key(UNNAMED, &[&hospital.0])
 }
 
-/// The address in the key of a [`RecordRow`] or [`UnnamedRow`].
+/// The address in the key of a [`RecordRow`], [`UnnamedRow`] or [`GoneRow`].
 pub fn record_address(key: &[u8]) -> Option<Address> {
     let address = key.get(1 + HospitalId::LEN..)?;
     Some(Address(address.try_into().ok()?))
@@ -247,6 +253,41 @@ pub fn epoch_key(hospital: HospitalId) -> Vec<u8> {
 /// Key of a [`WrapRow`].
 pub fn wrap_key(hospital: HospitalId, version: VersionId) -> Vec<u8> {
     key(WRAP, &[&hospital.0, &version.0])
+}
+
+/// Key of an [`OrderRow`].
+pub fn order_key(hospital: HospitalId, order: VersionId) -> Vec<u8> {
+    key(ORDER, &[&hospital.0, &order.0])
+}
+
+/// Begins the keys of every [`OrderRow`] of a hospital.
+pub fn order_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(ORDER, &[&hospital.0])
+}
+
+/// The order in the key of an [`OrderRow`].
+pub fn order_id(key: &[u8]) -> Option<VersionId> {
+    Some(VersionId(key.get(1 + HospitalId::LEN..)?.try_into().ok()?))
+}
+
+/// Key of a [`GoneRow`].
+pub fn gone_key(hospital: HospitalId, address: &Address) -> Vec<u8> {
+    key(GONE, &[&hospital.0, &address.0])
+}
+
+/// Begins the keys of every [`GoneRow`] of a hospital.
+pub fn gone_prefix(hospital: HospitalId) -> Vec<u8> {
+    key(GONE, &[&hospital.0])
+}
+
+/// Key of a [`DisposedRow`].
+pub fn disposed_key(hospital: HospitalId, version: VersionId) -> Vec<u8> {
+    key(DISPOSED, &[&hospital.0, &version.0])
+}
+
+/// The segment in the key of a [`ShelfRow`].
+pub fn shelf_segment(key: &[u8]) -> Option<SegmentId> {
+    Some(SegmentId(key.get(1..)?.try_into().ok()?))
 }
 
 /// Begins the keys of every [`ShelfRow`].
@@ -647,6 +688,148 @@ impl Row for EndedRow {
     }
 }
 
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OrderStanding {
+    /// it waits
+    Ordered = 0,
+    /// the hospital took it back
+    Cancelled = 1,
+    /// its end has begun
+    Begun = 2,
+    /// a certificate was issued, and copies are pending
+    Certified = 3,
+    /// the newest certificate has no pending copy
+    Closed = 4,
+}
+
+impl OrderStanding {
+    const ALL: [OrderStanding; 5] = [
+        OrderStanding::Ordered,
+        OrderStanding::Cancelled,
+        OrderStanding::Begun,
+        OrderStanding::Certified,
+        OrderStanding::Closed,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OrderStanding::Ordered => "ordered",
+            OrderStanding::Cancelled => "cancelled",
+            OrderStanding::Begun => "begun",
+            OrderStanding::Certified => "certified",
+            OrderStanding::Closed => "closed",
+        }
+    }
+}
+
+/// A disposal order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// place of its entry
+    pub leaf: u64,
+    /// hash of its entry as a leaf
+    pub leaf_hash: Digest,
+    /// when it was accepted, in milliseconds since 1970
+    pub accepted_ms: u64,
+    /// address of its document
+    pub document: Address,
+    /// everything, at the end of a contract
+    pub everything: bool,
+    /// entries it names
+    pub entries: u64,
+    /// not to be carried out from this moment on
+    pub expires_ms: u64,
+    /// days that the hospital wants between the last approval and the end
+    pub cool_down_days: u16,
+    /// how far it has come
+    pub standing: OrderStanding,
+    /// place of the act by which its end began, 0 before
+    pub begun_leaf: u64,
+    /// when that was
+    pub begun_ms: u64,
+    /// certificates issued
+    pub serial: u32,
+    /// copies pending in the newest one
+    pub pending: u64,
+}
+
+impl Row for OrderRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(160);
+        out.u64(self.leaf).put(&self.leaf_hash.0).u64(self.accepted_ms).put(&self.document.0);
+        out.u8(self.everything.into()).u64(self.entries).u64(self.expires_ms).u16(self.cool_down_days);
+        out.u8(self.standing as u8).u64(self.begun_leaf).u64(self.begun_ms).u32(self.serial).u64(self.pending);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(OrderRow {
+            leaf: reader.u64("leaf index")?,
+            leaf_hash: Digest::read(reader)?,
+            accepted_ms: reader.u64("accepted time")?,
+            document: Address::read(reader)?,
+            everything: reader.u8("scope")? != 0,
+            entries: reader.u64("entries")?,
+            expires_ms: reader.u64("expiry")?,
+            cool_down_days: reader.u16("cool-down")?,
+            standing: {
+                let code = reader.u8("standing of the order")?;
+                let known = OrderStanding::ALL.into_iter().find(|standing| *standing as u8 == code);
+                known.ok_or(shosoin_protocol::Error::Invalid { what: "standing of the order", why: "no such code" })?
+            },
+            begun_leaf: reader.u64("leaf index")?,
+            begun_ms: reader.u64("beginning")?,
+            serial: reader.u32("serial")?,
+            pending: reader.u64("pending copies")?,
+        })
+    }
+}
+
+/// Where a record lies that was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoneRow {
+    /// where the index had it
+    pub at: Location,
+    /// by which order
+    pub order: VersionId,
+}
+
+impl Row for GoneRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(16 + Location::LEN);
+        out.put(&self.order.0).put(&self.at.encode());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(GoneRow { order: VersionId::read(reader)?, at: read_location(reader)? })
+    }
+}
+
+/// By which order an entry lost its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DisposedRow {
+    /// the order
+    pub order: VersionId,
+    /// of an end of everything: the first leaf that it is not about; else 0
+    pub below: u64,
+}
+
+impl Row for DisposedRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(24);
+        out.put(&self.order.0).u64(self.below);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(DisposedRow { order: VersionId::read(reader)?, below: reader.u64("leaf index")? })
+    }
+}
+
 /// A record that no entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnnamedRow {
@@ -713,6 +896,23 @@ mod tests {
         round_trip(EpochRow(20));
         round_trip(WrapRow { epoch: 21, leaf: 22, address: Address([23; 32]) });
         round_trip(EndedRow { index: 19, act: VersionId([20; 16]), ended: true });
+        round_trip(GoneRow { at, order: VersionId([22; 16]) });
+        round_trip(DisposedRow { order: VersionId([23; 16]), below: 24 });
+        round_trip(OrderRow {
+            leaf: 25,
+            leaf_hash: Digest([26; 32]),
+            accepted_ms: 27,
+            document: Address([28; 32]),
+            everything: true,
+            entries: 29,
+            expires_ms: 30,
+            cool_down_days: 31,
+            standing: OrderStanding::Closed,
+            begun_leaf: 32,
+            begun_ms: 33,
+            serial: 34,
+            pending: 35,
+        });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The rules that depend on the order of entries: devices and their chains, fresh ids, conditions on names. Judged by the
 //! committer alone, against the rows as they will be once every entry before is in.
 
+use crate::disposal::standing;
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
@@ -31,6 +32,9 @@ pub fn admit(
             of_operator(statement, vault, index)?;
         }
         _ => enrolled(statement.device, &signer)?,
+    }
+    if let (Body::Deposit(_), Some(order)) = (&statement.body, standing::contract_ended_by(rows, hospital.hospital)?) {
+        return Err(Error::ContractEnded { order });
     }
     next_in_chain(statement, &signer)?;
     before_the_end(rows, hospital, &statement.body)?;
@@ -164,6 +168,11 @@ fn as_expected(rows: &Pending<'_>, hospital: &HospitalInfo, expected: Expected, 
         (Expected::Version(version), Some(row)) => row.version == version,
         (Expected::Version(_), None) => false,
     };
+    if let Some(row) = newest.filter(|_| !holds)
+        && standing::ended_by(rows, hospital.hospital, row.version, row.index)?.is_some()
+    {
+        return Ok(()); // the newest change has ended, and says nothing any more of what is there
+    }
     let found = || newest.map_or("none".to_owned(), |row| row.version.to_string());
     if holds { Ok(()) } else { Err(Error::ExpectedVersion { token, found: found() }) }
 }

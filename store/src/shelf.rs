@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::index::{Batch, Index, Pending};
 use crate::rows::{self, RecordRow, Row, Rows, ShelfRow};
 use file::{ListedShard, ShelfList, ShelfTable};
-use shosoin_protocol::{RecordKind, SegmentId, VolumeId};
+use shosoin_protocol::{HospitalId, RecordKind, SegmentId, VolumeId};
 use shosoin_tiers::volume::TierKind;
 use shosoin_tiers::{Error as MediaError, Mounted, SegmentInfo, SegmentState, Tier};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Remembers where every closed segment is that no hot volume has.
@@ -111,6 +111,16 @@ fn keep_table(dir: &Path, tier: &Tier, info: &SegmentInfo) -> Result<()> {
         Ok(())
     })?;
     file::save(dir, &ShelfTable { hospital: info.hospital, segment: info.id, chunks })
+}
+
+/// Segments of a hospital that a list of some medium names.
+pub fn segments_of(dir: &Path, hospital: HospitalId) -> Result<BTreeSet<SegmentId>> {
+    let mut segments = BTreeSet::new();
+    file::for_each(dir, &mut |list: ShelfList| {
+        segments.extend(list.shards.iter().filter(|listed| listed.hospital == hospital).map(|listed| listed.segment));
+        Ok(())
+    })?;
+    Ok(segments)
 }
 
 /// Takes what the files of the vault in `dir` say into an index that was made anew. What media say counts more, and what is

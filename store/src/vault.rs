@@ -7,6 +7,7 @@ use crate::check::{self, Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
 use crate::config::{IndexKind, VolumeSpec};
 use crate::desk::Desk;
+use crate::disposal::run;
 use crate::error::{Error, Result};
 use crate::group::Workplace;
 use crate::handover;
@@ -401,7 +402,7 @@ impl Inner {
         let jobs = Jobs::open(&folder, &config.jobs)?;
         let quarantine = Quarantine::open(&dir, &config.intake.quarantine)?;
         let records = Arc::new(Records::new(&dir, index.clone(), tier.clone(), options.clock.clone()));
-        let inner = Inner {
+        let mut inner = Inner {
             dir,
             config,
             identity,
@@ -434,6 +435,14 @@ impl Inner {
         }
         inner.catch_up_quarantine();
         inner.catch_up_transfers();
+        for desk in inner.desks() {
+            if let Err(error) = run::catch_up(&inner, &desk) {
+                let why = error.problem().message;
+                let message =
+                    format!("what was disposed of hospital {} is not all let go: {why}", desk.info().hospital);
+                inner.findings.push(Finding { severity: Severity::Degraded, code: "disposal-open", message });
+            }
+        }
         inner.jobs.resume(&inner)?;
         Ok(inner)
     }

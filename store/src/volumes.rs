@@ -215,6 +215,11 @@ impl Volumes {
         self.save_config(|config| config.volumes.retain(|spec| !over.contains(&stores.place(spec))))
     }
 
+    /// How often what is removed is overwritten, and when that is.
+    pub(super) fn erasing(&self) -> (u8, u64) {
+        (self.config.lock().disposal.passes, self.now_ms())
+    }
+
     /// Every medium there ever was, those in use first.
     pub fn list(&self) -> Vec<VolumeView> {
         let mut media = self.ledger.media();

@@ -24,7 +24,7 @@ use crate::record::FRAME_LEN;
 use crate::segment::Segment;
 use crate::tier::{SegmentState, Walked};
 use crate::{Error, Location, Record, Result, Tier};
-use shosoin_protocol::{Address, RecordKind, SegmentId};
+use shosoin_protocol::{Address, HospitalId, RecordKind, SegmentId};
 use std::sync::Arc;
 
 /// Bytes of records that are read, appended and read back in one go.
@@ -74,6 +74,16 @@ impl Compacted {
     /// The segment whose live records are elsewhere too.
     pub fn segment(&self) -> SegmentId {
         self.segment.identity.id
+    }
+
+    /// Whose records it holds.
+    pub fn hospital(&self) -> HospitalId {
+        self.segment.identity.hospital
+    }
+
+    /// Whether it is this very segment.
+    pub(crate) fn is_of(&self, segment: &Arc<Segment>) -> bool {
+        Arc::ptr_eq(&self.segment, segment)
     }
 
     /// Every live record, in order.
@@ -172,17 +182,8 @@ impl Tier {
     /// [`Tier::sweep`].
     pub fn remove_segment(&self, proof: Compacted) -> Result<Vec<Finding>> {
         let id = proof.segment();
-        let segment = self.segment(id)?;
         let _working = self.access.begin_work(id)?;
-        if !Arc::ptr_eq(&segment, &proof.segment) || segment.state() != SegmentState::Closed {
-            return Err(Error::SegmentUnclosed { segment: id, why: "it is not the one that was compacted" });
-        }
-        for moved in &proof.moved {
-            if moved.to.segment == id {
-                return Err(Error::SegmentUnclosed { segment: id, why: "a record was moved within it" });
-            }
-            self.segment(moved.to.segment)?;
-        }
+        let segment = self.removable(&proof)?;
         self.note_removed(id, segment.identity.code.m())?;
         let mut left = Vec::new();
         for (shard, mount) in segment.copies() {

@@ -38,6 +38,14 @@ pub enum Error {
         /// where it is
         place: String,
     },
+    /// A file was overwritten, and reading it back gave something else.
+    #[error("file at {place} was overwritten and does not read back so at {at}")]
+    NotErased {
+        /// where the volume is
+        place: String,
+        /// offset in the file, in bytes
+        at: u64,
+    },
     /// Neither copy of the label is there.
     #[error("volume at {place} has no label")]
     LabelMissing {
@@ -378,7 +386,7 @@ impl Error {
             }
             Error::Code { .. } | Error::RecordTooLarge { .. } | Error::Location { .. } => ErrorKind::Invalid,
             Error::RecordUnreadable { .. } | Error::SegmentUnreadable { .. } => ErrorKind::Damaged,
-            Error::ReadBack { .. } => ErrorKind::Damaged,
+            Error::ReadBack { .. } | Error::NotErased { .. } => ErrorKind::Damaged,
             Error::LabelMissing { .. } | Error::LabelDamaged { .. } | Error::TooFewUnits { .. } => ErrorKind::Damaged,
             Error::LabelUnsupported { .. } => ErrorKind::Unsupported,
             Error::Format { source, .. } => match source.kind() {

@@ -1,7 +1,8 @@
 //! Media: the storage of one volume, as few calls as the engine needs and no more.
 //!
 //! Invariants
-//! - A file is created once and only grows; nothing is overwritten. Writes are whole blocks from aligned memory.
+//! - A file is created once and only grows; nothing is overwritten, but for a file that is about to be removed ([`crate::erase`]).
+//!   Writes are whole blocks from aligned memory.
 //! - Bytes are durable after [`MediaFile::sync`] of the file *and* [`Media::sync_dir`] of its folder, not before.
 //! - After a failed write or sync a handle refuses every further write and sync: the failure is never retried.
 //! - A folder that cannot be listed is an error, never an empty folder.
@@ -49,6 +50,13 @@ pub trait Media: Send + Sync + std::fmt::Debug {
 
     /// Opens a file to write whole blocks behind its end: a recovered segment gets its footer there.
     fn open_to_append(&self, path: &str) -> Result<Arc<dyn MediaFile>>;
+
+    /// Opens a file to overwrite it where it lies, in whole blocks; nothing where the medium does not overwrite in place, so that
+    /// what is written would lie beside what was. Only [`crate::erase`] calls this.
+    fn open_to_overwrite(&self, path: &str) -> Result<Option<Arc<dyn MediaFile>>> {
+        let _ = path;
+        Ok(None)
+    }
 
     /// Removes a file. Durable only after `sync_dir`.
     fn remove(&self, path: &str) -> Result<()>;

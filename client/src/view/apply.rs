@@ -9,7 +9,8 @@
 //! | withdrawn | takes one version out of view; the next older one is the newest |
 //! | tags | tags of one version |
 //! | bucket | the bucket as a whole |
-//! | act | the act itself, what it says of keeping versions, that an epoch is the newest, that the ledger ends or goes on |
+//! | act | the act itself, what it says of keeping versions, the versions that it ends, that an epoch is the newest, that the ledger ends or goes on |
+//! | entry without its summary | nothing, until an act says that it ended |
 
 use super::row::{
     ActRow, BucketRow, Chain, CurrentRow, DeviceRow, EndRow, NameRow, PositionRow, VersionContent, VersionRow,
@@ -35,11 +36,15 @@ impl View {
         }
         if let (Body::Act(act), Some(document)) = (placed.entry.body(), placed.document) {
             change.keeping(act, &document)?;
+            if let Document::Disposed(disposed) = &document {
+                change.disposed(disposed)?;
+            }
             let device = placed.entry.statement().device;
             let (leaf_index, accepted_ms, id, subject) = (placed.index, placed.accepted_ms, act.id, act.subject);
             change.put(key::placed(id), leaf_index.to_le_bytes().to_vec());
             change.handover(&document, position);
-            let row = ActRow { leaf_index, accepted_ms, id, device, subject, document };
+            let leaf = placed.entry.leaf_hash();
+            let row = ActRow { leaf_index, accepted_ms, leaf, id, device, subject, document };
             match &row.document {
                 // names of wraps are as long as thousands of other acts, and the vault gives the newest wrap with its version
                 Document::Rewrap(_) => {}
@@ -49,6 +54,9 @@ impl View {
                 }
                 _ => change.put(key::act(leaf_index), row.encode()),
             }
+        }
+        if placed.entry.body().name_change().is_some() && placed.summary.is_none() {
+            change.put(key::owed(placed.index), Vec::new());
         }
         if let (Some((id, _, _)), Some(summary)) = (placed.entry.body().name_change(), placed.summary) {
             let origin = Origin { id, leaf: placed.entry.leaf_hash(), accepted_ms: placed.accepted_ms };
@@ -70,7 +78,7 @@ struct Origin {
 
 /// One entry's worth of rows, written together.
 pub(super) struct Change<'a> {
-    view: &'a View,
+    pub(super) view: &'a View,
     pub(super) rows: Reading<'a>,
     batch: OwnedWriteBatch,
     pub(super) index: u64,
@@ -81,7 +89,7 @@ impl Change<'_> {
         self.batch.insert(&self.view.rows, key, value);
     }
 
-    fn remove(&mut self, key: Vec<u8>) {
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
         self.batch.remove(&self.view.rows, key);
     }
 
@@ -186,7 +194,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn set_current(&mut self, bucket: &str, name: &str, content: &VersionContent) {
+    pub(super) fn set_current(&mut self, bucket: &str, name: &str, content: &VersionContent) {
         match content {
             VersionContent::Object(facts) => self.put(key::current(bucket, name), CurrentRow::of(facts).encode()),
             VersionContent::Marker { .. } => self.remove(key::current(bucket, name)),

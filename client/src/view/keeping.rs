@@ -17,7 +17,7 @@ impl Reading<'_> {
         Ok(self.decode(&key::kept(version), KeptRow::decode)?.unwrap_or_default())
     }
 
-    fn act(&self, id: VersionId) -> Result<Option<ActRow>> {
+    pub(super) fn act(&self, id: VersionId) -> Result<Option<ActRow>> {
         match self.placed(id)? {
             Some(index) => self.decode(&key::act(index), ActRow::decode),
             None => Ok(None),

@@ -8,6 +8,8 @@
 //! a index                               an act, unless it only names wraps; index big-endian
 //! k version                             what keeps a version; version zero: holds on everything
 //! e                                     the act that began the newest epoch
+//! x version                             by which order its records ended, and where that is in the ledger; zero: everything
+//! o index                               an entry without its summary, until an act says that it ended; index big-endian
 //! n bucket 0 name                       newest change, newest version, null version
 //! c bucket 0 name                       what a list says of the current object; no row for markers
 //! v bucket 0 escaped name 0 1 !index    one version, newest first; index big-endian and inverted
@@ -45,6 +47,21 @@ pub fn act(index: u64) -> Vec<u8> {
 /// Row of what keeps a version.
 pub fn kept(version: VersionId) -> Vec<u8> {
     [b"k", version.0.as_slice()].concat()
+}
+
+/// Row of a version that has ended.
+pub fn ended(version: VersionId) -> Vec<u8> {
+    [b"x", version.0.as_slice()].concat()
+}
+
+/// What the rows of entries without their summaries begin with.
+pub fn owed_all() -> Vec<u8> {
+    b"o".to_vec()
+}
+
+/// Row of an entry without its summary.
+pub fn owed(index: u64) -> Vec<u8> {
+    [b"o", index.to_be_bytes().as_slice()].concat()
 }
 
 /// What the rows of all devices begin with.

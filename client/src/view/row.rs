@@ -126,7 +126,7 @@ impl EndRow {
 }
 
 /// Format of all rows; a view of another format is thrown away and rebuilt.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
 /// An act, whoever stated it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +135,8 @@ pub struct ActRow {
     pub leaf_index: u64,
     /// the vault's clock when it was accepted, in milliseconds since 1970
     pub accepted_ms: u64,
+    /// hash of its entry as a leaf
+    pub leaf: Digest,
     /// its id
     pub id: VersionId,
     /// who signed it
@@ -149,7 +151,7 @@ impl ActRow {
     pub(super) fn encode(&self) -> Vec<u8> {
         let document = self.document.encode();
         let mut out = Writer::with_capacity(80 + document.len());
-        out.u64(self.leaf_index).u64(self.accepted_ms).put(&self.id.0).put(&self.device.0);
+        out.u64(self.leaf_index).u64(self.accepted_ms).put(&self.leaf.0).put(&self.id.0).put(&self.device.0);
         out.put(&self.subject.map_or([0; 16], |version| version.0)).u16(self.document.kind().code()).put(&document);
         out.finish()
     }
@@ -157,11 +159,12 @@ impl ActRow {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, "act row");
         let (leaf_index, accepted_ms) = (reader.u64("leaf index")?, reader.u64("accepted time")?);
+        let leaf = Digest::read(&mut reader)?;
         let (id, device) = (VersionId::read(&mut reader)?, DeviceId::read(&mut reader)?);
         let subject = Some(VersionId::read(&mut reader)?).filter(|version| version.0 != [0; 16]);
         let kind = ActKind::from_code(reader.u16("act kind")?)?;
         let document = Document::decode(kind, reader.rest())?;
-        Ok(ActRow { leaf_index, accepted_ms, id, device, subject, document })
+        Ok(ActRow { leaf_index, accepted_ms, leaf, id, device, subject, document })
     }
 }
 
@@ -188,6 +191,35 @@ impl KeptRow {
         let (index, policy) = (read_index(&mut reader)?, DepositPolicy::read(&mut reader)?);
         let kept = Kept::read(&mut reader)?;
         reader.finish().map(|()| KeptRow { deposited: index.map(|index| (index, policy)), kept })
+    }
+}
+
+/// By which order the records of a version ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedRow {
+    /// the order
+    pub order: VersionId,
+    /// place of the act by which it began
+    pub begun_leaf: u64,
+    /// of an end of everything: the first leaf that it is not about; else 0
+    pub below: u64,
+}
+
+impl EndedRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(32);
+        out.put(&self.order.0).u64(self.begun_leaf).u64(self.below);
+        out.finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "row of a version that has ended");
+        let row = EndedRow {
+            order: VersionId::read(&mut reader)?,
+            begun_leaf: reader.u64("leaf index")?,
+            below: reader.u64("leaf index")?,
+        };
+        reader.finish().map(|()| row)
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod disposal;
 mod kept;
 mod structures;
 mod table;
@@ -18,6 +19,7 @@ const ELSEWHERE: &[&str] = &[
     "Payload of a chunk",
     "Payload of a manifest page or summary",
     "Body of a key file",
+    "Key file of a person",
     "Remembered head",
     "Rewrap cursor",
     "Vault key file",
@@ -44,7 +46,7 @@ const ELSEWHERE: &[&str] = &[
 
 #[test]
 fn every_table_says_what_the_encoders_write() {
-    let made = structures::all().into_iter().chain(kept::all());
+    let made = structures::all().into_iter().chain(disposal::all()).chain(kept::all());
     let mut structures: BTreeMap<&str, Structure> = made.collect();
     for table in byte_tables(&page()) {
         match structures.remove(table.title.as_str()) {
@@ -117,6 +119,14 @@ fn every_limit_has_the_value_on_the_page() {
         ACT_VERSIONS_MAX,
         HOLD_NOTE_BYTES_MAX,
         HOLDS_MAX,
+        ORDER_ITEMS_MAX,
+        APPROVALS_MAX,
+        REMOVALS_MAX,
+        REMOVAL_LISTS_MAX,
+        CERTIFICATE_COPIES_MAX,
+        CERTIFICATE_MEDIA_MAX,
+        CERTIFICATE_TEXT_BYTES_MAX,
+        CERTIFICATE_BYTES_MAX,
         DEPOSIT_RECORDS_MAX,
         DEPOSIT_BYTES_MAX,
         DEPOSIT_BATCH_MAX,

@@ -33,14 +33,14 @@ use shosoin_protocol::{
     Address, DeviceId, Digest, HospitalId, LogId, NameToken, RecordKind, Suite, VaultId, VersionId,
 };
 
-type Fields = Vec<(&'static str, Vec<u8>)>;
+pub(super) type Fields = Vec<(&'static str, Vec<u8>)>;
 
-fn whole(encoded: Vec<u8>, fields: Fields) -> Structure {
+pub(super) fn whole(encoded: Vec<u8>, fields: Fields) -> Structure {
     let ends_at = encoded.len();
     Structure { encoded, begins_at: 0, ends_at, fields }
 }
 
-fn part(encoded: Vec<u8>, begins_at: usize, ends_at: usize, fields: Fields) -> Structure {
+pub(super) fn part(encoded: Vec<u8>, begins_at: usize, ends_at: usize, fields: Fields) -> Structure {
     Structure { encoded, begins_at, ends_at, fields }
 }
 
@@ -61,28 +61,28 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all
 }
 
-fn var(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn var(bytes: &[u8]) -> Vec<u8> {
     let mut out = Writer::new();
     out.var(bytes);
     out.finish()
 }
 
-fn counted(count: u32, pieces: &[&[u8]]) -> Vec<u8> {
+pub(super) fn counted(count: u32, pieces: &[&[u8]]) -> Vec<u8> {
     [&count.to_le_bytes(), pieces.concat().as_slice()].concat()
 }
 
-fn u32(value: u32) -> Vec<u8> {
+pub(super) fn u32(value: u32) -> Vec<u8> {
     value.to_le_bytes().to_vec()
 }
 
-fn u64(value: u64) -> Vec<u8> {
+pub(super) fn u64(value: u64) -> Vec<u8> {
     value.to_le_bytes().to_vec()
 }
 
-const VERSION: VersionId = VersionId([0xa1; 16]);
-const HOSPITAL: HospitalId = HospitalId([0xa2; 16]);
-const LOG: LogId = LogId([0xa3; 16]);
-const TIME: u64 = 0x0102_0304_0506_0708;
+pub(super) const VERSION: VersionId = VersionId([0xa1; 16]);
+pub(super) const HOSPITAL: HospitalId = HospitalId([0xa2; 16]);
+pub(super) const LOG: LogId = LogId([0xa3; 16]);
+pub(super) const TIME: u64 = 0x0102_0304_0506_0708;
 
 fn envelopes() -> Vec<(&'static str, Structure)> {
     let aad = |context: Context| write_aad(Suite::Cryptrec, 0, HOSPITAL, &context, &[0xcc; 32], 0x0a0b);
@@ -308,11 +308,11 @@ fn summaries() -> Vec<(&'static str, Structure)> {
     ]
 }
 
-fn key(seed: u8) -> SigningKey {
+pub(super) fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(Suite::Default, &[seed; 32].into()).expect("a constant that is a scalar")
 }
 
-fn public(seed: u8) -> Vec<u8> {
+pub(super) fn public(seed: u8) -> Vec<u8> {
     let mut out = Writer::new();
     key(seed).public().write(&mut out);
     out.finish()

@@ -8,6 +8,8 @@ use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DeviceReply, Enrolment, LogPage, VersionReply, WrapsReply, decode_addresses,
     decode_versions, encode_addresses, encode_versions,
 };
+use shosoin_protocol::approval::ApprovalFile;
+use shosoin_protocol::certificate::Certificate;
 use shosoin_protocol::checkpoint::{Checkpoint, SignedHead};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
@@ -19,13 +21,15 @@ use shosoin_protocol::merkle::{verify_consistency, verify_inclusion};
 use shosoin_protocol::package::Package;
 use shosoin_protocol::receipt::{Receipt, read_proof, write_proof};
 use shosoin_protocol::reconciliation::Reconciliation;
+use shosoin_protocol::removal::RemovalList;
 use shosoin_protocol::sign::{Domain, PublicKey, Signature, SigningKey};
 use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
 
 /// Structures whose vectors are checked where their code is.
-pub const ELSEWHERE: [&str; 13] = [
+pub const ELSEWHERE: [&str; 14] = [
     "escrow-share",
+    "person-key",
     "sealed-chunk",
     "sealed-page",
     "sealed-wrap",
@@ -60,6 +64,9 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "audit-answer" => audit_answer(vector),
         "evidence" => evidence(vector),
         "package-manifest" => package(vector),
+        "removal-list" => RemovalList::decode(body).map(|list| list.encode()),
+        "approval" => ApprovalFile::verify(body).map(|approval| approval.encode()),
+        "certificate" => certificate(vector),
         "enrolment" => Enrolment::verify(body).map(|_| body.to_vec()),
         "public-key" => public_key(body),
         "signature" => signature(vector),
@@ -173,6 +180,14 @@ fn evidence(vector: &Vector) -> Result<Vec<u8>> {
     let (vault_key, hospital_key) = (needed(vector, "vault-key"), Some(needed(vector, "hospital-key")));
     evidence.judge(&Keys { vault_key, hospital_key, least_suite: None })?;
     Ok(evidence.render().into_bytes())
+}
+
+/// Signed by the key in it, as a package's manifest is.
+fn certificate(vector: &Vector) -> Result<Vec<u8>> {
+    let (vault, hospital) = (needed(vector, "key"), needed(vector, "hospital-key"));
+    let verified = Certificate::verify(&vector.body, Some(&vault), Some(&hospital))?;
+    let seed = [needed::<u8>(vector, "seed"); 32];
+    Ok(verified.certificate.sign(&SigningKey::from_seed(vault.suite(), &seed.into())?))
 }
 
 /// A manifest is signed by the key in it; what it encodes to is compared without the signature, which only its maker can make.

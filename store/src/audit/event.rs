@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::media_facts::LabelFacts;
 use serde::Serialize;
 use shosoin_protocol::codec::{Reader, Writer};
-use shosoin_protocol::{Digest, Error as FormatError, HospitalId, SegmentId, VolumeId};
+use shosoin_protocol::{Digest, Error as FormatError, HospitalId, SegmentId, VersionId, VolumeId};
 use shosoin_tiers::VolumeLabel;
 
 /// Version of a record.
@@ -105,6 +105,29 @@ pub enum Detail {
         findings: u64,
         /// those of data that cannot be read
         lost: u64,
+    },
+    /// a disposal order
+    Order(#[serde(serialize_with = "as_hex")] VersionId),
+    /// what was seen before records were ended
+    Survey {
+        /// the order
+        #[serde(serialize_with = "as_hex")]
+        order: VersionId,
+        /// records that stay, because others name them
+        shared: u64,
+        /// records that were read whole
+        verified: u64,
+        /// records that could not be
+        unverified: u64,
+    },
+    /// what was done to one copy
+    Erased {
+        /// which part of the segment
+        shard: u8,
+        /// times it was overwritten
+        passes: u8,
+        /// code of its state, as certificates have it
+        state: u8,
     },
     /// a change of the accounts file; the digest is of the whole file as it is from then on
     Account {
@@ -237,6 +260,9 @@ impl Detail {
             Detail::Environment { .. } => 5,
             Detail::Place(_) => 6,
             Detail::Found { .. } => 7,
+            Detail::Order(_) => 8,
+            Detail::Survey { .. } => 9,
+            Detail::Erased { .. } => 10,
             Detail::Account { .. } => 20,
         }
     }
@@ -265,6 +291,11 @@ impl Detail {
                 out.put(place.as_bytes());
             }
             Detail::Found { findings, lost } => drop(out.u64(*findings).u64(*lost)),
+            Detail::Order(order) => drop(out.put(&order.0)),
+            Detail::Survey { order, shared, verified, unverified } => {
+                out.put(&order.0).u64(*shared).u64(*verified).u64(*unverified);
+            }
+            Detail::Erased { shard, passes, state } => drop(out.u8(*shard).u8(*passes).u8(*state)),
             Detail::Account { account, request, generation, roles, digest } => {
                 check_text("account", account, ACTOR_BYTES_MAX)?;
                 out.u64(*request).u64(*generation).u8(roles.bits()).put(&digest.0).put(account.as_bytes());
@@ -321,6 +352,18 @@ impl Detail {
                 Detail::Place(place.to_owned())
             }
             7 => Detail::Found { findings: reader.u64("findings")?, lost: reader.u64("lost")? },
+            8 => Detail::Order(VersionId::read(&mut reader)?),
+            9 => Detail::Survey {
+                order: VersionId::read(&mut reader)?,
+                shared: reader.u64("shared records")?,
+                verified: reader.u64("verified records")?,
+                unverified: reader.u64("unverified records")?,
+            },
+            10 => Detail::Erased {
+                shard: reader.u8("shard")?,
+                passes: reader.u8("passes")?,
+                state: reader.u8("state of the copy")?,
+            },
             20 => {
                 let (request, generation) = (reader.u64("request")?, reader.u64("generation")?);
                 let roles = Roles::from_bits(reader.u8("roles")?)?;
@@ -371,6 +414,10 @@ fn as_text<T: std::fmt::Display, S: serde::Serializer>(id: &Option<T>, serialize
         Some(id) => serializer.collect_str(id),
         None => serializer.serialize_none(),
     }
+}
+
+fn as_hex<S: serde::Serializer>(id: &VersionId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
 }
 
 fn in_hex<S: serde::Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {

@@ -125,6 +125,16 @@ vocabulary! {
         Reconciled = 61 "reconciled",
         /// somebody or something tried to end a record's life, and the guard refused
         DisposalRefused = 62 "disposal-refused",
+        /// somebody approved the end of records, or may not
+        DisposalApproved = 64 "disposal-approved",
+        /// records were ended: it began, on an order that two people approved
+        Disposed = 65 "disposed",
+        /// a segment holds records that were ended, and goes for that
+        DisposalSegment = 66 "disposal-segment",
+        /// what was done to one copy of a part of such a segment
+        ShardErased = 67 "shard-erased",
+        /// a certificate of disposal was issued
+        DisposalCertified = 68 "disposal-certified",
         /// a statement of applicability was measured
         Applicability = 63 "applicability",
         /// somebody got an account

@@ -4,6 +4,7 @@
 use crate::check::walk::{Terms, Walk};
 use crate::check::{CheckReport, Finding};
 use crate::desk::Desk;
+use crate::disposal::standing::ended_by;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::rows::{self, EpochRow, LeafIndex, LeafRow, RecordRow, Rows, WrapRow};
@@ -110,6 +111,9 @@ impl LedgerCheck<'_> {
 
     /// Every record the entry names has a row. That rows lead to their records is checked for all of them at once.
     fn records(&mut self, placed: &PlacedEntry) -> Result<()> {
+        if self.desk.has_ended(placed)? {
+            return Ok(()); // what it named was disposed of, and the entry stays
+        }
         let mut named: Vec<Address> = placed.entry.body().attachment().into_iter().collect();
         if let Body::Deposit(deposit) = placed.entry.body() {
             named.extend(deposit.own_records().into_iter().filter(|address| *address != deposit.summary));
@@ -136,13 +140,25 @@ impl LedgerCheck<'_> {
         match document {
             Ok(document) => {
                 self.document_rows(index, &document)?;
-                Ok(document.names())
+                self.kept_by(&document)
             }
             Err(why) => {
                 self.damaged("document", format!("leaf {index}: document of its act: {why}"));
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// What a document keeps alive: wraps of what was disposed of went with it.
+    fn kept_by(&self, document: &Document) -> Result<Vec<Address>> {
+        let Document::Rewrap(rewrap) = document else { return Ok(document.names()) };
+        let mut kept = Vec::new();
+        for (version, wrap) in rewrap.wraps() {
+            if ended_by(self.index, self.desk.info().hospital, *version, 0)?.is_none() {
+                kept.push(*wrap);
+            }
+        }
+        Ok(kept)
     }
 
     /// The rows say what the document of the act at leaf `index` says, or what a later one does.

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::index::Index;
 use crate::rows::{self, LeafRow, RecordRow, Rows, UnnamedRow};
 use shosoin_protocol::entry::PlacedEntry;
-use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, VolumeId};
+use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, SegmentId, VersionId, VolumeId};
 use shosoin_tiers::volume::TierKind;
 use shosoin_tiers::{FRAME_LEN, Location, SegmentInfo, Tier, Walked};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -45,7 +45,9 @@ pub struct Verdict {
     /// records that are elsewhere too
     pub twice: BTreeSet<Place>,
     /// records that a disposal released
-    pub released: BTreeMap<Address, Place>,
+    pub released: BTreeSet<(Address, Place)>,
+    /// by which orders
+    pub orders: BTreeSet<VersionId>,
     /// records that nothing names, and whose time is over
     pub unnamed: BTreeMap<Address, Place>,
     /// records that nothing names, met for the first time
@@ -72,13 +74,13 @@ impl Verdict {
         let here = place(&walked.location);
         let is_here = |found: Option<&Place>| found == Some(&here);
         !(self.twice.contains(&here)
-            || is_here(self.released.get(&walked.address))
+            || self.released.contains(&(walked.address, here))
             || is_here(self.unnamed.get(&walked.address)))
     }
 
     /// Addresses that go and will be nowhere.
     pub fn going(&self) -> Vec<Address> {
-        self.released.keys().chain(self.unnamed.keys()).copied().collect()
+        self.released.iter().map(|(address, _)| address).chain(self.unnamed.keys()).copied().collect()
     }
 }
 
@@ -127,6 +129,11 @@ impl Judge<'_> {
     fn record(&self, record: &Walked, verdict: &mut Verdict) -> Result<()> {
         let (address, at) = (record.address, record.location);
         let row = self.index.row::<RecordRow>(&rows::record_key(self.hospital(), &address))?;
+        if let (None, Some(order)) = (&row, self.released.order(&address)) {
+            verdict.released.insert((address, place(&at)));
+            verdict.orders.insert(order);
+            return Ok(());
+        }
         let Some(row) = row.filter(|row| row.kind == record.kind) else { return Ok(()) };
         if row.at != at {
             if self.tier.read(self.desk.info().suite, &row.at, &address).is_ok() {
@@ -135,10 +142,6 @@ impl Judge<'_> {
             return Ok(());
         }
         verdict.rows += 1;
-        if self.released.contains(&address) {
-            verdict.released.insert(address, place(&at));
-            return Ok(());
-        }
         if self.named.contains(&address) {
             return Ok(());
         }

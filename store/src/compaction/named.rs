@@ -5,6 +5,7 @@
 //! hashes of a Bloom filter (Bloom 1970); what is taken for named by mistake stays a little longer, and nothing else.
 
 use crate::desk::Desk;
+use crate::disposal::ended::Ended;
 use crate::error::{Error, Result};
 use crate::ledger::Head;
 use shosoin_protocol::act::Document;
@@ -23,6 +24,8 @@ const WORD_BITS: u64 = 64;
 /// What the first entries of a ledger name.
 pub struct Named {
     bits: Vec<u64>,
+    /// entries that name nothing any more
+    ended: Ended,
     frontier: Frontier,
 }
 
@@ -31,7 +34,13 @@ impl Named {
     pub fn with_room(addresses: u64) -> Self {
         let bits = addresses.saturating_mul(BITS_PER_ADDRESS).clamp(BITS_MIN, BITS_MAX).next_power_of_two();
         let words = usize::try_from(bits / WORD_BITS).unwrap_or(usize::MAX);
-        Named { bits: vec![0; words], frontier: Frontier::default() }
+        Named { bits: vec![0; words], ended: Ended::default(), frontier: Frontier::default() }
+    }
+
+    /// The same, without what entries named whose records have ended.
+    #[must_use]
+    pub fn without(self, ended: Ended) -> Self {
+        Named { ended, ..self }
     }
 
     /// The bits that stand for an address: word, and bit in it.
@@ -65,12 +74,16 @@ impl Named {
         let placed = desk.ledger().entry(self.leaves())?;
         let mut read_bytes = placed.entry.bytes().len() as u64;
         let body = placed.entry.body();
+        if self.ended.is(placed.index) && body.name_change().is_some() {
+            self.frontier.push(placed.entry.leaf_hash(), |_, _: Digest| {});
+            return Ok(read_bytes);
+        }
         body.attachment().iter().for_each(|attachment| self.insert(attachment));
         if let Body::Act(act) = body {
             let bytes = desk.record(&act.document)?;
             let document = Document::decode(act.kind, &bytes);
             let document = document.map_err(|source| Error::Malformed { what: "document", source })?;
-            document.names().iter().for_each(|address| self.insert(address));
+            self.ended.names(&document).iter().for_each(|address| self.insert(address));
             read_bytes += bytes.len() as u64;
         }
         if let Body::Deposit(deposit) = body {

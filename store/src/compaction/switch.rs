@@ -67,7 +67,7 @@ impl Switch<'_> {
         desk.committer().between_groups(|| self.forget())?;
         let gain = compacted.gain();
         inner.record(&self.event(Action::Release, gain.dead_bytes).ended(Outcome::Begun).because("it is compacted"))?;
-        let done = self.remove(compacted)?;
+        let done = self.remove(compacted, pace)?;
         let event = self.event(Action::Compact, gain.live_bytes);
         inner.record(&AuditEvent { units: done.moved, ..event })?;
         Ok(done)
@@ -123,7 +123,7 @@ impl Switch<'_> {
     /// Rows of what goes, and of the segment itself.
     fn forget(&self) -> Result<()> {
         let mut rows = Pending::new(&*self.inner.index);
-        for (address, here) in self.verdict.released.iter().chain(&self.verdict.unnamed) {
+        for (address, here) in &self.verdict.unnamed {
             let key = rows::record_key(self.hospital(), address);
             let row = rows.row::<RecordRow>(&key)?;
             if row.is_some_and(|row| row.at.segment == self.segment && place(&row.at) == *here) {
@@ -135,9 +135,16 @@ impl Switch<'_> {
         rows.write()
     }
 
-    fn remove(&self, compacted: Compacted) -> Result<Done> {
+    /// Removes the segment; one that holds what disposals ended is overwritten, and everything done to it is on the record.
+    fn remove(&self, compacted: Compacted, pace: &dyn Pace) -> Result<Done> {
         let (moved, gain) = (compacted.moved().len() as u64, compacted.gain());
-        let left = self.inner.tier.remove_segment(compacted)?;
+        let left = match self.verdict.orders.is_empty() {
+            true => self.inner.tier.remove_segment(compacted)?,
+            false => {
+                self.inner.note_disposal_segment(self.hospital(), self.segment, &self.verdict.orders)?;
+                self.inner.erase_segment(compacted, pace)?
+            }
+        };
         Ok(Done { moved, gain, left: left.iter().map(check::Finding::from).collect() })
     }
 }

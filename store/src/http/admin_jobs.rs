@@ -63,6 +63,7 @@ impl RunQuery {
             every_unit: self.every_unit,
             onto: self.onto.map(|text| text.parse()).transpose()?,
             amplification: self.amplification,
+            released: false,
         })
     }
 }

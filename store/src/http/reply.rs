@@ -51,7 +51,8 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
         let kind = self.0.kind();
         let mut reply = json(&self.0);
-        *reply.status_mut() = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = if self.0.code == shosoin_protocol::api::code::DISPOSED { 410 } else { kind.http_status() };
+        *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if kind == ErrorKind::Unavailable {
             reply.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

@@ -164,7 +164,8 @@ impl Volumes {
         self.ledger.record(event.with(Detail::Label(Box::new(written.clone()))))?;
         self.ledger.record(self.event(actor, Action::VolumePlaced, id).with(Detail::Place(place.clone())))?;
         self.save_config(|config| config.volumes.push(request.spec.clone()))?;
-        compaction::sweep_after(&self.tier, &self.tier.attach(volume)?);
+        let met = self.tier.attach(volume)?;
+        compaction::sweep_after(&self.tier, &self.ledger, self.erasing(), &met);
         let detail = Detail::State { from: Some(MediaState::New), to: MediaState::Active };
         self.ledger.record(self.event(actor, Action::VolumeState, id).because("taken into use").with(detail))?;
         self.copy_log();

@@ -202,7 +202,8 @@ impl Volumes {
             if to == MediaState::Suspect {
                 volume.mark_suspect();
             }
-            compaction::sweep_after(&self.tier, &self.tier.attach(volume)?);
+            let met = self.tier.attach(volume)?;
+            compaction::sweep_after(&self.tier, &self.ledger, self.erasing(), &met);
         } else if to == MediaState::Active && self.mounted(id).is_some_and(|mounted| mounted.suspect) {
             self.tier.reopen(id)?;
         }

@@ -40,7 +40,7 @@ impl Volumes {
         match self.tier.list_again() {
             Ok(met) => {
                 met.iter().for_each(|finding| tracing::warn!("{finding}"));
-                compaction::sweep_after(&self.tier, &met);
+                compaction::sweep_after(&self.tier, &self.ledger, self.erasing(), &met);
             }
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "a volume is not listed again"),
         }
@@ -80,7 +80,8 @@ impl Volumes {
         let Some(volume) = Journal::judge_returned(&self.dir, &self.ledger, volume, self.now_ms())? else {
             return Ok(false);
         };
-        compaction::sweep_after(&self.tier, &self.tier.attach(volume)?);
+        let met = self.tier.attach(volume)?;
+        compaction::sweep_after(&self.tier, &self.ledger, self.erasing(), &met);
         Ok(true)
     }
 }

@@ -213,11 +213,17 @@ impl Hospital {
 
     /// An act with the document that it brings, signed by the device.
     pub fn act(&mut self, subject: Option<VersionId>, document: &Document) -> (VersionId, DepositRequest) {
-        let (id, bytes) = (self.fresh_version(), Bytes::from(document.encode()));
+        let id = self.fresh_version();
+        (id, self.act_as(id, subject, document))
+    }
+
+    /// The same, under an id that was drawn before.
+    pub fn act_as(&mut self, id: VersionId, subject: Option<VersionId>, document: &Document) -> DepositRequest {
+        let bytes = Bytes::from(document.encode());
         let act = Act { id, kind: document.kind(), subject, document: self.suite.address(&bytes) };
         let entry = self.device.sign(&self.named(), Body::Act(act));
         let records = vec![InlineRecord { kind: RecordKind::Document, bytes }];
-        (id, DepositRequest { entry: Bytes::copy_from_slice(entry.bytes()), records })
+        DepositRequest { entry: Bytes::copy_from_slice(entry.bytes()), records }
     }
 
     /// A delete marker on `name`.

@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+/// File systems that overwrite in place, by the numbers of `statfs(2)`: ext2 to ext4, XFS, and memory.
+const IN_PLACE: [rustix::fs::FsWord; 3] = [0xef53, 0x5846_5342, 0x0102_1994];
+
 /// How a folder is opened as a medium.
 #[derive(Debug, Clone, Copy)]
 pub struct FileOptions {
@@ -65,6 +68,14 @@ impl FileMedia {
         }
         let shared = Arc::new(Shared { root: root.to_owned(), direct: options.direct.into() });
         Ok(FileMedia { shared, _folder: folder })
+    }
+
+    /// Whether the file system writes over the blocks that a file has. Those that are not known to do so do not: they may keep old
+    /// blocks for snapshots, or be in front of a medium that is written once.
+    fn overwrites_in_place(&self, path: &str) -> Result<bool> {
+        let found = rustix::fs::statfs(self.shared.path(path))
+            .map_err(|error| self.shared.failed(path, "look at")(error.into()))?;
+        Ok(IN_PLACE.contains(&found.f_type))
     }
 
     fn writer(&self, path: &str, unit: WriteUnit, file: File, call: &'static str) -> Result<Arc<dyn MediaFile>> {
@@ -150,6 +161,13 @@ impl Media for FileMedia {
         let file = OpenOptions::new().write(true).open(self.shared.path(path));
         let file = file.map_err(self.shared.failed(path, "open to append"))?;
         self.writer(path, WriteUnit::Blocks, file, "open to append")
+    }
+
+    fn open_to_overwrite(&self, path: &str) -> Result<Option<Arc<dyn MediaFile>>> {
+        match self.overwrites_in_place(path)? {
+            true => self.open_to_append(path).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn remove(&self, path: &str) -> Result<()> {

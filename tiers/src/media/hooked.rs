@@ -176,6 +176,14 @@ impl<H: Hook> Media for Hooked<H> {
         self.file(Op::OpenToAppend, path, || self.inner.open_to_append(path))
     }
 
+    fn open_to_overwrite(&self, path: &str) -> Result<Option<Arc<dyn MediaFile>>> {
+        let Some(inner) = self.run(Op::OpenToAppend, path, || self.inner.open_to_overwrite(path))? else {
+            return Ok(None);
+        };
+        let call = self.call(Op::OpenToAppend, path);
+        Ok(Some(Arc::new(HookedFile { inner, hook: self.hook.clone(), call, fuse: Fuse::default() })))
+    }
+
     fn remove(&self, path: &str) -> Result<()> {
         self.run(Op::Remove, path, || self.inner.remove(path))
     }

@@ -36,6 +36,7 @@ struct State {
     capacity_bytes: u64,
     used_bytes: u64,
     read_only: bool,
+    write_once: bool,
 }
 
 #[derive(Debug, Default)]
@@ -70,8 +71,13 @@ impl MemoryMedia {
     /// An empty medium that is full after `capacity_bytes`.
     pub fn with_capacity(place: &str, capacity_bytes: u64) -> Self {
         let folders = BTreeMap::from([(String::new(), Folder::default())]);
-        let state = Mutex::new(State { folders, capacity_bytes, used_bytes: 0, read_only: false });
+        let state = Mutex::new(State { folders, capacity_bytes, used_bytes: 0, read_only: false, write_once: false });
         MemoryMedia { disk: Arc::new(Disk { place: place.to_owned(), state }) }
+    }
+
+    /// Makes it a medium whose files cannot be overwritten in place, or one whose files can.
+    pub fn set_write_once(&self, write_once: bool) {
+        self.disk.state.lock().write_once = write_once;
     }
 
     /// Makes the medium read-only, or writable again.
@@ -269,6 +275,14 @@ impl Media for MemoryMedia {
         let content = self.disk.file(path, "open to append")?;
         self.disk.change(path, "open to append", |_, _| Ok(()))?;
         Ok(self.handle(path, content, Some(WriteUnit::Blocks)))
+    }
+
+    fn open_to_overwrite(&self, path: &str) -> Result<Option<Arc<dyn MediaFile>>> {
+        let write_once = self.disk.state.lock().write_once;
+        match write_once {
+            true => Ok(None),
+            false => self.open_to_append(path).map(Some),
+        }
     }
 
     fn remove(&self, path: &str) -> Result<()> {

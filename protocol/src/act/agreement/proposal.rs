@@ -84,6 +84,7 @@ impl Terms {
             demo: true,
             line: Line::None,
             scan: ScanRule { scanning: Scanning::Off, ..proposal.scan },
+            cool_down_days: 0,
             retry: RetryRule { failures_max: 1000, window_minutes: 60 },
             types,
             ..proposal

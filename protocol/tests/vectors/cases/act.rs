@@ -1,5 +1,6 @@
 //! Acts and their documents.
 
+use super::disposal::{cancelled, certified, order, stated_begun};
 use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
@@ -61,6 +62,9 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::QuarantineOut(left())),
         (None, Document::Stopped(stopped())),
         (None, Document::Reopened(reopened())),
+        (None, Document::DisposalOrder(order(&World::new(Suite::Default)))),
+        (None, Document::DisposalCancelled(cancelled())),
+        (None, Document::Disposed(stated_begun(&World::new(Suite::Default)))),
     ]
 }
 
@@ -196,7 +200,9 @@ fn documents() -> Vec<Made> {
         let stated = Document::Retention(Retain::of_subject(change));
         document(ActKind::Retention, &format!("valid-retention-{name}"), "A change of the act's subject.", &stated)
     });
-    made.chain(of_changes).collect()
+    let end = Document::Disposed(certified());
+    let end = document(ActKind::Disposed, "valid-disposed-certified", "A certificate was issued.", &end);
+    made.chain(of_changes).chain([end]).collect()
 }
 
 /// The document of a kind.
@@ -253,6 +259,10 @@ fn wrong_documents() -> Vec<Made> {
     let incident = document(ActKind::Incident, "valid", "", &stated()[2].1);
     let agreement = document(ActKind::Agreement, "valid", "", &stated()[3].1);
     let retention = document(ActKind::Retention, "valid", "", &stated()[4].1);
+    let order =
+        document(ActKind::DisposalOrder, "valid", "", &Document::DisposalOrder(order(&World::new(Suite::Default))));
+    let disposed =
+        document(ActKind::Disposed, "valid", "", &Document::Disposed(stated_begun(&World::new(Suite::Default))));
     let twice = |body: &mut Vec<u8>| {
         let last = body.len() - 16;
         body.copy_within(last - 16..last, last);
@@ -292,6 +302,24 @@ fn wrong_documents() -> Vec<Made> {
             "The second record type is the first again.",
             ("Invalid", "record types"),
             put(170, &[0]),
+        ),
+        order.wrong("order-scope", "Scope 3.", ("Invalid", "scope of the order"), put(8, &[3])),
+        order.wrong("order-reason", "Reason 9.", ("Invalid", "reason of a disposal"), put(9, &[9])),
+        order.wrong("order-reserved", "A reserved byte is set.", ("Invalid", "reserved bytes"), put(13, &[1])),
+        order.wrong("order-of-nothing", "No entry.", ("Invalid", "items of an order"), put(24, &[0; 4])),
+        order.wrong(
+            "order-many",
+            "More entries than allowed.",
+            ("OverLimit", "items of an order"),
+            put(24, &[1, 0x10]),
+        ),
+        order.wrong("order-twice", "The same entry twice.", ("Invalid", "items of an order"), put(84, &[3])),
+        disposed.wrong("disposed-step", "Step 3.", ("Invalid", "step of the disposal"), put(8, &[3])),
+        disposed.wrong(
+            "disposed-approvals",
+            "More approvals than allowed.",
+            ("OverLimit", "approvals"),
+            put(72, &[17]),
         ),
         retention.wrong("retention-change", "Change 6.", ("Invalid", "change of retention"), put(8, &[6])),
         retention.wrong("retention-unused", "A start with a mode.", ("Invalid", "change of retention"), put(9, &[1])),

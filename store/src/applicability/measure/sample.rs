@@ -68,6 +68,9 @@ impl Sample {
         for slot in selected.slots {
             let placed = desk.ledger().entry(slot.number)?;
             let Body::Deposit(deposit) = placed.entry.body() else { continue };
+            if desk.has_ended(&placed)? {
+                continue;
+            }
             self.deposits += 1;
             let statement = placed.entry.statement().encode();
             self.closed += u64::from(

@@ -12,6 +12,7 @@ use crate::compaction::named::Named;
 use crate::compaction::switch::{Done, Switch};
 use crate::compaction::{Amplification, Released, SegmentGain};
 use crate::desk::Desk;
+use crate::disposal::ended::Ended;
 use crate::error::{Error, Result};
 use crate::index::Pending;
 use crate::jobs::JobOptions;
@@ -44,6 +45,8 @@ pub struct Compact {
     current: Option<Current>,
     after: Option<(HospitalId, SegmentId)>,
     sweeps: bool,
+    /// nothing but segments with records that were disposed of
+    released_alone: bool,
     behind: u64,
     all: u64,
     left: Sparse,
@@ -78,6 +81,7 @@ pub fn begin(inner: &Inner, options: &JobOptions, cursor: &[u8]) -> Result<Box<d
         current: None,
         after,
         sweeps: !options.dry_run,
+        released_alone: options.released,
         behind: 0,
         all: 0,
         left: Sparse::default(),
@@ -128,6 +132,32 @@ impl Compact {
         segments.filter(is_judged).filter(is_asked).collect()
     }
 
+    /// The same, and those that hold what disposals ended, wherever they lie and whether or not they are closed yet.
+    fn with_released(&self, inner: &Inner, hospital: HospitalId, released: &Released) -> Result<VecDeque<SegmentInfo>> {
+        let mut concerned = BTreeSet::new();
+        if !released.is_empty() {
+            for info in inner.tier.segments_of(hospital) {
+                let walked = inner.tier.walk(info.id, 0, &mut |walked| {
+                    if released.order(&walked.address).is_some() {
+                        concerned.insert(info.id);
+                    }
+                    Ok(())
+                });
+                if let Err(error) = walked {
+                    tracing::warn!(segment = %info.id, %error, "a segment that may hold what was disposed of cannot be listed");
+                }
+            }
+            if !self.dry_run {
+                inner.tier.close_segments(&concerned);
+            }
+        }
+        let asked = match self.released_alone {
+            true => concerned,
+            false => Judge::on_hot_alone(&inner.tier).into_iter().chain(concerned).collect(),
+        };
+        Ok(self.segments(inner, hospital, &asked))
+    }
+
     fn bytes(&self, inner: &Inner, hospital: HospitalId, hot: &BTreeSet<SegmentId>) -> u64 {
         self.segments(inner, hospital, hot).iter().map(|info| info.payload_bytes).sum()
     }
@@ -135,18 +165,24 @@ impl Compact {
     /// Takes the next hospital in hand. One whose log takes no entries is left out: what its ledger names is not known.
     fn take(&mut self, inner: &Inner, desk: Arc<Desk>) -> Option<Gain> {
         let hospital = desk.info().hospital;
-        let segments = self.segments(inner, hospital, &Judge::on_hot_alone(&inner.tier));
-        if segments.is_empty() {
-            return None;
-        }
         if let Err(error) = desk.takes_entries() {
             return Some(left_out("hospital-left-out", error.problem().message));
         }
+        let prepared = inner.released(&desk).and_then(|released| {
+            let segments = self.with_released(inner, hospital, &released)?;
+            Ok((released, segments, Ended::of(inner, &desk)?))
+        });
+        let (released, segments, ended) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Some(left_out("hospital-left-out", error.problem().message)),
+        };
+        if segments.is_empty() {
+            return None;
+        }
         let records = inner.tier.segments_of(hospital).iter().map(|info| u64::from(info.records)).sum();
-        let released = inner.released(hospital);
         self.current = Some(Current {
             desk,
-            named: Named::with_room(records),
+            named: Named::with_room(records).without(ended),
             released,
             ready: false,
             segments,
@@ -286,7 +322,7 @@ impl Work for Compact {
             if self.only.hospital.is_none() && self.only.volume.is_none() {
                 *inner.jobs.sparse.lock() = Some(self.left);
             }
-            inner.tier.sweep(pace)?;
+            inner.sweep_erasing(pace)?;
         }
         Ok(None)
     }

@@ -1,0 +1,612 @@
+//! The end of records: ordered by the hospital, approved by two people, guarded, proved, and gone from the media for good.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+mod common;
+
+use bytes::Bytes;
+use common::{
+    Hospital, NOW_MS, Parcel, Site, accept, as_media, assert_clean, assert_holds, enrolled, key, memory_volumes,
+    refused, vault_key,
+};
+use serde_json::Value;
+use shosoin_protocol::act::{
+    Cancel, Custody, DisposalReason, Document, Epoch, EpochReason, Hold, HoldReason, KeySource, Order, OrderItem,
+    Release, Retain, RetentionChange, Rewrap, Scope,
+};
+use shosoin_protocol::api::InlineRecord;
+use shosoin_protocol::approval::{Approval, ApprovalFile, ApprovedOrder};
+use shosoin_protocol::certificate::{Caveat, Certificate, CopyState};
+use shosoin_protocol::entry::{Body, Entry};
+use shosoin_protocol::envelope::Context;
+use shosoin_protocol::reconciliation::Reconciliation;
+use shosoin_protocol::sign::SigningKey;
+use shosoin_protocol::{Digest, LogId, RecordKind, Suite, VersionId};
+use shosoin_store::accounts::{AccountId, Caller, Change, Hours, OsUser, Role, Roles};
+use shosoin_store::assets::{AssetCommand, AssetState};
+use shosoin_store::disposal::DisposalCommand;
+use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Result, Vault, actor};
+use shosoin_tiers::media::{Faults, FaultyMedia, Media, MemoryMedia, WriteUnit};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// User numbers of this machine that nobody has.
+const ADMIN: u32 = 4_100_001;
+const KEEPER: u32 = 4_100_002;
+
+/// A person's key, by a number.
+fn person(number: u8) -> SigningKey {
+    key(Suite::Default, 200 + number)
+}
+
+fn id(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+/// A vault in memory whose people can carry out disposals, and a hospital.
+struct Stage {
+    site: Site,
+    media: Vec<MemoryMedia>,
+    hospital: Hospital,
+}
+
+impl Stage {
+    async fn new(suite: Suite) -> (Stage, Vault) {
+        let media = memory_volumes(6);
+        let mut site = Site::on_media(IndexKind::Fjall, as_media(&media)).await;
+        site.options.segment_bytes_max = Some(120_000);
+        let mut config = shosoin_store::config::Config::load(&site.path()).unwrap();
+        config.disposal.cool_down_days = 7;
+        std::fs::write(site.path().join("vault.toml"), toml::to_string(&config).unwrap()).unwrap();
+        let vault = site.open().await;
+        let hospital = enrolled(&vault, suite, 7).await;
+        people(&vault);
+        (Stage { site, media, hospital }, vault)
+    }
+
+    async fn deposit(&mut self, vault: &Vault, name: &str, chunks: &[Bytes]) -> (Parcel, OrderItem) {
+        let parcel = self.hospital.parcel(name, chunks);
+        let request = self.hospital.send(&parcel);
+        let leaf = Entry::decode(&request.entry).unwrap().leaf_hash();
+        let receipt = accept(vault, &mut self.hospital, [request]).await.remove(0);
+        (parcel.clone(), OrderItem { leaf_index: receipt.inclusion.index, version: parcel.deposit.version, leaf })
+    }
+
+    async fn state(&mut self, vault: &Vault, document: &Document, subject: Option<VersionId>) -> VersionId {
+        let (id, request) = self.hospital.act(subject, document);
+        accept(vault, &mut self.hospital, [request]).await;
+        id
+    }
+
+    /// An order as the next act would be, asked for by person 0.
+    fn order(&self, id: VersionId, scope: Scope) -> Order {
+        let days = NOW_MS + 200 * DAY_MS;
+        Order::sign((self.hospital.log, id), DisposalReason::RetentionEnded, scope, 0, days, &person(0))
+    }
+
+    async fn ordered(&mut self, vault: &Vault, items: &[OrderItem]) -> ApprovedOrder {
+        self.ordered_in(vault, Scope::These(items.to_vec())).await
+    }
+
+    async fn ordered_in(&mut self, vault: &Vault, scope: Scope) -> ApprovedOrder {
+        let (id, request, document) = self.order_request(scope);
+        let leaf = Entry::decode(&request.entry).unwrap().leaf_hash();
+        accept(vault, &mut self.hospital, [request]).await;
+        ApprovedOrder { log: self.hospital.log, order: id, leaf, document: self.hospital.suite.address(&document) }
+    }
+
+    fn order_request(&mut self, scope: Scope) -> (VersionId, shosoin_protocol::api::DepositRequest, Bytes) {
+        let id = self.hospital.fresh_version();
+        let document = Document::DisposalOrder(self.order(id, scope));
+        let bytes = Bytes::from(document.encode());
+        (id, self.hospital.act_as(id, None, &document), bytes)
+    }
+
+    async fn approved(&self, vault: &Vault, order: &ApprovedOrder) {
+        for number in [1, 2] {
+            approve(vault, order, number).await.unwrap();
+        }
+    }
+
+    fn pass_days(&self, days: u64) {
+        self.site.clock.advance(days * DAY_MS);
+    }
+
+    fn pass_cool_down(&self) {
+        self.pass_days(7);
+    }
+
+    /// Whether bytes of a chunk are anywhere on the media.
+    fn is_on_media(&self, chunk: &Bytes) -> bool {
+        is_on(&self.media, chunk)
+    }
+
+    /// The same vault, which is closed, on media and in a folder of its own.
+    fn fork(&self) -> Fork {
+        let media: Vec<MemoryMedia> = self
+            .media
+            .iter()
+            .map(|media| {
+                let copy = MemoryMedia::new(&media.place());
+                media.image().iter().for_each(|(path, bytes)| write_file(&copy, path, bytes));
+                copy
+            })
+            .collect();
+        let dir = tempfile::tempdir().unwrap();
+        copy_folder(&self.site.path(), &dir.path().join("vault"));
+        let options = OpenOptions { media: Some(as_media(&media)), ..self.site.options.clone() };
+        Fork { media, site: Site { dir, clock: self.site.clock.clone(), options } }
+    }
+}
+
+/// A copy of a vault.
+struct Fork {
+    media: Vec<MemoryMedia>,
+    site: Site,
+}
+
+impl Fork {
+    fn is_on_media(&self, chunk: &Bytes) -> bool {
+        is_on(&self.media, chunk)
+    }
+
+    async fn open_through(&self, faults: &Arc<Faults>) -> Result<Vault> {
+        let faulty = |media: &MemoryMedia| FaultyMedia::new(Arc::new(media.clone()), faults.clone());
+        let media = self.media.iter().map(|media| Arc::new(faulty(media)) as Arc<dyn Media>).collect();
+        let options = OpenOptions { media: Some(media), ..self.site.options.clone() };
+        Vault::open(&self.site.path(), options).await
+    }
+}
+
+fn is_on(media: &[MemoryMedia], chunk: &Bytes) -> bool {
+    let needle = &chunk[chunk.len() / 2..chunk.len() / 2 + 64];
+    let mut files = media.iter().flat_map(|media| media.image().into_values());
+    files.any(|file| file.windows(needle.len()).any(|window| window == needle))
+}
+
+fn write_file(media: &MemoryMedia, path: &str, bytes: &[u8]) {
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    media.make_dir(dir).unwrap();
+    let file = media.create(path, WriteUnit::Bytes).unwrap();
+    file.write_at(0, bytes).unwrap();
+    file.sync().unwrap();
+    media.sync_dir(dir).unwrap();
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), &target).unwrap()),
+        }
+    }
+}
+
+/// Puts shards of an earlier image of a medium back that are gone from it.
+fn restore_shards(media: &MemoryMedia, old: &BTreeMap<String, Vec<u8>>) {
+    let there = media.image();
+    for (path, bytes) in old.iter().filter(|(path, _)| path.ends_with(".shard") && !there.contains_key(*path)) {
+        write_file(media, path, bytes);
+    }
+}
+
+/// An administrator, a keeper who runs disposals, and three who approve; the third is suspended.
+fn people(vault: &Vault) {
+    let add = |by: &Caller, name: &str, roles: &[Role], uid: Option<u32>| {
+        let os_user = uid.map(|uid| OsUser { uid, name: actor::user(uid) });
+        let (id, roles, name) = (id(name), Roles::of(roles).unwrap(), name.to_owned());
+        vault.accounts().propose(by, Change::Add { id, name, roles, os_user, hours: Hours::default() }, "").unwrap();
+    };
+    add(&Caller::this_process(), "admin-one", &[Role::Admin], Some(ADMIN));
+    let admin = Caller::user(ADMIN);
+    add(&admin, "keeper-one", &[Role::Keeper], Some(KEEPER));
+    for (number, name) in [(1, "approver-one"), (2, "approver-two"), (3, "approver-three")] {
+        add(&admin, name, &[Role::DisposalApprover], None);
+        let change = Change::SetKey { id: id(name), key: Some(person(number).public()) };
+        vault.accounts().propose(&admin, change, "").unwrap();
+    }
+    // whoever asks has an account too, and might try to agree
+    add(&admin, "manager-one", &[Role::DisposalApprover], None);
+    let change = Change::SetKey { id: id("manager-one"), key: Some(person(0).public()) };
+    vault.accounts().propose(&admin, change, "").unwrap();
+    vault.accounts().suspend(&admin, &id("approver-three"), "on leave").unwrap();
+}
+
+async fn command(vault: &Vault, command: DisposalCommand) -> Result<Value> {
+    vault.disposal_command(command, Caller::user(KEEPER)).await
+}
+
+async fn approve(vault: &Vault, order: &ApprovedOrder, number: u8) -> Result<Value> {
+    let approval = Approval::sign(order, NOW_MS, &person(number));
+    hand_in(vault, ApprovalFile { order: *order, approval }).await
+}
+
+async fn hand_in(vault: &Vault, file: ApprovalFile) -> Result<Value> {
+    command(vault, DisposalCommand::Approve { approval: hex::encode(file.encode()) }).await
+}
+
+async fn run(vault: &Vault, order: &ApprovedOrder) -> Result<Value> {
+    command(vault, DisposalCommand::Run { order: order.order.to_string(), dry_run: false }).await
+}
+
+async fn dry_run(vault: &Vault, order: &ApprovedOrder) -> Value {
+    command(vault, DisposalCommand::Run { order: order.order.to_string(), dry_run: true }).await.unwrap()
+}
+
+fn certificate(report: &Value) -> Vec<u8> {
+    std::fs::read(report["file"].as_str().unwrap()).unwrap()
+}
+
+async fn states(vault: &Vault) -> Vec<AssetState> {
+    let page = AssetCommand::List(Box::default());
+    let page = vault.asset_command(page, Caller::user(KEEPER)).await.unwrap();
+    let state = |asset: &Value| serde_json::from_value(asset["state"].clone()).unwrap();
+    page["assets"].as_array().unwrap().iter().map(state).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordered_and_approved_record_is_gone_from_every_medium_and_its_neighbours_live_6_1_r8_7_8_m3() {
+    for suite in Suite::ALL {
+        let (mut stage, vault) = Stage::new(suite).await;
+        let (shared, own) = (stage.hospital.chunk(9_000, 1), stage.hospital.chunk(9_000, 2));
+        let (gone, item) = stage.deposit(&vault, "gone", &[shared.clone(), own.clone()]).await;
+        let (lives, _) = stage.deposit(&vault, "lives", std::slice::from_ref(&shared)).await;
+        let (neighbour, _) = stage.deposit(&vault, "neighbour", &[stage.hospital.chunk(9_000, 3)]).await;
+        let order = stage.ordered(&vault, &[item]).await;
+        stage.approved(&vault, &order).await;
+        let early = run(&vault, &order).await.unwrap_err();
+        assert!(early.to_string().contains("cool-down until"), "{early}");
+        stage.pass_cool_down();
+        let planned = dry_run(&vault, &order).await;
+        assert_eq!(
+            (&planned["allowed"], &planned["records"], &planned["shared"]),
+            (&true.into(), &5.into(), &1.into())
+        );
+        assert_eq!((&planned["verified"], &planned["unverified"]), (&5.into(), &0.into()));
+        assert_holds(&vault, &stage.hospital, &[gone.clone(), lives.clone(), neighbour.clone()]).await;
+        assert!(stage.is_on_media(&own));
+        let report = run(&vault, &order).await.unwrap();
+        assert!(!stage.is_on_media(&own) && stage.is_on_media(&shared), "{report}");
+        let left = [lives, neighbour];
+        assert_holds(&vault, &stage.hospital, &left).await;
+        assert_clean(&vault).await;
+        let asked = vault.version(stage.hospital.id, gone.deposit.version).await.unwrap_err();
+        assert!(matches!(asked, Error::Disposed { version, .. } if version == gone.deposit.version), "{asked}");
+        for address in [gone.deposit.wrap, gone.deposit.summary, gone.deposit.manifest, gone.deposit.address_list] {
+            assert!(vault.record(stage.hospital.id, address).await.is_err());
+        }
+        assert_eq!(states(&vault).await, [AssetState::Disposed, AssetState::Held, AssetState::Held]);
+        let account =
+            vault.asset_command(AssetCommand::Reconcile { hospital: None }, Caller::user(KEEPER)).await.unwrap();
+        assert_eq!((&account["disposed"]["count"], &account["balances"]), (&1.into(), &true.into()));
+        let signed = Reconciliation::decode(&vault.reconciliation(stage.hospital.id).await.unwrap()).unwrap();
+        assert!(signed.account.balances());
+        let bytes = certificate(&report["certificate"]);
+        let vault_key = vault_key(&vault, stage.hospital.id).await;
+        let hospital_key = stage.hospital.hospital_key.public();
+        let verified = Certificate::verify(&bytes, Some(&vault_key), Some(&hospital_key)).unwrap();
+        assert_eq!((verified.order_id, verified.approvals.len()), (order.order, 2));
+        let said = &verified.certificate;
+        assert!(said.pending() == 0 && !said.copies.is_empty());
+        assert!(said.copies.iter().all(|copy| copy.state == CopyState::Erased && copy.passes == 3 && copy.audit > 0));
+        let flash = said.copies.iter().all(|copy| copy.caveat == Caveat::Flash);
+        assert!(flash && !said.is_complete(), "of flash no more is said than what overwriting can do");
+        assert_eq!((said.ended.records, said.ended.shared, said.ended.verified), (5, 1, 5));
+        for at in (0..bytes.len()).step_by(7) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(Certificate::verify(&changed, Some(&vault_key), Some(&hospital_key)).is_err(), "byte {at}");
+        }
+        let page = std::fs::read_to_string(report["certificate"]["html"].as_str().unwrap()).unwrap();
+        assert!(page.contains("廃棄証明書") && page.contains(&said.copies[0].volume.to_string()));
+        vault.close().await.unwrap();
+        drop(vault);
+        std::fs::remove_dir_all(stage.site.path().join("index")).unwrap();
+        let vault = stage.site.open().await;
+        assert_clean(&vault).await;
+        assert_holds(&vault, &stage.hospital, &left).await;
+        assert!(matches!(vault.version(stage.hospital.id, gone.deposit.version).await, Err(Error::Disposed { .. })));
+        assert_eq!(states(&vault).await, [AssetState::Disposed, AssetState::Held, AssetState::Held]);
+        vault.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_by_who_asked_twice_by_one_suspended_strangers_and_of_other_orders_do_not_count_8_2_r6() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let (_, item) = stage.deposit(&vault, "record", &[stage.hospital.chunk(3_000, 1)]).await;
+    let (_, other) = stage.deposit(&vault, "other", &[stage.hospital.chunk(3_000, 2)]).await;
+    let order = stage.ordered(&vault, &[item]).await;
+    let second = stage.ordered(&vault, &[other]).await;
+    let asked = approve(&vault, &order, 0).await.unwrap_err();
+    assert!(asked.to_string().contains("who asks does not approve"), "{asked}");
+    approve(&vault, &order, 1).await.unwrap();
+    let twice = approve(&vault, &order, 1).await.unwrap_err();
+    assert!(twice.to_string().contains("approver-one has approved it already"), "{twice}");
+    let suspended = approve(&vault, &order, 3).await.unwrap_err();
+    assert!(suspended.to_string().contains("suspended"), "{suspended}");
+    let stranger = approve(&vault, &order, 9).await.unwrap_err();
+    assert!(stranger.to_string().contains("nobody with an account"), "{stranger}");
+    let moved = ApprovalFile { order: second, approval: Approval::sign(&order, NOW_MS, &person(2)) };
+    assert!(hand_in(&vault, moved).await.is_err(), "an approval of one order does not do for another");
+    let mixed = ApprovedOrder { leaf: second.leaf, ..order };
+    assert!(approve(&vault, &mixed, 2).await.unwrap_err().to_string().contains("another order"));
+    let foreign = ApprovedOrder { log: LogId([9; 16]), ..order };
+    assert!(
+        approve(&vault, &foreign, 2).await.unwrap_err().to_string().contains("another vault or of another hospital")
+    );
+    stage.pass_cool_down();
+    let one = run(&vault, &order).await.unwrap_err();
+    assert!(one.to_string().contains("fewer than 2 approvals"), "{one}");
+    approve(&vault, &order, 2).await.unwrap();
+    vault.accounts().suspend(&Caller::user(ADMIN), &id("approver-two"), "suspected").unwrap();
+    stage.pass_cool_down();
+    let stopped = run(&vault, &order).await.unwrap_err();
+    assert!(
+        stopped.to_string().contains("fewer than 2 approvals"),
+        "an approval must count when it is used: {stopped}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_terms_cancellations_expiry_and_a_jumped_clock_each_stand_against_the_end_8_2_r1() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let (parcel, item) = stage.deposit(&vault, "record", &[stage.hospital.chunk(3_000, 1)]).await;
+    let version = Some(parcel.deposit.version);
+    let order = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    assert_eq!(dry_run(&vault, &order).await["allowed"], true);
+    let hold = Document::Hold(Hold::whole(HoldReason::Litigation));
+    for subject in [version, None] {
+        let held = stage.state(&vault, &hold, subject).await;
+        let refusal = run(&vault, &order).await.unwrap_err();
+        assert!(refusal.to_string().contains("on hold"), "a hold set after the approvals: {refusal}");
+        stage.state(&vault, &Document::Release(Release { hold: held }), None).await;
+    }
+    let cancelled = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &cancelled).await;
+    stage.state(&vault, &Document::DisposalCancelled(Cancel { order: cancelled.order }), None).await;
+    stage.pass_cool_down();
+    assert!(run(&vault, &cancelled).await.unwrap_err().to_string().contains("order cancelled"));
+    let term = Document::Retention(Retain::of_subject(RetentionChange::Until { until_ms: NOW_MS + 300 * DAY_MS }));
+    stage.state(&vault, &term, version).await;
+    assert!(run(&vault, &order).await.unwrap_err().to_string().contains("kept until"));
+    stage.pass_days(900);
+    let jumped = run(&vault, &order).await.unwrap_err();
+    assert!(jumped.to_string().contains("clock doubted"), "no disposal on a clock's word: {jumped}");
+    vault.media().confirm_clock(stage.site.options.clock.now_ms(), "tester").unwrap();
+    let expired = run(&vault, &order).await.unwrap_err();
+    assert!(expired.to_string().contains("order expired"), "{expired}");
+    assert_holds(&vault, &stage.hospital, &[parcel]).await;
+    assert_eq!(states(&vault).await, [AssetState::Held]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_are_replayed_foreign_forged_or_about_other_entries_are_refused() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let (_, item) = stage.deposit(&vault, "record", &[stage.hospital.chunk(3_000, 1)]).await;
+    let refusal = |problem: shosoin_protocol::api::Problem| problem.message;
+    // the document of one act does not do for another
+    let first = stage.ordered(&vault, &[item]).await;
+    let replayed = Document::DisposalOrder(stage.order(first.order, Scope::These(vec![item])));
+    let (_, request) = stage.hospital.act(None, &replayed);
+    assert!(refusal(refused(&vault, &mut stage.hospital, request).await).contains("signature"));
+    // nor one that was signed for another ledger
+    let id = stage.hospital.fresh_version();
+    let (log, scope) = (LogId([8; 16]), Scope::These(vec![item]));
+    let foreign = Order::sign((log, id), DisposalReason::Other, scope, 0, NOW_MS + DAY_MS, &person(0));
+    let request = stage.hospital.act_as(id, None, &Document::DisposalOrder(foreign));
+    assert!(refusal(refused(&vault, &mut stage.hospital, request).await).contains("signature"));
+    let wrong = [
+        OrderItem { leaf: Digest([1; 32]), ..item },
+        OrderItem { version: VersionId([1; 16]), ..item },
+        OrderItem { leaf_index: 0, ..item },
+        OrderItem { leaf_index: 99, ..item },
+    ];
+    for wrong in wrong {
+        let (_, request, _) = stage.order_request(Scope::These(vec![wrong]));
+        assert!(refusal(refused(&vault, &mut stage.hospital, request).await).contains("another entry there"));
+    }
+    let (_, request, _) =
+        stage.order_request(Scope::Everything { log_size: 2, log_root: Digest([3; 32]), hand_over: None });
+    assert!(refusal(refused(&vault, &mut stage.hospital, request).await).contains("never had that size and root"));
+    // and the vault may not order anything itself
+    let own = Document::DisposalOrder(stage.order(VersionId([5; 16]), Scope::These(vec![item])));
+    assert!(vault.state(stage.hospital.id, None, own).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_call_on_media_leaves_the_record_whole_or_the_end_under_way_and_it_is_finished() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let own = stage.hospital.chunk(9_000, 2);
+    let (gone, item) = stage.deposit(&vault, "gone", std::slice::from_ref(&own)).await;
+    let (lives, _) = stage.deposit(&vault, "lives", &[stage.hospital.chunk(9_000, 3)]).await;
+    let order = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    vault.close().await.unwrap();
+    drop(vault);
+    let (mut ended, mut whole) = (0, 0);
+    for at in (0..).step_by(11) {
+        let fork = stage.fork();
+        let faults = Arc::new(Faults::default());
+        let vault = fork.open_through(&faults).await.unwrap();
+        faults.kill_at(faults.calls() + at, 0);
+        let outcome = run(&vault, &order).await;
+        let complete = outcome.is_ok_and(|report| report["certificate"]["pending"] == 0) && !faults.is_dead();
+        drop(vault);
+        let vault = fork.site.open().await;
+        match vault.version(stage.hospital.id, gone.deposit.version).await {
+            Ok(_) => {
+                assert_holds(&vault, &stage.hospital, std::slice::from_ref(&gone)).await;
+                whole += 1;
+            }
+            Err(Error::Disposed { .. }) => ended += 1,
+            Err(error) => panic!("call {at}: {error}"),
+        }
+        let report = run(&vault, &order).await.unwrap_or_else(|error| panic!("call {at}: {error}"));
+        assert_eq!(report["certificate"]["pending"], 0, "call {at}: {report}");
+        assert!(!fork.is_on_media(&own), "call {at}");
+        assert_holds(&vault, &stage.hospital, std::slice::from_ref(&lives)).await;
+        let report = vault.check(CheckOptions { every_unit: true, ..CheckOptions::default() }).await.unwrap();
+        assert!(report.is_consistent(), "call {at}: {report:?}");
+        vault.close().await.unwrap();
+        if complete {
+            assert!(ended > 3 && whole > 3, "kills came before and after the end had begun: {whole} and {ended}");
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_that_cannot_be_overwritten_are_pending_until_they_are_destroyed_7_5_4_m4() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    stage.media[2].set_write_once(true);
+    let (_, item) = stage.deposit(&vault, "gone", &[stage.hospital.chunk(9_000, 2)]).await;
+    let order = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    let report = run(&vault, &order).await.unwrap();
+    assert_eq!((&report["certificate"]["complete"], &report["certificate"]["serial"]), (&false.into(), &1.into()));
+    let (said, _) = Certificate::decode(&certificate(&report["certificate"])).unwrap();
+    let pending: Vec<_> = said.copies.iter().filter(|copy| copy.is_pending()).collect();
+    assert!(pending.iter().all(|copy| copy.state == CopyState::Removed && copy.volume.0 == [3; 16]));
+    assert_eq!(pending.len() as u64, report["certificate"]["pending"].as_u64().unwrap());
+    let again = command(&vault, DisposalCommand::Certificate { order: order.order.to_string() }).await.unwrap();
+    assert_eq!(again["serial"], 1, "nothing has changed, so there is no other certificate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_was_away_does_not_bring_back_what_was_disposed_of() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let own = stage.hospital.chunk(9_000, 2);
+    let (gone, item) = stage.deposit(&vault, "gone", std::slice::from_ref(&own)).await;
+    let (lives, _) = stage.deposit(&vault, "lives", &[stage.hospital.chunk(9_000, 3)]).await;
+    let order = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &order).await;
+    vault.close().await.unwrap();
+    drop(vault);
+    let old = stage.media[0].image();
+    let vault = stage.site.open().await;
+    stage.pass_cool_down();
+    run(&vault, &order).await.unwrap();
+    vault.close().await.unwrap();
+    drop(vault);
+    // an image of one volume from before the disposal is put back under the shards that are there
+    restore_shards(&stage.media[0], &old);
+    std::fs::remove_dir_all(stage.site.path().join("index")).unwrap();
+    let vault = stage.site.open().await;
+    assert!(matches!(vault.version(stage.hospital.id, gone.deposit.version).await, Err(Error::Disposed { .. })));
+    assert!(vault.record(stage.hospital.id, gone.deposit.wrap).await.is_err());
+    assert_holds(&vault, &stage.hospital, &[lives]).await;
+    assert!(!stage.is_on_media(&own), "what came back with it was erased");
+    vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_end_of_a_contract_everything_goes_and_the_ledger_and_the_proof_stay_8_2_r1_8_2_r3() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let mut parcels = Vec::new();
+    for number in 0..4 {
+        let chunk = stage.hospital.chunk(9_000, 10 + number);
+        parcels.push(stage.deposit(&vault, &format!("record {number}"), &[chunk]).await.0);
+    }
+    let (_, marker) = stage.hospital.marker("record 1");
+    accept(&vault, &mut stage.hospital, [marker]).await;
+    let seen = stage.hospital.device.seen;
+    let scope = Scope::Everything { log_size: seen.size, log_root: seen.root, hand_over: None };
+    let order = stage.ordered_in(&vault, scope).await;
+    let (late, _) = stage.deposit(&vault, "late", &[stage.hospital.chunk(3_000, 30)]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    let newer = run(&vault, &order).await.unwrap_err();
+    assert!(newer.to_string().contains("deposits came after the order"), "{newer}");
+    assert_holds(&vault, &stage.hospital, &parcels).await;
+    let seen = stage.hospital.device.seen;
+    let scope = Scope::Everything { log_size: seen.size, log_root: seen.root, hand_over: None };
+    let order = stage.ordered_in(&vault, scope).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    let report = run(&vault, &order).await.unwrap();
+    assert_eq!(report["certificate"]["pending"], 0, "{report}");
+    for parcel in parcels.iter().chain([&late]) {
+        assert!(!stage.is_on_media(&parcel.chunks[0]));
+        assert!(matches!(vault.version(stage.hospital.id, parcel.deposit.version).await, Err(Error::Disposed { .. })));
+    }
+    assert_clean(&vault).await;
+    let account = vault.asset_command(AssetCommand::Reconcile { hospital: None }, Caller::user(KEEPER)).await.unwrap();
+    assert_eq!((&account["received"]["count"], &account["disposed"]["count"]), (&5.into(), &5.into()));
+    let mut leaves = 0;
+    while let Some(item) = vault.log_entries(stage.hospital.id, leaves, 1).await.unwrap().items.pop() {
+        let is_record = matches!(item.placed.entry.body(), Body::Deposit(_) | Body::Marker(_));
+        assert_eq!(item.attachment.is_empty(), is_record || leaves == 0, "leaf {leaves}");
+        leaves += 1;
+    }
+    let (_, request) = stage.hospital.small("after the end");
+    let refusal = refused(&vault, &mut stage.hospital, request).await;
+    assert_eq!(refusal.code, "contract-ended");
+    let vault_key = vault_key(&vault, stage.hospital.id).await;
+    Certificate::verify(&certificate(&report["certificate"]), Some(&vault_key), None).unwrap();
+    vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wraps_that_were_made_since_the_deposit_go_with_what_they_open_and_those_of_others_stay() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let (gone, item) = stage.deposit(&vault, "gone", &[stage.hospital.chunk(3_000, 1)]).await;
+    let (lives, _) = stage.deposit(&vault, "lives", &[stage.hospital.chunk(3_000, 2)]).await;
+    let (reason, source, custody) = (EpochReason::Schedule, KeySource::Root, Custody::Passphrase);
+    let epoch = Document::Epoch(Epoch { number: 2, reason, source, custody, commit: Digest([6; 32]) });
+    stage.state(&vault, &epoch, None).await;
+    let wraps = [(&gone, 1), (&lives, 2)].map(|(parcel, salt)| {
+        let context = Context::Wrap { version: parcel.deposit.version, epoch: 2, wrap_no: 1, salt: [9; 32] };
+        (parcel.deposit.version, stage.hospital.sealed(context, 48, salt))
+    });
+    let named = wraps.iter().map(|(version, wrap)| (*version, stage.hospital.suite.address(wrap))).collect();
+    let mut request = stage.hospital.act(None, &Document::Rewrap(Rewrap::new(2, named).unwrap())).1;
+    let record = |(_, bytes): &(VersionId, Bytes)| InlineRecord { kind: RecordKind::Wrap, bytes: bytes.clone() };
+    request.records.extend(wraps.iter().map(record));
+    accept(&vault, &mut stage.hospital, [request]).await;
+    let order = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    let report = run(&vault, &order).await.unwrap();
+    assert_eq!((&report["records"], &report["verified"]), (&6.into(), &6.into()), "{report}");
+    assert!(!stage.is_on_media(&wraps[0].1) && stage.is_on_media(&wraps[1].1));
+    let versions = vec![gone.deposit.version, lives.deposit.version];
+    assert_eq!(vault.wraps(stage.hospital.id, versions).await.unwrap().wraps, [Bytes::new(), wraps[1].1.clone()]);
+    assert_clean(&vault).await;
+    vault.close().await.unwrap();
+    drop(vault);
+    std::fs::remove_dir_all(stage.site.path().join("index")).unwrap();
+    let vault = stage.site.open().await;
+    assert_clean(&vault).await;
+    vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_content_can_be_deposited_again_after_it_was_disposed_of() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let own = stage.hospital.chunk(9_000, 2);
+    let (_, item) = stage.deposit(&vault, "gone", std::slice::from_ref(&own)).await;
+    let order = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    run(&vault, &order).await.unwrap();
+    let address = stage.hospital.suite.address(&own);
+    assert_eq!(vault.missing(stage.hospital.id, &[address]).await.unwrap(), [true]);
+    let (again, _) = stage.deposit(&vault, "gone", std::slice::from_ref(&own)).await;
+    assert_holds(&vault, &stage.hospital, std::slice::from_ref(&again)).await;
+    assert_clean(&vault).await;
+    vault.close().await.unwrap();
+    drop(vault);
+    std::fs::remove_dir_all(stage.site.path().join("index")).unwrap();
+    let vault = stage.site.open().await;
+    assert_holds(&vault, &stage.hospital, &[again]).await;
+    assert_clean(&vault).await;
+}
