@@ -4,7 +4,7 @@
 //! what was written gives the same terms.
 
 use crate::error::{Error, Result};
-use crate::text::{self, time};
+use crate::text::{self, exact_time};
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use shosoin_protocol::act::agreement::*;
@@ -146,8 +146,8 @@ pub fn to_toml(terms: &Terms) -> Result<String> {
         suite: terms.suite.code(),
         number: terms.number,
         previous: terms.previous.to_string(),
-        made: time(terms.made_ms),
-        in_force: time(terms.from_ms),
+        made: exact_time(terms.made_ms),
+        in_force: exact_time(terms.from_ms),
         demo: terms.demo,
         routes: terms.routes.names().into_iter().map(str::to_owned).collect(),
         line: terms.line.name().to_owned(),
@@ -449,7 +449,7 @@ mod tests {
 
     fn proposal() -> Terms {
         let (hospital, vault) = (HospitalId([1; 16]), VaultId([2; 16]));
-        let draft = Draft { hospital, suite: Suite::Cryptrec, vault, now_ms: 1_900_000_000_000 };
+        let draft = Draft { hospital, suite: Suite::Cryptrec, vault, now_ms: 1_900_000_000_123 };
         Terms { papers: vec![(Paper::Specification, Digest([3; 32]))], ..Terms::proposal(draft) }
     }
 

@@ -25,6 +25,12 @@ pub fn time(at_ms: u64) -> String {
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"))
 }
 
+/// The same to the millisecond, for files that are read back: [`parse_time`] gives `at_ms` again.
+pub fn exact_time(at_ms: u64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{at_ms} ms"))
+}
+
 /// Milliseconds since 1970 of a day or moment, as in `2026-04-01` or `2026-04-01T09:00:00+09:00`.
 pub fn parse_time(text: &str) -> Option<u64> {
     let moment = match text.contains('T') {
@@ -46,5 +52,6 @@ mod tests {
         assert_eq!(parse_time("1970-01-02"), Some(86_400_000));
         assert_eq!(parse_time("1970-01-01T09:00:00+09:00"), Some(0));
         assert_eq!(parse_time("tomorrow"), None);
+        assert_eq!(parse_time(&exact_time(1_795_929_785_269)), Some(1_795_929_785_269));
     }
 }
