@@ -2,8 +2,8 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast,
-    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, quarantine, reconcile, retention, stat, timestamp,
-    transfer, up, vault, verify, volume, witness,
+    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, quarantine, reconcile, retention, stat, suite,
+    timestamp, transfer, up, vault, verify, volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -68,6 +68,9 @@ pub enum Command {
     /// Hospital: the root of all keys
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
+    /// Hospital: the algorithms of the hospital over time: the least suite, and moving to a stronger one
+    #[command(subcommand)]
+    Suite(suite::SuiteCommand),
     /// Hospital: its machines, and shutting a lost one out
     #[command(subcommand)]
     Device(device::DeviceCommand),

@@ -25,6 +25,7 @@ pub mod quarantine;
 pub mod reconcile;
 pub mod retention;
 pub mod stat;
+pub mod suite;
 pub mod timestamp;
 pub mod transfer;
 pub mod up;
@@ -45,6 +46,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Vault(command) => vault::run(command, output).await,
         Command::Hospital(command) => hospital::run(command, output).await,
         Command::Keyring(command) => keyring::run(command, output).await,
+        Command::Suite(command) => suite::run(command, output).await,
         Command::Device(command) => device::run(command, output).await,
         Command::Escrow(command) => escrow::run(command, output),
         Command::Gateway(command) => gateway::run(command, output).await,

@@ -76,6 +76,23 @@ pub enum Error {
         #[source]
         source: Box<shosoin_keyring::Error>,
     },
+    /// A token (HSM) cannot be used.
+    #[error("cannot use the token to {task}")]
+    Token {
+        /// what was being done
+        task: &'static str,
+        /// why it failed
+        #[source]
+        source: Box<shosoin_keyring::Error>,
+    },
+    /// Something that was probed does not suffice; the report was printed.
+    #[error("{what} does not suffice: {why}")]
+    Unfit {
+        /// what was probed
+        what: &'static str,
+        /// what it lacks
+        why: &'static str,
+    },
     /// There is no key file there.
     #[error("there is no key file at {}", path.display())]
     NoKeyFile {
@@ -193,6 +210,11 @@ impl Error {
         move |source| Error::Escrow { task: task.into(), source: Box::new(source) }
     }
 
+    /// A failure of a token during `task`.
+    pub fn token(task: &'static str) -> impl FnOnce(shosoin_keyring::Error) -> Self {
+        move |source| Error::Token { task, source: Box::new(source) }
+    }
+
     /// An argument that breaks a rule.
     pub fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
         Error::Invalid { what: what.into(), why: why.into() }
@@ -205,7 +227,7 @@ impl Error {
             Error::Vault { source, .. } => source.kind(),
             Error::Served { problem, .. } => problem.kind(),
             Error::Gateway { source, .. } => source.kind(),
-            Error::KeyFile { source, .. } | Error::Escrow { source, .. } => source.kind(),
+            Error::KeyFile { source, .. } | Error::Escrow { source, .. } | Error::Token { source, .. } => source.kind(),
             Error::NoKeyFile { .. } | Error::NotFound { .. } => ErrorKind::NotFound,
             Error::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             Error::File { .. }
@@ -214,7 +236,7 @@ impl Error {
             | Error::Job { .. }
             | Error::OnShelf { .. } => ErrorKind::Unavailable,
             Error::Invalid { .. } => ErrorKind::Invalid,
-            Error::NotConfirmed { .. } => ErrorKind::Refused,
+            Error::NotConfirmed { .. } | Error::Unfit { .. } => ErrorKind::Refused,
             Error::Damage { .. } => ErrorKind::Damaged,
             Error::Witness { source, .. } => source.kind(),
         }
@@ -251,6 +273,7 @@ impl Error {
                 "try the passphrase again; neither the key file nor the operator can bring it back",
             ),
             Error::KeyFile { source, .. } if matches!(**source, shosoin_keyring::Error::ForeignKeyFile) => NO_KEY_FILE,
+            Error::KeyFile { source, .. } | Error::Token { source, .. } => token_advice(source),
             Error::Escrow { source, .. } => escrow_advice(source),
             Error::NoKeyFile { .. } => NO_KEY_FILE,
             Error::OnShelf { .. } => (
@@ -277,6 +300,36 @@ const NO_KEY_FILE: (&str, &str) = (
     "nothing was changed",
     "name the hospital's folder with --dir or its key file with --keyring; `shosoin keyring init` makes a new one",
 );
+
+/// Advice about tokens: a key file is replaced only when all went well.
+fn token_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str) {
+    use shosoin_keyring::Error::{
+        LockedPin, NeedsToken, NoToken, NoTokenKey, Token, TokenCannot, TokenModule, WrongPin,
+    };
+    let next = match error {
+        NeedsToken { .. } => {
+            "run this on the machine that has the token, or restore from sheets: `shosoin escrow restore`"
+        }
+        TokenModule { .. } => {
+            "check the path of the module, in token.toml or --module, and that its maker's software is installed"
+        }
+        NoToken { .. } => {
+            "connect the token named above, or name one with --token; if it is gone for good, `shosoin escrow restore` makes a new key file from sheets"
+        }
+        WrongPin => "look the PIN up before it is tried again: the token counts, and locks itself",
+        LockedPin => {
+            "unlock it with its maker's tool and the security officer's PIN, or restore from sheets: `shosoin escrow restore`"
+        }
+        NoTokenKey { .. } => {
+            "it was set up anew, or the key destroyed: `shosoin escrow restore` makes a new key file from sheets"
+        }
+        TokenCannot { .. } | Token { .. } => {
+            "ask it what it can do with `shosoin keyring hsm probe`, then run the command again"
+        }
+        error => return kind_advice(error.kind()),
+    };
+    ("the key file is as it was, and every record", next)
+}
 
 /// Advice about sheets: nothing is ever written before all of them were right.
 fn escrow_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str) {

@@ -4,11 +4,13 @@ use crate::args::SiteArgs;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::passphrase::PassphraseArgs;
+use crate::token;
 use serde::{Deserialize, Serialize};
 use shosoin_client::scan::{Scanner, ScannerOptions};
 use shosoin_client::timestamp::{Authorities, AuthoritySpec};
 use shosoin_client::{ClientOptions, WitnessPolicy, WitnessSpec, durable};
 use shosoin_keyring::escrow::drill::Drill;
+use shosoin_keyring::keyfile::TokenPart;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use shosoin_protocol::Digest;
 use shosoin_protocol::note::VerifierKey;
@@ -114,13 +116,28 @@ impl HospitalDir {
         self.root.join("gateway.toml")
     }
 
-    /// Opens the key file.
-    pub fn open_keyring(&self, passphrase: &PassphraseArgs) -> Result<Keyring> {
-        let Some(bytes) = files::read(&self.keyring)? else {
-            return Err(Error::NoKeyFile { path: self.keyring.clone() });
+    /// Opens the key file, with the token that it is bound to where it is.
+    pub fn open_keyring(&self, secrets: &PassphraseArgs) -> Result<Keyring> {
+        let bytes = self.key_file()?;
+        let passphrase = secrets.read(&self.passphrase())?;
+        let opened = match keyfile::token_of(&bytes).map_err(Error::key_file("open", &self.keyring))? {
+            None => keyfile::open(&bytes, passphrase.as_bytes()),
+            Some(part) => {
+                let token = token::open(self, &secrets.pin, &part)?;
+                keyfile::open_with_token(&bytes, passphrase.as_bytes(), |part| token.unwrap(part))
+            }
         };
-        let passphrase = passphrase.read(&self.passphrase())?;
-        keyfile::open(&bytes, passphrase.as_bytes()).map_err(Error::key_file("open", &self.keyring))
+        opened.map_err(Error::key_file("open", &self.keyring))
+    }
+
+    /// The bytes of the key file.
+    pub fn key_file(&self) -> Result<Vec<u8>> {
+        files::read(&self.keyring)?.ok_or_else(|| Error::NoKeyFile { path: self.keyring.clone() })
+    }
+
+    /// The token without which the key file does not open; none where a passphrase alone keeps the root.
+    pub fn token(&self) -> Result<Option<TokenPart>> {
+        keyfile::token_of(&self.key_file()?).map_err(Error::key_file("read", &self.keyring))
     }
 
     /// Stores a new keyring under `passphrase`, and the enrolment for the operator beside it.

@@ -24,6 +24,7 @@ mod session;
 mod stop;
 mod terms;
 mod text;
+mod token;
 mod tour;
 
 use args::Cli;
@@ -43,8 +44,8 @@ const BLOCKING_THREADS_MAX: usize = 32;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What is logged unless `SHOSOIN_LOG` says otherwise. The S3 library logs request bodies that it cannot parse, which
-/// may hold names, so it is silent.
-const LOG_FILTER: &str = "warn,s3s=off";
+/// may hold names, so it is silent; that of tokens calls every mechanism it does not know an error.
+const LOG_FILTER: &str = "warn,s3s=off,cryptoki=off";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

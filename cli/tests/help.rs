@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 119] = [
+const COMMANDS: [&[&str]; 128] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -66,6 +66,15 @@ const COMMANDS: [&[&str]; 119] = [
     &["keyring", "rotate"],
     &["keyring", "rewrap"],
     &["keyring", "coverage"],
+    &["keyring", "reseal"],
+    &["keyring", "compromise"],
+    &["keyring", "hsm", "probe"],
+    &["keyring", "hsm", "protect"],
+    &["keyring", "hsm", "release"],
+    &["keyring", "hsm", "destroy"],
+    &["suite", "show"],
+    &["suite", "require"],
+    &["suite", "move"],
     &["device", "list"],
     &["device", "revoke"],
     &["escrow", "split"],

@@ -7,7 +7,7 @@ use crate::view::row::Chain;
 use crate::view::{Placed, View};
 use crate::{Error, Result};
 use shosoin_protocol::act::handover::key_digest;
-use shosoin_protocol::act::{ActKind, Author, Document, HandOverIn, WordStage};
+use shosoin_protocol::act::{ActKind, Author, Document, HandOverIn, SuitePolicy, WordStage};
 use shosoin_protocol::api::{LogItem, LogPage};
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::evidence::Class;
@@ -45,8 +45,10 @@ fn accused(class: Class, index: u64) -> impl Fn(Error) -> Refused {
 pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec<Placed>, Refused> {
     let mut devices = Devices { identity, view, known: HashMap::new() };
     let mut keys = Vec::with_capacity(page.items.len());
+    let mut policy = SuiteGuard::begin(view)?;
     for item in &page.items {
         keys.push(devices.check(item.placed.index, &item.placed.entry)?);
+        policy.check(item)?;
     }
     let work: Vec<(LogItem, PublicKey)> = page.items.into_iter().zip(keys).collect();
     let share = work.len().div_ceil(identity.threads.max(1)).max(1);
@@ -69,6 +71,40 @@ pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec
         }
         Ok(placed)
     })
+}
+
+/// The suite policy as the page has it so far.
+struct SuiteGuard(Option<SuitePolicy>);
+
+impl SuiteGuard {
+    fn begin(view: &View) -> Result<Self> {
+        Ok(SuiteGuard(view.suite_policy()?.and_then(|row| match row.document {
+            Document::SuitePolicy(policy) => Some(policy),
+            _ => None,
+        })))
+    }
+
+    /// Refuses a deposit below the policy, and a policy that takes back what the one before demanded. That the document is
+    /// the one its entry names is checked with the entry.
+    fn check(&mut self, item: &LogItem) -> Result<(), Refused> {
+        let (index, statement) = (item.placed.index, item.placed.entry.statement());
+        let refuse = |source| accused(Class::Downgrade, index)(Error::Answer { operation: OPERATION, source });
+        match (&statement.body, self.0) {
+            (Body::Deposit(_), Some(policy)) if !policy.takes(statement.suite) => {
+                let (found, expected) = (statement.suite.code(), "what the hospital's policy demands");
+                return Err(refuse(shosoin_protocol::Error::Suite { found, expected }));
+            }
+            (Body::Act(act), before) if act.kind == ActKind::SuitePolicy => {
+                let answer = |source| Error::Answer { operation: OPERATION, source };
+                if let Document::SuitePolicy(next) = Document::decode(act.kind, &item.attachment).map_err(answer)? {
+                    before.map_or(Ok(()), |before| next.may_follow(&before)).map_err(refuse)?;
+                    self.0 = Some(next);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// A device as the page has it so far.

@@ -29,9 +29,11 @@ impl Client {
         let bucket = self.existing(&object.bucket)?;
         let policy = object.policy.unwrap_or(bucket.policy);
         self.check_agreed(&policy)?;
+        self.check_suite()?;
         let object = check_object(object, &parts, policy.label)?;
-        let (name, modified_ms) = ((object.bucket.clone(), object.name.clone()), now_ms());
-        let version = object.version.map_or_else(|| fresh_version(modified_ms), Ok)?;
+        let (name, modified_ms) =
+            ((object.bucket.clone(), object.name.clone()), object.modified_ms.unwrap_or_else(now_ms));
+        let version = object.version.map_or_else(|| fresh_version(now_ms()), Ok)?;
         let null_version = bucket.versioning != Versioning::Enabled;
         let plan = Plan { version, modified_ms, null_version, policy, epoch: self.wrapping_epoch()? };
         let facts = assemble::facts(object, &parts, &plan);
@@ -146,6 +148,9 @@ impl Client {
         let etag = row.as_ref().and_then(|row| row.object()).map(|(_, etag)| etag);
         match (condition, etag) {
             (Condition::Absent, Some(_)) => return Err(Error::Precondition),
+            (Condition::Newest(wanted), _) if row.as_ref().is_none_or(|row| row.version != *wanted) => {
+                return Err(Error::Precondition);
+            }
             (Condition::Exists | Condition::Etag(_), None) => {
                 return Err(Error::NoSuchName { bucket: bucket.to_owned() });
             }

@@ -129,6 +129,23 @@ pub enum Error {
         #[source]
         source: shosoin_protocol::act::agreement::NotAgreed,
     },
+    /// A suite policy that would take back what was demanded before.
+    #[error("the suite policy cannot change like that")]
+    SuitePolicy {
+        /// the rule it breaks
+        #[source]
+        source: shosoin_protocol::Error,
+    },
+    /// What was to be stored is in a weaker suite than the hospital still takes.
+    #[error("nothing is stored here in suite {} any more: the hospital's policy demands suite {}{}", suite.code(), minimum.code(), going_on(*successor))]
+    BelowSuite {
+        /// of this keyring
+        suite: shosoin_protocol::Suite,
+        /// the least one
+        minimum: shosoin_protocol::Suite,
+        /// hospital id under which storing goes on
+        successor: Option<shosoin_protocol::HospitalId>,
+    },
     /// The ledger has an epoch whose key this key file does not have.
     #[error("epoch {epoch} of the ledger has a key that this key file does not give: it is of another root")]
     EpochKey {
@@ -324,6 +341,7 @@ impl Error {
             Error::Agreement { .. } => ErrorKind::Invalid,
             Error::EpochKey { .. } | Error::EpochTaken { .. } => ErrorKind::Refused,
             Error::Scan(source) => source.kind(),
+            Error::SuitePolicy { .. } | Error::BelowSuite { .. } => ErrorKind::Refused,
             Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,
             Error::Answer { .. } | Error::Contradiction { .. } | Error::Damaged { .. } => ErrorKind::Damaged,
             Error::StateDamaged { source, .. } | Error::PartDamaged { source } | Error::ViewDamaged(source) => {
@@ -391,4 +409,8 @@ fn drilled(held_ms: Option<u64>) -> &'static str {
         None => "no restore drill of the escrow was held",
         Some(_) => "the last restore drill of the escrow is older than a year, or from the future",
     }
+}
+
+fn going_on(successor: Option<shosoin_protocol::HospitalId>) -> String {
+    successor.map_or_else(String::new, |hospital| format!(", and storing goes on under hospital id {hospital}"))
 }

@@ -62,6 +62,16 @@ pub enum HoldNote {
     Unreadable,
 }
 
+impl HoldNote {
+    /// What it says, where it says something that can be read.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            HoldNote::Text(text) => Some(text),
+            HoldNote::None | HoldNote::Unreadable => None,
+        }
+    }
+}
+
 /// A hold in the ledger.
 #[derive(Debug, Clone)]
 pub struct HoldStanding {

@@ -15,7 +15,8 @@
 //! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`. With `witness`
 //! no head is believed that outsiders have not co-signed, and `timestamp` has an authority say since when it exists.
 //! *Keys over time.* `epoch` begins the next epoch, `rewrap` wraps every data key anew under it, `coverage` tells what still
-//! depends on older ones; both go over the ledger with `pages`.
+//! depends on older ones; both go over the ledger with `pages`. `reseal` seals content itself anew, `exposure` tells what a lost
+//! machine could read, `succession` moves a hospital to another suite.
 //!
 //! Invariants
 //! - No byte of a chunk is given out before the whole chunk is verified; no answer of the vault is believed unchecked.
@@ -47,6 +48,7 @@ pub mod durable;
 mod epoch;
 mod error;
 mod evidence;
+mod exposure;
 mod fetch;
 mod follow;
 mod handover;
@@ -63,12 +65,14 @@ mod pages;
 mod part;
 mod plan;
 mod reconcile;
+mod reseal;
 mod retry;
 mod rewrap;
 pub mod scan;
 mod scan_report;
 mod sealer;
 mod signature;
+mod succession;
 mod task;
 pub mod timestamp;
 mod transport;
@@ -90,6 +94,7 @@ pub use device::Device;
 pub use disposal::{OrderOptions, OrderStanding, OrderStated};
 pub use epoch::Begun;
 pub use error::Error;
+pub use exposure::{Exposure, Records};
 pub use fetch::OpenObject;
 pub use handover::{HandoverOrder, Look, Unsound};
 pub use head::pinned_vault;
@@ -101,6 +106,7 @@ pub use pages::WalkProgress;
 pub use part::{PartContent, SealedPiece};
 pub use plan::{Mount, MountPlan};
 pub use reconcile::Reconciled;
+pub use reseal::{Fate, ResealProgress, ResealReport};
 pub use rewrap::{Counts, RewrapOptions, RewrapReport};
 pub use shosoin_keyring::Keyring;
 pub use signature::{CheckedDocument, SignatureCheck, SignatureProof, SignerProof};

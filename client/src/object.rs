@@ -31,6 +31,8 @@ pub struct NewObject {
     pub signature: Option<CheckedDocument>,
     /// id the version gets, fresh where there is none; asked for again, it is the same version and not another
     pub version: Option<VersionId>,
+    /// when it was stored, in milliseconds since 1970; now where there is none. Only what is sealed anew brings it along
+    pub modified_ms: Option<u64>,
 }
 
 /// One part of a new version; an object stored in one piece has one, with number 1.
@@ -63,6 +65,8 @@ pub enum Condition {
     Exists,
     /// there is one with this ETag, without quotes (`If-Match`)
     Etag(String),
+    /// it is this version
+    Newest(VersionId),
 }
 
 /// A version that is in the ledger, durable, and in the local view.

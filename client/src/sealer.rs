@@ -30,6 +30,11 @@ impl Recipe {
         Ok(Recipe { class: if label == Label::Ordinary { bucket.dedup_class } else { 0 }, codec })
     }
 
+    /// The bucket's codec, without dedup: every chunk under a secret of its own.
+    pub fn apart(bucket: &BucketFacts) -> Result<Self> {
+        Recipe::new(bucket, bucket.policy.label).map(|recipe| Recipe { class: 0, ..recipe })
+    }
+
     /// Whether an equal chunk may be in the vault already.
     pub fn may_meet(self, plain_len: usize) -> bool {
         self.class != 0 && plain_len >= DEDUP_PLAIN_BYTES_MIN as usize

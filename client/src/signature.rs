@@ -100,6 +100,13 @@ impl SignatureCheck {
 }
 
 impl CheckedDocument {
+    /// The same, of a content that was compared with the one whose signature was verified and sealed anew as `parts`: digests
+    /// are of the suite that it is sealed in.
+    pub(crate) fn sealed_anew_as(self, parts: &[Part]) -> Self {
+        let plain_digest = parts.first().map_or(self.plain_digest, |part| part.content.plain_digest);
+        CheckedDocument { plain_digest, ..self }
+    }
+
     /// Refuses parts that are not the content whose signature was verified.
     pub(crate) fn for_parts(&self, parts: &[Part]) -> Result<()> {
         match parts {

@@ -156,6 +156,11 @@ impl View {
         self.reading().decode(key::EPOCH, ActRow::decode)
     }
 
+    /// The newest suite policy, if there is one.
+    pub fn suite_policy(&self) -> Result<Option<ActRow>> {
+        self.reading().decode(key::SUITE_POLICY, ActRow::decode)
+    }
+
     /// Every act of these kinds, in the order of the ledger.
     pub fn acts(&self, kinds: &[ActKind]) -> Result<Vec<ActRow>> {
         let mut acts = Vec::new();

@@ -5,15 +5,11 @@ mod common;
 
 use common::*;
 use parking_lot::Mutex;
-use shosoin_client::{
-    Client, ClientOptions, Counts, CoverageReport, Dependence, Error, Keyring, RewrapOptions, RewrapReport,
-};
-use shosoin_keyring::escrow::{self, Quorum};
+use shosoin_client::{Client, Counts, CoverageReport, Dependence, Error, RewrapOptions, RewrapReport};
 use shosoin_protocol::act::{Custody, EpochReason};
 use shosoin_protocol::manifest::Versioning;
 use shosoin_protocol::{Suite, VersionId};
 use shosoin_store::CheckOptions;
-use std::sync::Arc;
 
 const SMALL_ACTS: RewrapOptions = RewrapOptions { dry_run: false, act_wraps_max: 3 };
 const DRY_RUN: RewrapOptions = RewrapOptions { dry_run: true, act_wraps_max: 3 };
@@ -33,14 +29,6 @@ async fn coverage(client: &Client) -> CoverageReport {
 /// Versions by the epoch of their wrap.
 async fn by_epoch(client: &Client) -> Vec<(u32, u64)> {
     coverage(client).await.on.into_iter().map(|(on, (count, _))| (on.epoch, count)).collect()
-}
-
-/// Another machine of the same hospital, made from shares.
-async fn further_machine(site: &Site, wire: &Arc<Wire>, from: &Keyring, folder: &str) -> Client {
-    let shares = from.split(Quorum::default(), shosoin_client::now_ms()).unwrap();
-    let restored = escrow::combine(&shares[..3]).unwrap().keyring().unwrap();
-    assert_eq!(wire.vault.enrol(&restored.enrolment()).unwrap(), site.hospital);
-    Client::open(ClientOptions::new(site.dir.path().join(folder)), restored, wire.clone()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,6 +147,7 @@ pub(crate) async fn complete(
         multipart: true,
         signature: None,
         version: Some(id.version(upload.initiated_ms)),
+        modified_ms: None,
     };
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
     let stored = conditions::deposit(gateway, new, parts, condition).await?;

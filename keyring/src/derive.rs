@@ -36,6 +36,7 @@ const WRAP: &[u8] = b"shosoin v1 wrap\0";
 const SUMMARY: &[u8] = b"shosoin v1 summary\0";
 const LOCAL_FILE: &[u8] = b"shosoin v1 local file\0";
 const KEY_FILE: &[u8] = b"shosoin v1 key file\0";
+const KEY_FILE_TOKEN: &[u8] = b"shosoin v1 key file with token\0";
 const ESCROW: &[u8] = b"shosoin v1 escrow\0";
 const SEAL: &[u8] = b"seal\0";
 const COMMIT: &[u8] = b"commit\0";
@@ -128,6 +129,11 @@ pub(crate) fn key_file(stretched: &SecretKey) -> SecretKey {
     expand(None, stretched, &[KEY_FILE])
 }
 
+/// Secret of a key file that needs a token: whoever lacks either, the passphrase or the token's share, has nothing.
+pub(crate) fn key_file_with_token(stretched: &SecretKey, share: &SecretKey) -> SecretKey {
+    expand(Some(share.as_bytes()), stretched, &[KEY_FILE_TOKEN])
+}
+
 /// Key that seals the one payload of an envelope secret.
 pub(crate) fn sealing_key(secret: &SecretKey) -> SecretKey {
     expand(None, secret, &[SEAL])
@@ -206,6 +212,7 @@ mod tests {
             SUMMARY,
             LOCAL_FILE,
             KEY_FILE,
+            KEY_FILE_TOKEN,
             ESCROW,
             SEAL,
             COMMIT,

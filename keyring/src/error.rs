@@ -86,6 +86,58 @@ pub enum Error {
     /// No passphrase was given.
     #[error("passphrase is empty")]
     EmptyPassphrase,
+    /// A key file that a passphrase alone does not open.
+    #[error("this key file needs the token {label:?}, serial number {serial:?}, besides its passphrase")]
+    NeedsToken {
+        /// label of the token
+        label: String,
+        /// its serial number
+        serial: String,
+    },
+    /// The PKCS#11 module cannot be loaded.
+    #[error("PKCS#11 module {} cannot be loaded: {why}", path.display())]
+    TokenModule {
+        /// the module
+        path: std::path::PathBuf,
+        /// why
+        why: String,
+    },
+    /// No such token behind the module, or more than one of that name.
+    #[error("{found} tokens are {wanted}; there are: {}", if tokens.is_empty() { "none" } else { tokens })]
+    NoToken {
+        /// which one was asked for
+        wanted: String,
+        /// tokens that fit
+        found: usize,
+        /// every token there is
+        tokens: String,
+    },
+    /// The token refused the PIN. It counts how often.
+    #[error("the token refused the PIN")]
+    WrongPin,
+    /// The token lets nobody in any more, whatever the PIN.
+    #[error("the PIN of the token is locked or has expired")]
+    LockedPin,
+    /// A token that cannot do what is needed of it.
+    #[error("the token cannot be used: {why}")]
+    TokenCannot {
+        /// what it lacks
+        why: &'static str,
+    },
+    /// The right token, without the key.
+    #[error("the token holds no wrapping key {}", hex_id(key))]
+    NoTokenKey {
+        /// the key that was looked for
+        key: crate::keyfile::TokenKeyId,
+    },
+    /// A token that was there and failed, or went away.
+    #[error("the token failed to {step}: {answer}")]
+    Token {
+        /// what was asked of it
+        step: &'static str,
+        /// which call of PKCS#11 answered what
+        answer: String,
+    },
     /// Argon2 parameters that would exhaust this machine, or that Argon2 does not have.
     #[error("key derivation parameter {what} of {found} is outside {least} to {most}")]
     Argon2Params {
@@ -178,7 +230,10 @@ impl Error {
             Error::TooFewShares { .. } | Error::OtherRoot => ErrorKind::Refused,
             Error::TooLong { .. } | Error::EmptyPassphrase | Error::Argon2Params { .. } => ErrorKind::Invalid,
             Error::ForeignKeyFile | Error::Unreadable { .. } => ErrorKind::Invalid,
-            Error::WrongPassphrase => ErrorKind::Refused,
+            Error::WrongPassphrase | Error::NeedsToken { .. } => ErrorKind::Refused,
+            Error::WrongPin | Error::LockedPin | Error::TokenCannot { .. } => ErrorKind::Refused,
+            Error::TokenModule { .. } | Error::NoToken { .. } | Error::Token { .. } => ErrorKind::Unavailable,
+            Error::NoTokenKey { .. } => ErrorKind::NotFound,
             Error::SelfCheck | Error::Random(_) | Error::Zstd(_) => ErrorKind::Unavailable,
             Error::Bug { .. } => ErrorKind::Bug,
         }
@@ -193,6 +248,10 @@ impl Error {
     pub(crate) fn misplaced(what: &'static str, why: &'static str) -> Self {
         Error::Form { what, source: shosoin_protocol::Error::Invalid { what: "context of the envelope", why } }
     }
+}
+
+fn hex_id(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn named(which: &[u8]) -> String {

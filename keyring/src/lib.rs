@@ -17,10 +17,11 @@
 //! - A key seals one payload, ever; its commitment is checked before it opens anything.
 //! - Bytes that open are exactly the bytes that were sealed, in their one canonical form; everything else is an error.
 //!
-//! The root itself is shared out to people by [`escrow`], for the day when every key file is gone.
+//! The root itself is shared out to people by [`escrow`], for the day when every key file is gone; a key file can be
+//! bound to a token ([`hsm`]), so that a copy of it and the passphrase are not enough.
 //!
 //! Files in reading order: `secret`, `derive`, `content_key`, `padding`, `seal`, `chunk`, `wrap`, `manifest`,
-//! `summary`, `mark`, `local`, `tls`, `keyring`, `keyfile`, `gf256`, `escrow`. Byte tables are in `docs/format.md`.
+//! `summary`, `mark`, `local`, `tls`, `keyring`, `keyfile`, `hsm`, `gf256`, `escrow`. Byte tables are in `docs/format.md`.
 
 mod chunk;
 mod content_key;
@@ -28,6 +29,7 @@ mod derive;
 mod error;
 pub mod escrow;
 mod gf256;
+pub mod hsm;
 pub mod keyfile;
 mod keyring;
 mod local;

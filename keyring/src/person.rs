@@ -47,7 +47,7 @@ pub(crate) fn seal(
         return Err(Error::EmptyPassphrase);
     }
     let params = params.check()?;
-    let secret: SecretKey = params.stretch(passphrase, salt)?;
+    let secret: SecretKey = params.stretch(passphrase, salt, None)?;
     let mut aad = Writer::with_capacity(AAD_LEN);
     aad.put(&MAGIC).u8(VERSION).u8(suite.code()).zeros(2);
     aad.u32(params.memory_kib).u32(params.passes).u32(params.lanes).put(salt).put(&derive::commitment(&secret));
@@ -84,7 +84,7 @@ pub fn open(bytes: &[u8], passphrase: &[u8]) -> Result<SigningKey> {
     };
     let (suite, params, salt, commit) =
         fields(&mut reader).map_err(|_| damaged("a field of its header is not valid"))?;
-    let secret = params.check()?.stretch(passphrase, &salt)?;
+    let secret = params.check()?.stretch(passphrase, &salt, None)?;
     seal::check_commitment("key file", &secret, &commit).map_err(|_| Error::WrongPassphrase)?;
     let mut body = Zeroizing::new(Vec::new());
     seal::open_after::<AwsLc>("key file", &secret, &file[..AAD_LEN], reader.rest(), &mut body)

@@ -18,8 +18,10 @@ pub mod handover;
 mod hold;
 mod incident;
 mod quarantine;
+mod reseal;
 mod retention;
 mod rewrap;
+mod suite_policy;
 mod versions;
 mod witness;
 
@@ -31,8 +33,10 @@ pub use handover::{HandOverIn, HandOverOut, HandOverWord, Looked, OutState, Word
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
 pub use quarantine::{QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing};
+pub use reseal::Reseal;
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
 pub use rewrap::Rewrap;
+pub use suite_policy::SuitePolicy;
 pub use versions::Versions;
 pub use witness::WitnessRule;
 
@@ -62,6 +66,8 @@ pub enum Author {
 pub enum ActKind {
     /// a new key-encryption key
     Epoch = 1,
+    /// the least suite of what is stored from now on
+    SuitePolicy = 2,
     /// a version, or everything, is put on hold
     Hold = 3,
     /// a hold ends
@@ -88,6 +94,8 @@ pub enum ActKind {
     Reopened = 25,
     /// new wraps of data keys
     Rewrap = 22,
+    /// versions that were sealed anew
+    Reseal = 23,
     /// a log ends at a vault, or does not after all
     HandOverOut = 17,
     /// a vault goes on with a log that another one kept
@@ -99,8 +107,9 @@ pub enum ActKind {
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 18] = [
+const KINDS: [(ActKind, &str, Author); 20] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
+    (ActKind::SuitePolicy, "suite-policy", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
     (ActKind::Release, "release", Author::Hospital),
     (ActKind::Agreement, "agreement", Author::Either),
@@ -114,6 +123,7 @@ const KINDS: [(ActKind, &str, Author); 18] = [
     (ActKind::Stopped, "communication-stopped", Author::Operator),
     (ActKind::Reopened, "communication-reopened", Author::Operator),
     (ActKind::Rewrap, "rewrap", Author::Hospital),
+    (ActKind::Reseal, "reseal", Author::Hospital),
     (ActKind::HandOverOut, "handover-out", Author::Operator),
     (ActKind::HandOverIn, "handover-in", Author::Operator),
     (ActKind::HandOverWord, "handover-word", Author::Hospital),
@@ -189,6 +199,8 @@ impl Act {
 pub enum Document {
     /// of a new epoch
     Epoch(Epoch),
+    /// of a suite policy
+    SuitePolicy(SuitePolicy),
     /// of a hold
     Hold(Hold),
     /// of a release
@@ -215,6 +227,8 @@ pub enum Document {
     Reopened(Reopened),
     /// of new wraps
     Rewrap(Rewrap),
+    /// of versions sealed anew
+    Reseal(Reseal),
     /// of the end of a log
     HandOverOut(HandOverOut),
     /// of its going on
@@ -230,6 +244,7 @@ impl Document {
     pub fn kind(&self) -> ActKind {
         match self {
             Document::Epoch(_) => ActKind::Epoch,
+            Document::SuitePolicy(_) => ActKind::SuitePolicy,
             Document::Hold(_) => ActKind::Hold,
             Document::Release(_) => ActKind::Release,
             Document::Agreement(_) => ActKind::Agreement,
@@ -243,6 +258,7 @@ impl Document {
             Document::Stopped(_) => ActKind::Stopped,
             Document::Reopened(_) => ActKind::Reopened,
             Document::Rewrap(_) => ActKind::Rewrap,
+            Document::Reseal(_) => ActKind::Reseal,
             Document::HandOverOut(_) => ActKind::HandOverOut,
             Document::HandOverIn(_) => ActKind::HandOverIn,
             Document::HandOverWord(_) => ActKind::HandOverWord,
@@ -256,6 +272,7 @@ impl Document {
         out.put(&MAGIC).u8(VERSION).zeros(1).u16(self.kind().code());
         match self {
             Document::Epoch(epoch) => epoch.write(&mut out),
+            Document::SuitePolicy(policy) => policy.write(&mut out),
             Document::Hold(hold) => hold.write(&mut out),
             Document::Release(release) => release.write(&mut out),
             Document::Agreement(agreement) => agreement.write(&mut out),
@@ -269,6 +286,7 @@ impl Document {
             Document::Stopped(stopped) => stopped.write(&mut out),
             Document::Reopened(reopened) => reopened.write(&mut out),
             Document::Rewrap(rewrap) => rewrap.write(&mut out),
+            Document::Reseal(reseal) => reseal.write(&mut out),
             Document::HandOverOut(handover) => handover.write(&mut out),
             Document::HandOverIn(handover) => handover.write(&mut out),
             Document::HandOverWord(word) => word.write(&mut out),
@@ -297,6 +315,7 @@ impl Document {
         }
         let document = match kind {
             ActKind::Epoch => Document::Epoch(Epoch::read(&mut reader)?),
+            ActKind::SuitePolicy => Document::SuitePolicy(SuitePolicy::read(&mut reader)?),
             ActKind::Hold => Document::Hold(Hold::read(&mut reader)?),
             ActKind::Release => Document::Release(Release::read(&mut reader)?),
             ActKind::Agreement => Document::Agreement(Box::new(Agreement::read(&mut reader)?)),
@@ -310,6 +329,7 @@ impl Document {
             ActKind::Stopped => Document::Stopped(Stopped::read(&mut reader)?),
             ActKind::Reopened => Document::Reopened(Reopened::read(&mut reader)?),
             ActKind::Rewrap => Document::Rewrap(Rewrap::read(&mut reader)?),
+            ActKind::Reseal => Document::Reseal(Reseal::read(&mut reader)?),
             ActKind::HandOverOut => Document::HandOverOut(HandOverOut::read(&mut reader)?),
             ActKind::HandOverIn => Document::HandOverIn(Box::new(HandOverIn::read(&mut reader)?)),
             ActKind::HandOverWord => Document::HandOverWord(Box::new(HandOverWord::read(&mut reader)?)),
@@ -330,6 +350,7 @@ impl Document {
             Document::Stopped(_) | Document::Reopened(_) => Vec::new(),
             Document::Witness(_) => Vec::new(),
             Document::DisposalOrder(_) | Document::DisposalCancelled(_) => Vec::new(),
+            Document::SuitePolicy(_) | Document::Reseal(_) => Vec::new(),
         }
     }
 }

@@ -108,6 +108,8 @@ pub mod code {
     pub const VERSION_EXISTS: &str = "version-exists";
     /// The epoch is not the next one of the ledger.
     pub const EPOCH_ORDER: &str = "epoch-order";
+    /// The deposit is in a weaker suite than the hospital's policy takes.
+    pub const BELOW_SUITE: &str = "below-suite";
     /// The deposit names addresses that the vault does not hold.
     pub const MISSING_ADDRESSES: &str = "missing-addresses";
     /// The device sequence or previous entry is not the next one.

@@ -22,6 +22,11 @@ impl Root {
     /// Opens a key file.
     pub fn from_key_file(bytes: &[u8], passphrase: &[u8]) -> Result<Root> {
         const WHAT: &str = "key file";
+        if bytes.starts_with(b"shkt") {
+            return Err(Error::Keys(
+                "the key file is bound to a token, which this reader does not ask: use sheets".to_owned(),
+            ));
+        }
         if bytes.len() < 148 || bytes[..5] != *b"shky\x01" {
             return Err(Error::form(WHAT, "it is none of version 1"));
         }

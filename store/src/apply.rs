@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::index::Pending;
 use crate::rows::{
     self, ActRow, DeviceRow, DeviceState, DocumentsRow, EndedRow, EpochRow, HeadRow, LeafIndex, LeafRow, NameRow,
-    RecordRow, Row, Rows, WrapRow,
+    RecordRow, Row, Rows, SuitePolicyRow, WrapRow,
 };
 use shosoin_protocol::act::{Act, ActKind, Document, Rewrap};
 use shosoin_protocol::checkpoint::Checkpoint;
@@ -86,7 +86,7 @@ fn ended(rows: &mut Pending<'_>, hospital: HospitalId, index: u64, act: &Act, en
 
 /// Whether documents of a kind change anything here; what keeps versions is for `keeping`.
 pub fn has_effect(kind: ActKind) -> bool {
-    matches!(kind, ActKind::Epoch | ActKind::Rewrap)
+    matches!(kind, ActKind::Epoch | ActKind::Rewrap | ActKind::SuitePolicy)
 }
 
 /// What the document of the act at leaf `index` changes.
@@ -97,6 +97,12 @@ pub fn document(rows: &mut Pending<'_>, hospital: HospitalId, index: u64, docume
             rows.put(rows::epoch_key(hospital), EpochRow(newest).encode());
         }
         Document::Rewrap(rewrap) => wraps(rows, hospital, index, rewrap)?,
+        Document::SuitePolicy(policy) => {
+            let key = rows::suite_policy_key(hospital);
+            if rows.row::<SuitePolicyRow>(&key)?.is_none_or(|known| known.leaf <= index) {
+                rows.put(key, SuitePolicyRow { leaf: index, policy: *policy }.encode());
+            }
+        }
         _ => {}
     }
     Ok(())

@@ -254,6 +254,14 @@ pub enum Error {
         /// the one that was to begin
         found: u32,
     },
+    /// A deposit in a weaker suite than the hospital still takes.
+    #[error("it is sealed in suite {suite}, and the hospital's policy takes suite {minimum} and above")]
+    BelowSuite {
+        /// of the deposit
+        suite: u8,
+        /// the least one
+        minimum: u8,
+    },
     /// Addresses that are neither held nor sent along.
     #[error("{count} addresses of the deposit are not held, {first} among them")]
     MissingAddresses {
@@ -484,7 +492,7 @@ impl Error {
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
             Error::KeepingRule { .. } | Error::ClockDoubted { .. } => ErrorKind::Refused,
-            Error::EpochOutOfOrder { .. } => ErrorKind::Refused,
+            Error::EpochOutOfOrder { .. } | Error::BelowSuite { .. } => ErrorKind::Refused,
             Error::OrderItem { .. } | Error::DisposalRefused { .. } | Error::Approval { .. } => ErrorKind::Refused,
             Error::ContractEnded { .. } => ErrorKind::Refused,
             Error::Disposed { .. } => ErrorKind::NotFound,
@@ -536,6 +544,7 @@ impl Error {
             Error::Disposed { .. } => code::DISPOSED,
             Error::ClockDoubted { .. } => "clock-doubted",
             Error::EpochOutOfOrder { .. } => code::EPOCH_ORDER,
+            Error::BelowSuite { .. } => code::BELOW_SUITE,
             Error::MissingAddresses { .. } => code::MISSING_ADDRESSES,
             Error::NoAgreement { .. } => code::NO_AGREEMENT,
             Error::NotAgreed { .. } => code::NOT_AGREED,

@@ -31,7 +31,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
-use shosoin_protocol::act::{Act, Epoch};
+use shosoin_protocol::act::{Act, Epoch, SuitePolicy};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::merkle::Node;
@@ -43,7 +43,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 8;
+pub const FORM: u8 = 9;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -68,6 +68,7 @@ const TAKEN_OVER: u8 = 19;
 const ORDER: u8 = 20;
 const GONE: u8 = 21;
 const DISPOSED: u8 = 22;
+const SUITE_POLICY: u8 = 23;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -248,6 +249,11 @@ pub fn documents_key(hospital: HospitalId) -> Vec<u8> {
 /// Key of an [`EpochRow`].
 pub fn epoch_key(hospital: HospitalId) -> Vec<u8> {
     key(EPOCH, &[&hospital.0])
+}
+
+/// Key of a [`SuitePolicyRow`].
+pub fn suite_policy_key(hospital: HospitalId) -> Vec<u8> {
+    key(SUITE_POLICY, &[&hospital.0])
 }
 
 /// Key of a [`WrapRow`].
@@ -641,6 +647,28 @@ impl Row for EpochRow {
     }
 }
 
+/// The newest suite policy of a hospital.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuitePolicyRow {
+    /// leaf index of its act
+    pub leaf: u64,
+    /// what it says
+    pub policy: SuitePolicy,
+}
+
+impl Row for SuitePolicyRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(32);
+        out.u64(self.leaf);
+        self.policy.write(&mut out);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(SuitePolicyRow { leaf: reader.u64("leaf index")?, policy: SuitePolicy::read(reader)? })
+    }
+}
+
 /// The newest wrap of a version that an act names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrapRow {
@@ -894,6 +922,8 @@ mod tests {
         round_trip(KeptTo { leaf: 21, broken: true });
         round_trip(DocumentsRow { below: 19, gap: true });
         round_trip(EpochRow(20));
+        let policy = SuitePolicy { minimum: shosoin_protocol::Suite::Cryptrec, successor: Some(HospitalId([25; 16])) };
+        round_trip(SuitePolicyRow { leaf: 24, policy });
         round_trip(WrapRow { epoch: 21, leaf: 22, address: Address([23; 32]) });
         round_trip(EndedRow { index: 19, act: VersionId([20; 16]), ended: true });
         round_trip(GoneRow { at, order: VersionId([22; 16]) });

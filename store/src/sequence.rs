@@ -5,7 +5,7 @@ use crate::disposal::standing;
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
-use crate::rows::{self, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows};
+use crate::rows::{self, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows, SuitePolicyRow};
 use shosoin_protocol::act::{Act, ActKind, Author, Document, Epoch};
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
 use shosoin_protocol::{DeviceId, NameToken, VersionId};
@@ -46,6 +46,17 @@ pub fn admit(
     }
     if let Some(Document::Epoch(epoch)) = document {
         next_epoch(rows, hospital, epoch)?;
+    }
+    let policy = rows.row::<SuitePolicyRow>(&rows::suite_policy_key(hospital.hospital))?.map(|row| row.policy);
+    match (&statement.body, document, policy) {
+        (Body::Act(_), Some(Document::SuitePolicy(next)), Some(before)) => {
+            next.may_follow(&before)
+                .map_err(|_| Error::Invalid { what: "suite policy", why: "it takes back what was demanded" })?;
+        }
+        (Body::Deposit(_), _, Some(policy)) if !policy.takes(statement.suite) => {
+            return Err(Error::BelowSuite { suite: statement.suite.code(), minimum: policy.minimum.code() });
+        }
+        _ => {}
     }
     match statement.body.name_change() {
         Some((_, expected, token)) => as_expected(rows, hospital, expected, token),

@@ -1,6 +1,8 @@
 //! `shosoin keyring`: the root of all keys, made once at the hospital and never sent anywhere, and the keys below it over time.
 
+mod compromise;
 mod epochs;
+mod hsm;
 
 use crate::args::VaultToRemember;
 use crate::commands::escrow;
@@ -40,6 +42,20 @@ pub enum KeyringCommand {
         after_help = "Example:\n  shosoin keyring coverage --dir ./hospital\n  shosoin keyring coverage --dir ./hospital --list --epoch 1 --json"
     )]
     Coverage(epochs::CoverageArgs),
+    /// Seal records anew: same content, fresh keys throughout, as versions of their own; the older ones go out of view
+    #[command(
+        after_help = "Example:\n  shosoin keyring reseal charts --prefix hiv/ --dir ./hospital\n  shosoin keyring reseal --all --dry-run --dir ./hospital"
+    )]
+    Reseal(compromise::ResealArgs),
+    /// A machine was lost or stolen: revoke it, begin an epoch, wrap and seal anew, and tell what was exposed since when
+    #[command(after_help = "Example:\n  \
+        shosoin keyring compromise --device 11d519ebbfe7a77ae71b1e2d3ca5c071 --since 2026-11-01 --dir ./hospital\n  \
+        shosoin keyring compromise --device 11d519ebbfe7a77ae71b1e2d3ca5c071 --since 2026-11-01 \\\n    \
+        --dir ./hospital --yes charts --prefix hiv/")]
+    Compromise(compromise::CompromiseArgs),
+    /// Bind the key file to a token (HSM), by PKCS#11
+    #[command(subcommand)]
+    Hsm(hsm::HsmCommand),
 }
 
 /// Which algorithms.
@@ -97,6 +113,9 @@ pub async fn run(command: KeyringCommand, output: Output) -> Result<()> {
         KeyringCommand::Rotate(args) => epochs::rotate(args, output).await,
         KeyringCommand::Rewrap(args) => epochs::rewrap(args, output).await,
         KeyringCommand::Coverage(args) => epochs::coverage(args, output).await,
+        KeyringCommand::Reseal(args) => compromise::reseal(args, output).await,
+        KeyringCommand::Compromise(args) => compromise::compromise(args, output).await,
+        KeyringCommand::Hsm(command) => hsm::run(command, output),
     }
 }
 
@@ -117,7 +136,8 @@ fn init(args: &InitArgs, output: Output) -> Result<()> {
     output.note(&format!(
         "Give {} to the operator and compare the fingerprint with them by another way.\n\
          Whoever loses the key file or the passphrase loses the records: share the root out with `shosoin escrow split`\n\
-         and hold a drill. A production vault is not joined without one.",
+         and hold a drill. A production vault is not joined without one.\n\
+         Without a token the key file is weaker than it can be: `shosoin keyring hsm protect` binds it to one.",
         dir.enrolment().display()
     ));
     Ok(())
@@ -142,7 +162,7 @@ fn describe(dir: &HospitalDir, keyring: &Keyring, output: Output) -> Result<()> 
     let fingerprint = keyring.hospital_key().public().fingerprint();
     let pin = hex::encode(keyring.tls_pin());
     let suite = keyring.suite().code();
-    let drill = dir.drill_held(keyring)?;
+    let (drill, token) = (dir.drill_held(keyring)?, dir.token()?);
     let answer = json!({
         "escrow_drill": drill.as_ref().map(escrow::held),
         "hospital": hospital,
@@ -150,6 +170,7 @@ fn describe(dir: &HospitalDir, keyring: &Keyring, output: Output) -> Result<()> 
         "fingerprint": fingerprint,
         "device": device,
         "tls_pin": pin,
+        "custody": hsm::custody_json(token.as_ref()),
         "keyring": dir.keyring(),
         "enrolment": dir.enrolment(),
     });
@@ -157,8 +178,9 @@ fn describe(dir: &HospitalDir, keyring: &Keyring, output: Output) -> Result<()> 
     output.answer(&answer, || {
         format!(
             "hospital     {hospital}\nsuite        {suite}\nfingerprint  {fingerprint}\n\
-             device       {device}\ntls pin      {pin}\ndrill        {drilled}\nkey file     {}",
-            dir.keyring().display()
+             device       {device}\ntls pin      {pin}\ndrill        {drilled}\nkey file     {}\nkept by      {}",
+            dir.keyring().display(),
+            hsm::custody_text(token.as_ref())
         )
     })
 }

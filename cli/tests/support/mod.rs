@@ -63,6 +63,11 @@ fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     command
 }
 
+/// Runs a command to its end, with these variables in its environment.
+pub fn shosoin_with<S: AsRef<OsStr>>(environment: &[(&str, String)], arguments: &[S]) -> Done {
+    done(command(arguments).envs(environment.iter().map(|(name, value)| (name, value))).output().unwrap())
+}
+
 /// Runs a command to its end.
 pub fn shosoin<S: AsRef<OsStr>>(arguments: &[S]) -> Done {
     done(command(arguments).output().unwrap())

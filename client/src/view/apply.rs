@@ -52,6 +52,10 @@ impl View {
                     change.put(key::EPOCH.to_vec(), row.encode());
                     change.put(key::act(leaf_index), row.encode());
                 }
+                Document::SuitePolicy(_) => {
+                    change.put(key::SUITE_POLICY.to_vec(), row.encode());
+                    change.put(key::act(leaf_index), row.encode());
+                }
                 _ => change.put(key::act(leaf_index), row.encode()),
             }
         }

@@ -33,6 +33,8 @@ pub fn bucket(bucket: &str) -> Vec<u8> {
 
 /// Row of the newest epoch.
 pub const EPOCH: &[u8] = b"e";
+/// Newest suite policy.
+pub const SUITE_POLICY: &[u8] = b"s";
 
 /// What the rows of all acts begin with.
 pub fn acts() -> Vec<u8> {

@@ -398,3 +398,11 @@ pub fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Another machine of the same hospital, made from shares.
+pub async fn further_machine(site: &Site, wire: &Arc<Wire>, from: &Keyring, folder: &str) -> Client {
+    let shares = from.split(shosoin_keyring::escrow::Quorum::default(), shosoin_client::now_ms()).unwrap();
+    let restored = shosoin_keyring::escrow::combine(&shares[..3]).unwrap().keyring().unwrap();
+    assert_eq!(wire.vault.enrol(&restored.enrolment()).unwrap(), site.hospital);
+    Client::open(ClientOptions::new(site.dir.path().join(folder)), restored, wire.clone()).await.unwrap()
+}

@@ -4,7 +4,7 @@
 use super::vectors::vector::Vector;
 use super::*;
 use crate::chunk::Scratch;
-use crate::keyfile::{self, Argon2Params};
+use crate::keyfile::{self, Argon2Params, TokenPart, TokenShare, WrapMechanism};
 use crate::seal::{Aead, Frame};
 use crate::wrap::DataKey;
 use crate::{Codec, content_key};
@@ -23,6 +23,16 @@ pub(super) fn data_key() -> DataKey {
     DataKey::new(SecretKey::new([0x77; 32]))
 }
 
+/// What the token of a specimen unwraps.
+pub(super) const SHARE: [u8; 32] = [0x33; 32];
+
+/// A share as a token would give it.
+pub(super) fn token_share(secret: [u8; 32]) -> TokenShare {
+    let (serial, label) = ("8a1f".to_owned(), "hospital".to_owned());
+    let part = TokenPart { mechanism: WrapMechanism::KeyWrap, key: [0x55; 16], serial, label, wrapped: [0x44; 40] };
+    TokenShare { part, secret: SecretKey::new(secret) }
+}
+
 /// A form that this crate seals and opens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Form {
@@ -32,10 +42,12 @@ pub(super) enum Form {
     Summary,
     Local,
     KeyFile,
+    KeyFileToken,
 }
 
 impl Form {
-    pub(super) const ALL: [Form; 6] = [Form::Chunk, Form::Page, Form::Wrap, Form::Summary, Form::Local, Form::KeyFile];
+    pub(super) const ALL: [Form; 7] =
+        [Form::Chunk, Form::Page, Form::Wrap, Form::Summary, Form::Local, Form::KeyFile, Form::KeyFileToken];
 
     /// Its name, which is also its folder.
     pub(super) fn structure(self) -> &'static str {
@@ -46,6 +58,7 @@ impl Form {
             Form::Summary => "sealed-summary",
             Form::Local => "local-seal",
             Form::KeyFile => "key-file",
+            Form::KeyFileToken => "key-file-token",
         }
     }
 
@@ -61,7 +74,7 @@ impl Form {
             Form::Wrap => data_key().secret().as_bytes().to_vec(),
             Form::Summary => marker().encode(),
             Form::Local => b"upload state".to_vec(),
-            Form::KeyFile => ROOT.to_vec(),
+            Form::KeyFile | Form::KeyFileToken => ROOT.to_vec(),
         }
     }
 
@@ -76,6 +89,9 @@ impl Form {
             Form::Summary => keyring.seal_summary_as::<A>(VERSION, SALT, &marker()),
             Form::Local => keyring.seal_local_as::<A>("upload", &SALT, &self.plain()),
             Form::KeyFile => keyfile::seal_as::<A>(keyring, PASSPHRASE.as_bytes(), QUICK, &SALT),
+            Form::KeyFileToken => {
+                keyfile::seal_under::<A>(keyring, PASSPHRASE.as_bytes(), QUICK, &SALT, Some(&token_share(SHARE)))
+            }
         };
         sealed.unwrap()
     }
@@ -95,6 +111,7 @@ impl Form {
             Form::Summary => &[("version", VERSION.to_string())],
             Form::Local => &[("label", "upload".into())],
             Form::KeyFile => &[("passphrase", PASSPHRASE.into())],
+            Form::KeyFileToken => &[("passphrase", PASSPHRASE.into()), ("share", hex::encode(SHARE))],
         };
         let world =
             [("suite", suite.code().to_string()), ("hospital", HOSPITAL.to_string()), ("root", hex::encode(ROOT))];
@@ -153,6 +170,14 @@ pub(super) fn open_with<A: Aead>(keyring: &Keyring, vector: &Vector) -> crate::R
         Form::Local => keyring.open_local_as::<A>(vector.field("label"), bytes),
         Form::KeyFile => {
             let opened = keyfile::open_as::<A>(bytes, vector.field("passphrase").as_bytes())?;
+            Ok(opened.secrets().root.as_bytes().to_vec())
+        }
+        Form::KeyFileToken => {
+            let unwrap = |part: &TokenPart| match *part == token_share(SHARE).part {
+                true => Ok(token_share(array("share"))),
+                false => Err(crate::Error::NoTokenKey { key: part.key }),
+            };
+            let opened = keyfile::open_under::<A>(bytes, vector.field("passphrase").as_bytes(), unwrap)?;
             Ok(opened.secrets().root.as_bytes().to_vec())
         }
     }

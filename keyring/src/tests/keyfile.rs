@@ -1,7 +1,8 @@
 //! The key file: what is wrong with it has its own error each.
 
+use super::forms::token_share;
 use super::*;
-use crate::keyfile::{Argon2Params, open, seal};
+use crate::keyfile::{Argon2Params, open, open_with_token, seal, seal_with_token, token_of};
 use shosoin_protocol::ErrorKind;
 use shosoin_protocol::suite::sha256;
 
@@ -32,6 +33,34 @@ fn a_keyring_comes_back_from_its_key_file_whole() {
         let stored = keyring.seal_summary(VERSION, &marker()).unwrap();
         assert_eq!(back.open_summary(VERSION, &stored).unwrap(), marker());
         assert!(shosoin_protocol::api::Enrolment::verify(&back.enrolment()).is_ok());
+    }
+}
+
+#[test]
+fn a_key_file_of_a_token_opens_with_passphrase_and_token_and_says_which_token_it_needs() {
+    let keyring = keyring(Suite::Default);
+    let share = || token_share([0x31; 32]);
+    let file = seal_with_token(&keyring, b"secret", QUICK, &share()).unwrap();
+    assert_eq!(token_of(&file).unwrap().as_ref(), Some(share().part()));
+    assert_eq!(token_of(&seal(&keyring, b"secret", QUICK).unwrap()).unwrap(), None);
+    let back = open_with_token(&file, b"secret", |part| {
+        assert_eq!(part, share().part());
+        Ok(share())
+    });
+    assert_eq!(back.unwrap().enrolment(), keyring.enrolment());
+    let error = refused(open(&file, b"secret"));
+    assert!(
+        matches!(&error, Error::NeedsToken { label, serial } if label == "hospital" && serial == "8a1f"),
+        "{error}"
+    );
+    assert!(matches!(refused(open_with_token(&file, b"other", |_| Ok(share()))), Error::WrongPassphrase));
+    assert!(matches!(refused(open_with_token(&file, b"secret", |_| Ok(token_share([0; 32])))), Error::WrongPassphrase));
+    assert!(matches!(refused(open_with_token(&file, b"secret", |_| Err(Error::WrongPin))), Error::WrongPin));
+    for at in 4..file.len() {
+        let mut flipped = file.clone();
+        flipped[at] ^= 1 << (at % 8);
+        let asked = open_with_token(&flipped, b"secret", |_| panic!("a damaged file asked the token, at {at}"));
+        assert!(matches!(refused(asked), Error::DamagedKeyFile { .. } | Error::NewerKeyFile { .. }), "{at}");
     }
 }
 

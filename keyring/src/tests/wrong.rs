@@ -27,6 +27,7 @@ pub(super) fn wrong_forms<A: Aead>(suite: Suite) -> Vec<Vector> {
     cases.extend(pages_and_wraps::<A>(&keyring));
     cases.extend(summaries_and_local_files::<A>(&keyring));
     cases.extend(key_files::<A>(&keyring));
+    cases.extend(key_files_of_tokens::<A>(&keyring));
     cases.into_iter().map(|case| vector_of::<A>(&keyring, case)).collect()
 }
 
@@ -41,6 +42,7 @@ fn vector_of<A: Aead>(keyring: &Keyring, (name, note, form, body): Case) -> Vect
     };
     match name {
         "address" => vector.fields.insert("address".into(), Address([0; 32]).to_string()),
+        "share" => vector.fields.insert("share".into(), hex::encode([0x32; 32])),
         "passphrase" => vector.fields.insert("passphrase".into(), "Correct horse battery staple".into()),
         "commitment-of-the-entry" => vector.fields.insert("dek-commit".into(), Digest([0; 32]).to_string()),
         _ => None,
@@ -63,6 +65,7 @@ fn aad_len(form: Form, good: &[u8]) -> usize {
     match form {
         Form::Local => 88,
         Form::KeyFile => 100,
+        Form::KeyFileToken => 208,
         _ => Envelope::parse(good).unwrap().aad.len(),
     }
 }
@@ -82,7 +85,7 @@ fn common<A: Aead>(keyring: &Keyring, form: Form) -> Vec<Case> {
         ("commitment-flipped", "A bit of the key commitment flipped.", flipped(aad_len - 1)),
         ("ciphertext-flipped", "A bit of the ciphertext flipped.", flipped(aad_len)),
     ];
-    if form != Form::KeyFile {
+    if !matches!(form, Form::KeyFile | Form::KeyFileToken) {
         let foreign = keyring_of(keyring.suite(), HospitalId([0x12; 16]), ROOT);
         cases.push(("tag-flipped", "A bit of the tag flipped.", flipped(len - 1)));
         cases.push(("foreign", "Sealed by another hospital with the same root.", form.seal::<A>(&foreign)));
@@ -231,6 +234,23 @@ fn key_files<A: Aead>(keyring: &Keyring) -> Vec<Case> {
         ("forged-tag", "A bit of the tag flipped; its digest is right.", forged(last)),
     ];
     cases.into_iter().map(|(name, note, bytes)| (name, note, Form::KeyFile, bytes)).collect()
+}
+
+fn key_files_of_tokens<A: Aead>(keyring: &Keyring) -> Vec<Case> {
+    let good = Form::KeyFileToken.seal::<A>(keyring);
+    let set = |at: usize, value: u8| forged(&good, |file| file[at] = value);
+    let cases = [
+        ("passphrase", "The passphrase in the fields is not the one it was sealed with.", good.clone()),
+        ("share", "The token gives another share.", good.clone()),
+        ("mechanism", "No such mechanism; its digest is right.", set(68, 3)),
+        ("forged-reserved", "A reserved byte is not zero; its digest is right.", set(69, 1)),
+        ("forged-key", "Names another key; its digest is right.", set(72, 1)),
+        ("label-control", "A line feed in the label; its digest is right.", set(104, b'\n')),
+        ("serial-text", "A serial number that is not UTF-8; its digest is right.", set(88, 0xff)),
+        ("forged-wrapped", "Another wrapped share; its digest is right.", set(136, 1)),
+        ("relabelled", "Says that it needs no token; its digest is right.", set(3, b'y')),
+    ];
+    cases.into_iter().map(|(name, note, bytes)| (name, note, Form::KeyFileToken, bytes)).collect()
 }
 
 /// Whether changed bytes open with the facts of a good specimen.

@@ -64,6 +64,24 @@ pub fn all() -> Vec<(&'static str, Structure)> {
         ("tag", key_file[end - 48..end - 32].to_vec()),
         ("digest", digest(&key_file)),
     ];
+    let token = body("key-file-token/valid-specimen-suite-1");
+    let end = token.len();
+    let of_token = vec![
+        ("memory", 64u32.to_le_bytes().to_vec()),
+        ("passes", 1u32.to_le_bytes().to_vec()),
+        ("lanes", 1u32.to_le_bytes().to_vec()),
+        ("salt", vec![0x66; 32]),
+        ("mechanism", vec![1]),
+        ("reserved", vec![0; 3]),
+        ("key", vec![0x55; 16]),
+        ("serial", b"8a1f            ".to_vec()),
+        ("label", b"hospital                        ".to_vec()),
+        ("wrapped", vec![0x44; 40]),
+        ("commitment", token[176..208].to_vec()),
+        ("sealed", token[208..end - 48].to_vec()),
+        ("tag", token[end - 48..end - 32].to_vec()),
+        ("digest", digest(&token)),
+    ];
     let end = local.len();
     let of_local = vec![
         ("salt", vec![0x66; 32]),
@@ -88,6 +106,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     ];
     vec![
         ("Key file", structure(key_file, [head(b"shky"), of_key_file].concat())),
+        ("Key file of a token", structure(token, [head(b"shkt"), of_token].concat())),
         ("Local file", structure(local, [head(b"shlc"), of_local].concat())),
         ("Escrow share", structure(share, of_share)),
         ("Volume label", structure(label, of_label)),

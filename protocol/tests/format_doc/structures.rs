@@ -8,7 +8,8 @@ use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{
     Act, ActKind, Custody, Document, Epoch, EpochReason, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock,
     LockMode, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened,
-    Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped, TransferFailure, Versions, WitnessRule,
+    Reseal, Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped, SuitePolicy, TransferFailure, Versions,
+    WitnessRule,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -517,12 +518,20 @@ fn documents() -> Vec<(&'static str, Structure)> {
     let named = sha256(&[witness.to_string().as_bytes()]).0;
     let witness = Document::Witness(WitnessRule::new(1, &[witness]).expect("one of one")).encode();
     let witness_fields = vec![("required", vec![1]), ("reserved", vec![0; 7]), ("witnesses", counted(1, &[&named]))];
+    let pairs = vec![(VersionId([2; 16]), VersionId([4; 16])), (VersionId([1; 16]), VersionId([3; 16]))];
+    let reseal = Document::Reseal(Reseal::new(Some(HospitalId([0xbe; 16])), pairs).expect("two pairs")).encode();
+    let pairs = counted(2, &[&[1; 16], &[3; 16], &[2; 16], &[4; 16]]);
+    let policy = SuitePolicy { minimum: Suite::Cryptrec, successor: Some(HospitalId([0xbf; 16])) };
+    let policy = Document::SuitePolicy(policy).encode();
+    let policy_fields = vec![("minimum", vec![2]), ("reserved", vec![0; 7]), ("successor", vec![0xbf; 16])];
     let body = |bytes: &[u8], fields| part(bytes.to_vec(), 8, bytes.len(), fields);
     let (agreement, agreement_fields) = agreement();
     vec![
         ("Agreement", body(&agreement, agreement_fields)),
         ("Epoch", body(&epoch, epoch_fields)),
         ("Witness", body(&witness, witness_fields)),
+        ("Reseal", body(&reseal, vec![("successor", vec![0xbe; 16]), ("pairs", pairs)])),
+        ("Suite policy", body(&policy, policy_fields)),
         ("Rewrap", body(&rewrap, vec![("epoch", u32(7)), ("wraps", wraps)])),
         ("Document header", part(hold.clone(), 0, 8, header)),
         (

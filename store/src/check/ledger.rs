@@ -7,7 +7,7 @@ use crate::desk::Desk;
 use crate::disposal::standing::ended_by;
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::rows::{self, EpochRow, LeafIndex, LeafRow, RecordRow, Rows, WrapRow};
+use crate::rows::{self, EpochRow, LeafIndex, LeafRow, RecordRow, Rows, SuitePolicyRow, WrapRow};
 use shosoin_protocol::act::{Act, Document};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
@@ -169,6 +169,12 @@ impl LedgerCheck<'_> {
                 let newest = self.index.row::<EpochRow>(&rows::epoch_key(hospital))?.unwrap_or_default();
                 if newest.0 < epoch.number {
                     self.index_wrong("epoch-row", format!("epoch {} of leaf {index} is not known", epoch.number));
+                }
+            }
+            Document::SuitePolicy(_) => {
+                let row = self.index.row::<SuitePolicyRow>(&rows::suite_policy_key(hospital))?;
+                if row.is_none_or(|row| row.leaf < index) {
+                    self.index_wrong("suite-policy-row", format!("the suite policy of leaf {index} is not known"));
                 }
             }
             Document::Rewrap(rewrap) => {

@@ -2,6 +2,7 @@
 
 use crate::args::SiteArgs;
 use crate::error::{Error, Result};
+use crate::hospital::HospitalDir;
 use crate::output::Output;
 use crate::session::Session;
 use crate::tour::Tour;
@@ -50,18 +51,21 @@ pub struct CoverageArgs {
     site: SiteArgs,
 }
 
-fn parse_reason(text: &str) -> Result<EpochReason, String> {
+/// A reason of an epoch, by its name.
+pub fn parse_reason(text: &str) -> Result<EpochReason, String> {
     let names = || EpochReason::ALL.iter().map(|reason| reason.name()).collect::<Vec<_>>().join(", ");
     EpochReason::parse(text).ok_or_else(|| format!("the reasons are {}", names()))
 }
 
 /// Begins a new epoch.
 pub async fn rotate(args: RotateArgs, output: Output) -> Result<()> {
+    let custody = HospitalDir::of(&args.site)?.token()?.map_or(Custody::Passphrase, |_| Custody::Token);
     let session = Session::open(&args.site).await?;
-    let begun = session.client.rotate(args.reason, Custody::Passphrase).await;
+    let begun = session.client.rotate(args.reason, custody).await;
     let begun = session.finish(begun.map_err(Error::client("begin a new epoch"))).await?;
     let answer = json!({
         "epoch": begun.epoch, "previous": begun.previous, "leaf_index": begun.leaf_index, "reason": args.reason.name(),
+        "custody": custody.name(),
     });
     output.answer(&answer, || {
         format!(

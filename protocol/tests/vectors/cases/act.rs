@@ -6,13 +6,14 @@ use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
     Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, HandOverIn, HandOverOut, HandOverWord,
     Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState, QuarantineIn,
-    QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Retain, RetentionChange,
-    Rewrap, Severity, StopCause, Stopped, Terms, TransferFailure, Versions, WitnessRule, WordStage,
+    QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Reseal, Retain,
+    RetentionChange, Rewrap, Severity, StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Versions, WitnessRule,
+    WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::note::{KeyUse, VerifierKey};
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{Address, Digest, Suite, VaultId, VersionId};
+use shosoin_protocol::{Address, Digest, HospitalId, Suite, VaultId, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
@@ -65,6 +66,8 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::DisposalOrder(order(&World::new(Suite::Default)))),
         (None, Document::DisposalCancelled(cancelled())),
         (None, Document::Disposed(stated_begun(&World::new(Suite::Default)))),
+        (None, reseal()),
+        (None, suite_policy()),
     ]
 }
 
@@ -148,6 +151,15 @@ fn wrong_witnesses() -> Vec<Made> {
 fn rewrap() -> Document {
     let wrap = |no: u8| (VersionId([no; 16]), Address([0x60 + no; 32]));
     Document::Rewrap(Rewrap::new(2, vec![wrap(8), wrap(7)]).expect("two versions"))
+}
+
+fn reseal() -> Document {
+    let pair = |no: u8| (VersionId([no; 16]), VersionId([0x70 + no; 16]));
+    Document::Reseal(Reseal::new(Some(HospitalId([0x12; 16])), vec![pair(8), pair(7)]).expect("two pairs"))
+}
+
+fn suite_policy() -> Document {
+    Document::SuitePolicy(SuitePolicy { minimum: Suite::Cryptrec, successor: Some(HospitalId([0x12; 16])) })
 }
 
 fn entries(world: &World) -> Vec<Made> {
@@ -267,7 +279,8 @@ fn wrong_documents() -> Vec<Made> {
         let last = body.len() - 16;
         body.copy_within(last - 16..last, last);
     };
-    let [epoch, rewrap] = [epoch(), rewrap()].map(|stated| document(stated.kind(), "valid", "", &stated));
+    let [epoch, rewrap, reseal, policy] =
+        [epoch(), rewrap(), reseal(), suite_policy()].map(|stated| document(stated.kind(), "valid", "", &stated));
     let out = document(ActKind::HandOverOut, "valid", "", &of(ActKind::HandOverOut));
     let word = document(ActKind::HandOverWord, "valid", "", &of(ActKind::HandOverWord));
     let taken = document(ActKind::HandOverIn, "valid", "", &of(ActKind::HandOverIn));
@@ -372,6 +385,18 @@ fn wrong_documents() -> Vec<Made> {
         rewrap.wrong("rewrap-twice", "One version twice.", ("Invalid", "wraps of the act"), put(16, &[8; 16])),
         rewrap.wrong("rewrap-too-many", "4,097 wraps.", ("OverLimit", "wraps of the act"), put(12, &[1, 0x10])),
         rewrap.wrong("rewrap-truncated", "The last address lacks a byte.", ("Truncated", "address"), cut(1)),
+        reseal.wrong("reseal-none", "No pairs.", ("Invalid", "pairs of the act"), |body| {
+            body.truncate(24);
+            body.extend_from_slice(&[0; 4]);
+        }),
+        reseal.wrong("reseal-order", "Not ascending.", ("Invalid", "pairs of the act"), put(28, &[9; 16])),
+        reseal.wrong("reseal-twice", "One version twice.", ("Invalid", "pairs of the act"), put(28, &[8; 16])),
+        reseal.wrong("reseal-itself", "Its own successor.", ("Invalid", "pairs of the act"), put(44, &[7; 16])),
+        reseal.wrong("reseal-too-many", "4,097 pairs.", ("OverLimit", "pairs of the act"), put(24, &[1, 0x10])),
+        reseal.wrong("reseal-truncated", "The last id lacks a byte.", ("Truncated", "version id"), cut(1)),
+        policy.wrong("suite-policy-suite", "Suite 3.", ("Suite", "suite"), put(8, &[3])),
+        policy.wrong("suite-policy-reserved", "A reserved byte is set.", ("Invalid", "reserved bytes"), put(15, &[1])),
+        policy.wrong("suite-policy-truncated", "Ends inside the successor.", ("Truncated", "hospital"), cut(1)),
         incident
             .wrong("incident-truncated", "Ends inside the scene.", ("Truncated", "digest"), |body| body.truncate(60)),
     ]
