@@ -131,6 +131,9 @@ fn records_end_by_order_two_approvals_and_a_certificate_that_anybody_verifies_6_
     shosoin(&["vault", "check", "--every-unit", "--dir", arg(&site.root().join("vault"))]).ok();
     site.run(&["reconcile", "sign"], &[]).ok();
     site.run(&["reconcile", "verify"], &[]).ok();
+    let audit = ["audit-vault", "--confidence", "0.999999", "--damage", "0.000001"];
+    let audited = site.run(&audit, &[]).ok().json();
+    assert_eq!((&audited["holds"], &audited["failed"]), (&true.into(), &0.into()), "nobody owes what ended: {audited}");
     site.run(&run, &["--dry-run"]).ok();
 
     let (certificate, page) = (site.path("certificate.shcd"), site.path("certificate.html"));

@@ -4,6 +4,7 @@
 //! Invariants
 //! - What is drawn from is the hospital's own ledger, whose entries lead to the head it has verified; the address lists are
 //!   those that entries commit to. Nothing the vault says of itself decides what is asked.
+//! - Records of versions that ended by the hospital's own order are not asked for: nobody owes them.
 //! - A record counts as given only if its bytes came and have its address. One that a person must mount first is not
 //!   answered, and what is not answered is not vouched for.
 //! - What the vault signed against itself is kept as evidence; the report is signed by this device.
@@ -19,6 +20,7 @@ use crate::clock::now_ms;
 use crate::ledger::{Head, WENT_BACK};
 use crate::retry::repeat;
 use crate::task::blocking;
+use crate::view::View;
 use crate::{Client, Error, Result, accuse, evidence};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -267,8 +269,9 @@ impl Inner {
                 let why = format!("a page of {} entries from {from} on was asked for {count}", page.items.len());
                 return Err(Error::Contradiction { operation: OPERATION, why });
             }
+            let view = self.view.clone();
             (draw, frontier) = blocking("drawing records", move || {
-                offer_page(&mut draw, &mut frontier, &page);
+                offer_page(&mut draw, &mut frontier, &page, &view)?;
                 Ok((draw, frontier))
             })
             .await?;
@@ -501,7 +504,7 @@ fn list_of(named: &Named) -> Option<Named> {
     }
 }
 
-fn offer_page(draw: &mut Draw, frontier: &mut Frontier, page: &LogPage) {
+fn offer_page(draw: &mut Draw, frontier: &mut Frontier, page: &LogPage, view: &View) -> Result<()> {
     for item in &page.items {
         let (entry, leaf_index) = (&item.placed.entry, frontier.size());
         frontier.push(entry.leaf_hash(), |_, _| {});
@@ -509,6 +512,9 @@ fn offer_page(draw: &mut Draw, frontier: &mut Frontier, page: &LogPage) {
             draw.offer(Target { named: Named::Own(act.document), leaf_index, version: act.id });
         }
         let Some((version, _, _)) = entry.body().name_change() else { continue };
+        if view.disposed_of(version, leaf_index)?.is_some() {
+            continue;
+        }
         let mut offer = |named| draw.offer(Target { named, leaf_index, version });
         entry.body().summary().map(Named::Own).into_iter().for_each(&mut offer);
         if let Body::Deposit(deposit) = entry.body() {
@@ -518,6 +524,7 @@ fn offer_page(draw: &mut Draw, frontier: &mut Frontier, page: &LogPage) {
             (0..count).map(|slot| Named::Listed { list, root, count, slot }).for_each(&mut offer);
         }
     }
+    Ok(())
 }
 
 /// An error and its causes.
