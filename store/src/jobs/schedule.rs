@@ -161,7 +161,12 @@ impl Jobs {
             state.cursor = cursor;
             match (last.outcome, last.by) {
                 (Outcome::Done, _) if whole => {
-                    state.next_ms = last.ended_ms.saturating_add(if waits_for_facts(kind) { 0 } else { period_ms });
+                    let wait_ms = match kind {
+                        JobKind::Scrub if last.figures.short > 0 => RETRY_MS, // a tour broke off, and would again at once
+                        _ if waits_for_facts(kind) => 0,
+                        _ => period_ms,
+                    };
+                    state.next_ms = last.ended_ms.saturating_add(wait_ms);
                     state.late_since_ms = None;
                 }
                 (Outcome::Failed, _) => state.next_ms = last.ended_ms.saturating_add(RETRY_MS),

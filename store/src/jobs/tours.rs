@@ -122,8 +122,9 @@ impl TourRecord {
 impl Tours {
     /// Notes volumes that are seen for the first time. Gives whether there were any.
     pub fn meet(&mut self, tier: &Tier, now_ms: u64) -> bool {
+        let listed = tier.volumes().into_iter().filter(|volume| volume.listed); // of others nobody knows what is due
         let unknown: Vec<VolumeId> =
-            tier.volumes().iter().map(|volume| volume.id).filter(|id| !self.volumes.contains_key(id)).collect();
+            listed.map(|volume| volume.id).filter(|id| !self.volumes.contains_key(id)).collect();
         if unknown.is_empty() {
             return false;
         }
