@@ -135,6 +135,7 @@ fn every_limit_has_the_value_on_the_page() {
         PROBLEM_BYTES_MAX,
         ADDRESS_QUERY_MAX,
         REWRAP_MAX,
+        RESEAL_MAX,
         WRAP_BYTES_MAX,
         LOG_PAGE_ENTRIES_MAX,
         LOG_PAGE_BYTES_MAX,

@@ -27,7 +27,7 @@ use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
 
 /// Structures whose vectors are checked where their code is.
-pub const ELSEWHERE: [&str; 14] = [
+pub const ELSEWHERE: [&str; 15] = [
     "escrow-share",
     "person-key",
     "sealed-chunk",
@@ -35,6 +35,7 @@ pub const ELSEWHERE: [&str; 14] = [
     "sealed-wrap",
     "sealed-summary",
     "key-file",
+    "key-file-token",
     "local-seal",
     "volume-label",
     "removed-list",
