@@ -2,8 +2,8 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast,
-    gateway, get, handover, hold, hospital, jobs, keyring, ls, put, quarantine, reconcile, retention, stat, suite,
-    timestamp, transfer, up, vault, verify, volume, witness,
+    gateway, get, handover, hold, hospital, incident, jobs, keyring, ls, notify, put, quarantine, reconcile, report,
+    retention, stat, suite, timestamp, transfer, up, vault, verify, volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -39,6 +39,15 @@ pub enum Command {
     /// Operator: what was done to the vault, by whom and why
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Operator: the monthly report to a hospital
+    #[command(subcommand)]
+    Report(report::ReportCommands),
+    /// Operator: who is told at once what is wrong
+    #[command(subcommand)]
+    Notify(notify::NotifyCommands),
+    /// Operator: what hospitals must know of at once, with the scene as it was
+    #[command(subcommand)]
+    Incident(incident::IncidentCommands),
     /// Operator: the ledger of everything held: find, show, export
     #[command(subcommand)]
     Assets(assets::AssetsCommand),

@@ -17,12 +17,15 @@ pub mod get;
 pub mod handover;
 pub mod hold;
 pub mod hospital;
+pub mod incident;
 pub mod jobs;
 pub mod keyring;
 pub mod ls;
+pub mod notify;
 pub mod put;
 pub mod quarantine;
 pub mod reconcile;
+pub mod report;
 pub mod retention;
 pub mod stat;
 pub mod suite;
@@ -76,6 +79,9 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Volume(command) => volume::run(command, output).await,
         Command::Forecast(args) => forecast::run(args, output).await,
         Command::Audit(command) => audit::run(command, output).await,
+        Command::Report(command) => report::run(command, output).await,
+        Command::Notify(command) => notify::run(command, output).await,
+        Command::Incident(command) => incident::run(command, output).await,
         Command::Assets(command) => assets::run(command, output).await,
         Command::Handover(command) => handover::run(command, output).await,
         Command::Reconcile(command) => reconcile::run(command, output).await,

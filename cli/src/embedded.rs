@@ -7,18 +7,21 @@ use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, VersionId};
-use shosoin_store::Vault;
+use shosoin_store::{Vault, Visitor};
 
 /// An open vault, as one hospital sees it.
 pub struct Embedded {
     vault: Vault,
     hospital: HospitalId,
+    reader: Visitor,
 }
 
 impl Embedded {
     /// The vault as `hospital` sees it.
     pub fn new(vault: Vault, hospital: HospitalId) -> Self {
-        Embedded { vault, hospital }
+        let known = vault.hospitals().into_iter().find(|known| known.hospital == hospital);
+        let device = known.map_or(DeviceId([0; 16]), |known| known.device_key.device_id());
+        Embedded { vault, hospital, reader: Visitor { hospital, device, from: None } }
     }
 }
 
@@ -46,11 +49,11 @@ impl Transport for Embedded {
     }
 
     async fn record(&self, address: Address) -> Result<Bytes> {
-        told(self.vault.record(self.hospital, address).await)
+        told(self.vault.record_for(&self.reader, address).await)
     }
 
     async fn audit_record(&self, address: Address, nonce: Nonce) -> Result<AuditReply> {
-        told(self.vault.audit_record(self.hospital, address, nonce).await)
+        told(self.vault.audit_record_for(&self.reader, address, nonce).await)
     }
 
     async fn plan(&self, addresses: &[Address]) -> Result<ShelfReply> {
@@ -58,7 +61,7 @@ impl Transport for Embedded {
     }
 
     async fn version(&self, version: VersionId) -> Result<VersionReply> {
-        told(self.vault.version(self.hospital, version).await)
+        told(self.vault.version_for(&self.reader, version).await)
     }
 
     async fn wraps(&self, versions: &[VersionId]) -> Result<Vec<Bytes>> {
@@ -66,7 +69,7 @@ impl Transport for Embedded {
     }
 
     async fn name(&self, token: NameToken) -> Result<VersionReply> {
-        told(self.vault.name(self.hospital, token).await)
+        told(self.vault.name_for(&self.reader, token).await)
     }
 
     async fn device(&self, device: DeviceId) -> Result<DeviceReply> {

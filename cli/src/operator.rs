@@ -17,7 +17,10 @@ use shosoin_store::assets::AssetCommand;
 use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
 use shosoin_store::http::admin::socket_path;
+use shosoin_store::incidents::IncidentCommand;
+use shosoin_store::notify::NotifyCommand;
 use shosoin_store::quarantine::QuarantineCommand;
+use shosoin_store::reports::ReportCommand;
 use shosoin_store::transfers::TransferCommand;
 use shosoin_store::volumes::MediaCommand;
 use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
@@ -77,6 +80,42 @@ pub async fn media(dir: &Path, command: &MediaCommand) -> Result<Value> {
     finish(&vault, answer.map_err(Error::vault(task))).await
 }
 
+/// Does something about telling people.
+pub async fn told(dir: &Path, task: &'static str, command: NotifyCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(&command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/notify", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.notify_command(command, Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// Does something about reports.
+pub async fn report(dir: &Path, task: &'static str, command: &ReportCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/reports", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.report_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// Does something about incidents.
+pub async fn incident(dir: &Path, task: &'static str, command: &IncidentCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/incidents", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.incident_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
 /// Does something about its agreements.
 pub async fn agreement(dir: &Path, task: &'static str, command: &AgreementCommand) -> Result<Value> {
     let dir = vault_dir(dir);
@@ -124,6 +163,19 @@ impl Operator {
         }
         let vault = self.opened.get_or_try_init(|| open(&self.dir)).await?;
         vault.asset_command(command.clone(), Caller::this_process()).await.map_err(Error::vault(task))
+    }
+
+    /// Does something with its media or its audit log.
+    pub async fn ask_media(&self, command: &MediaCommand) -> Result<Value> {
+        let task = media_task(command);
+        if !self.opened.initialized() {
+            let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+            if let Some(answer) = ask(&self.dir, task, Method::POST, "/v1/media", body.into()).await? {
+                return Ok(answer);
+            }
+        }
+        let vault = self.opened.get_or_try_init(|| open(&self.dir)).await?;
+        vault.media_command(command.clone(), Caller::this_process()).await.map_err(Error::vault(task))
     }
 
     /// Closes the vault where this process opened it; the commands' own failure comes first.
@@ -208,7 +260,8 @@ fn media_task(command: &MediaCommand) -> &'static str {
         MediaCommand::Stocktake { .. } => "take stock",
         MediaCommand::WhatIf { .. } => "imagine that loss",
         MediaCommand::Forecast(_) => "forecast",
-        MediaCommand::AuditShow { .. } => "show the audit log",
+        MediaCommand::AuditShow(search) if search.export => "export the audit log",
+        MediaCommand::AuditShow(_) => "show the audit log",
         MediaCommand::AuditVerify => "verify the audit log",
         MediaCommand::ConfirmClock => "confirm the clock",
     }

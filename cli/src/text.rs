@@ -40,6 +40,23 @@ pub fn parse_time(text: &str) -> Option<u64> {
     u64::try_from(moment.ok()?.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
+/// A line of CSV as RFC 4180 has it, with its end.
+pub fn csv_row<'a>(fields: impl Iterator<Item = &'a str>) -> String {
+    fields.map(quoted).collect::<Vec<_>>().join(",") + "\n"
+}
+
+/// One field; one that a spreadsheet would take for a formula is kept from being one.
+fn quoted(field: &str) -> String {
+    let field = match field.starts_with(['=', '+', '-', '@']) {
+        true => format!("'{field}"),
+        false => field.to_owned(),
+    };
+    match field.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +70,14 @@ mod tests {
         assert_eq!(parse_time("1970-01-01T09:00:00+09:00"), Some(0));
         assert_eq!(parse_time("tomorrow"), None);
         assert_eq!(parse_time(&exact_time(1_795_929_785_269)), Some(1_795_929_785_269));
+    }
+
+    #[test]
+    fn a_field_never_breaks_its_line_and_is_never_a_formula() {
+        assert_eq!(quoted("plain"), "plain");
+        assert_eq!(quoted("a,b"), "\"a,b\"");
+        assert_eq!(quoted("say \"no\"\n"), "\"say \"\"no\"\"\n\"");
+        assert_eq!(quoted("=1+1"), "'=1+1");
+        assert_eq!(csv_row(["a", "b,c"].into_iter()), "a,\"b,c\"\n");
     }
 }

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 128] = [
+const COMMANDS: [&[&str]; 136] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -24,7 +24,15 @@ const COMMANDS: [&[&str]; 128] = [
     &["forecast"],
     &["audit", "verify"],
     &["audit", "show"],
+    &["audit", "export"],
     &["audit", "confirm-clock"],
+    &["notify", "status"],
+    &["notify", "try"],
+    &["incident", "state"],
+    &["report", "make"],
+    &["report", "show"],
+    &["report", "list"],
+    &["incident", "list"],
     &["assets", "list"],
     &["assets", "show"],
     &["assets", "export"],

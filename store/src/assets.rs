@@ -21,6 +21,7 @@ mod slot;
 pub use command::AssetCommand;
 pub use describe::{Arisen, Asset, Copying, Format, Handling, Held, Location, Rights};
 pub use select::{AssetQuery, Order, PAGE_MAX, RetentionFilter, Selection, select};
+pub(crate) use slot::scan as scan_slots;
 pub use slot::{AssetState, Slot, fill};
 pub(crate) use slot::{get as slot_of, note, put as put_slot, scan};
 
@@ -89,7 +90,7 @@ impl Inner {
         let size = desk.head()?.size;
         let hospital = desk.info().hospital;
         let selected = select(self.index.as_ref(), hospital, size, query)?;
-        self.note_read(hospital, actor, selected.slots.len() as u64)?;
+        self.note_read(hospital, actor, selected.slots.len() as u64, None)?;
         let describer = Describer::new(self, &desk);
         let assets = selected.slots.iter().map(|slot| describer.entry(slot)).collect::<Result<Vec<_>>>()?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -104,7 +105,7 @@ impl Inner {
         if number >= desk.head()?.size {
             return Err(not_found());
         }
-        self.note_read(desk.info().hospital, actor, 1)?;
+        self.note_read(desk.info().hospital, actor, 1, Some(number))?;
         let slot = slot_of(self.index.as_ref(), desk.info().hospital, number)?.ok_or_else(not_found)?;
         Describer::new(self, &desk).in_full(&slot)
     }
@@ -126,10 +127,10 @@ impl Inner {
         Err(Error::NotAllowed { actor: actor.to_owned(), what: "read the asset ledger" })
     }
 
-    fn note_read(&self, hospital: HospitalId, actor: &str, entries: u64) -> Result<()> {
+    fn note_read(&self, hospital: HospitalId, actor: &str, entries: u64, number: Option<u64>) -> Result<()> {
         let mut event = AuditEvent::new(self.clock.now_ms(), actor, Action::AssetsRead);
         event.hospital = Some(hospital);
-        event.units = entries;
+        (event.units, event.number) = (entries, number);
         self.media.record(event).map(drop)
     }
 }

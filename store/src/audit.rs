@@ -14,6 +14,8 @@
 //! - Nothing is ever cut off or written over. A record that a crash tore stays where it is; the next file says how much of
 //!   the one before it counts.
 //! - After a failed write or sync nothing more is appended until the log is opened again.
+//! - While the space for it is short (`space`), what would begin something is refused, and the rest of it is kept for records of
+//!   what ends, fails or is refused.
 //!
 //! Refuses: text with control characters. Holds no name of a patient and no free text but an operator's own reason.
 //! Source: Schneier and Kelsey, "Secure Audit Logs to Support Computer Forensics", 1999.
@@ -23,11 +25,13 @@ mod event;
 mod file;
 mod head;
 mod heal;
+pub mod search;
+mod space;
 mod survey;
 pub(crate) mod vocabulary;
 
 pub(crate) use event::check_text;
-pub use event::{ACTOR_BYTES_MAX, AuditEvent, Detail, REASON_BYTES_MAX};
+pub use event::{ACTOR_BYTES_MAX, AuditEvent, Detail, NUMBERS_MAX, REASON_BYTES_MAX};
 pub use file::FILE_BYTES_MAX;
 pub use vocabulary::{Action, MediaState, Outcome, TestKind};
 
@@ -37,13 +41,19 @@ use file::{Header, Tip, encode_record};
 use head::{Head, HeadFile};
 use parking_lot::Mutex;
 use serde::Serialize;
-use shosoin_protocol::{Digest, VolumeId};
+use shosoin_protocol::{Digest, HospitalId, VolumeId};
 use shosoin_tiers::durable;
 use shosoin_tiers::media::{FileMedia, FileOptions, Media};
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Records that are kept in memory for whoever follows the log.
+const RECENT: usize = 1024;
 
 /// Folder of the log in the vault's folder, and of its copies on volumes.
 pub const DIR: &str = "audit";
@@ -74,6 +84,18 @@ pub struct AuditQuery {
     pub volume: Option<VolumeId>,
     /// by this actor
     pub actor: Option<String>,
+    /// for this hospital
+    pub hospital: Option<HospitalId>,
+    /// about the deposit with this number
+    pub number: Option<u64>,
+    /// from this address
+    pub source: Option<IpAddr>,
+    /// ended so
+    pub outcome: Option<Outcome>,
+    /// behind the record with this number
+    pub after: Option<u64>,
+    /// only the oldest so many
+    pub oldest: Option<usize>,
     /// only the newest so many
     pub newest: Option<usize>,
 }
@@ -86,6 +108,10 @@ impl AuditQuery {
             && (self.actions.is_empty() || self.actions.contains(&event.action))
             && self.volume.is_none_or(|volume| event.volume == Some(volume))
             && self.actor.as_ref().is_none_or(|actor| *actor == event.actor)
+            && self.hospital.is_none_or(|hospital| event.hospital == Some(hospital))
+            && self.number.is_none_or(|number| event.is_about(number))
+            && self.source.is_none_or(|source| event.source == Some(source.to_canonical()))
+            && self.outcome.is_none_or(|outcome| event.outcome == outcome)
     }
 }
 
@@ -110,6 +136,11 @@ pub struct AuditReport {
 pub struct AuditLog {
     dir: PathBuf,
     state: Mutex<State>,
+    space: space::Watch,
+    /// number of the newest record, for whoever waits for one
+    news: watch::Sender<u64>,
+    /// that number when this process opened the log
+    opened_at: u64,
 }
 
 #[derive(Debug)]
@@ -120,6 +151,8 @@ struct State {
     head: Head,
     /// records since the last copy to volumes
     not_copied: u64,
+    /// the newest records that this process wrote, oldest first
+    recent: VecDeque<AuditRecord>,
 }
 
 /// A log that was read and is not open yet.
@@ -161,8 +194,10 @@ impl Looked {
             head_file.write(&head)?;
         }
         let file = Some(open_to_append(&folder, head.file)?);
-        let state = Mutex::new(State { file, head_file, head, not_copied: 0 });
-        Ok((AuditLog { dir: folder, state }, findings))
+        let state = Mutex::new(State { file, head_file, head, not_copied: 0, recent: VecDeque::new() });
+        let (space, opened_at) = (space::Watch::new(&folder), head.tip.seq);
+        let log = AuditLog { dir: folder, state, space, news: watch::Sender::new(opened_at), opened_at };
+        Ok((log, findings))
     }
 }
 
@@ -180,16 +215,17 @@ impl AuditLog {
             let why = "an earlier write to it failed; look at the disk, then start the vault again".to_owned();
             return Err(Error::Audit { path: self.dir.clone(), why });
         }
+        self.space.lets_through(event)?;
         let (bytes, tip) = encode_record(state.head.tip, event)?;
         if state.head.len + bytes.len() as u64 > FILE_BYTES_MAX as u64 {
             self.rotate(&mut state, event.at_ms)?;
             let (bytes, tip) = encode_record(state.head.tip, event)?;
-            return self.write(&mut state, &bytes, tip);
+            return self.write(&mut state, (&bytes, tip), event);
         }
-        self.write(&mut state, &bytes, tip)
+        self.write(&mut state, (&bytes, tip), event)
     }
 
-    fn write(&self, state: &mut State, bytes: &[u8], tip: Tip) -> Result<u64> {
+    fn write(&self, state: &mut State, (bytes, tip): (&[u8], Tip), event: &AuditEvent) -> Result<u64> {
         let path = self.dir.join(file_name(state.head.file));
         let mut file = state.file.take().ok_or(Error::Closing)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_data());
@@ -198,6 +234,11 @@ impl AuditLog {
         state.head_file.write(&state.head)?;
         state.not_copied += 1;
         state.file = Some(file);
+        state.recent.push_back(AuditRecord { seq: tip.seq, digest: tip.digest, event: event.clone() });
+        if state.recent.len() > RECENT {
+            state.recent.pop_front();
+        }
+        self.news.send_replace(tip.seq);
         Ok(tip.seq)
     }
 
@@ -210,6 +251,38 @@ impl AuditLog {
         state.head_file.write(&state.head)?;
         state.file = Some(open_to_append(&self.dir, state.head.file)?);
         Ok(())
+    }
+
+    /// The records behind number `after`, at most `count`, oldest first. Without a look at the disk where they are new.
+    pub fn behind(&self, after: u64, count: usize) -> Result<Vec<AuditRecord>> {
+        {
+            let state = self.state.lock();
+            let is_here = state.recent.front().map_or(state.head.tip.seq, |first| first.seq.saturating_sub(1)) <= after;
+            if is_here {
+                return Ok(state.recent.iter().filter(|record| record.seq > after).take(count).cloned().collect());
+            }
+        }
+        self.read(&AuditQuery { after: Some(after), oldest: Some(count), ..AuditQuery::default() })
+    }
+
+    /// Tells when there are new records.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// The newest record when this process opened it.
+    pub fn opened_at(&self) -> u64 {
+        self.opened_at
+    }
+
+    /// From now on this much is kept free for records of what ends; less is short.
+    pub fn keep_free(&self, reserve_bytes: u64) {
+        self.space.keep_free(reserve_bytes);
+    }
+
+    /// How much room there is for it.
+    pub fn room(&self) -> Result<LogRoom> {
+        self.space.look()
     }
 
     /// Number and digest of the newest record, for whoever wants to remember it elsewhere.
@@ -227,7 +300,7 @@ impl AuditLog {
     pub fn for_each(&self, query: &AuditQuery, visit: &mut dyn FnMut(AuditRecord)) -> Result<()> {
         let head = self.state.lock().head;
         let mut wanted = |record: AuditRecord| {
-            if query.wants(&record.event) {
+            if query.after.is_none_or(|after| record.seq > after) && query.wants(&record.event) {
                 visit(record);
             }
         };
@@ -236,8 +309,11 @@ impl AuditLog {
 
     /// The records that are wanted, oldest first.
     pub fn read(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>> {
-        let mut records = std::collections::VecDeque::new();
+        let mut records = VecDeque::new();
         self.for_each(query, &mut |record| {
+            if query.oldest.is_some_and(|oldest| records.len() >= oldest) {
+                return;
+            }
             records.push_back(record);
             if query.newest.is_some_and(|newest| records.len() > newest) {
                 records.pop_front();
@@ -287,6 +363,7 @@ impl AuditLog {
 }
 
 pub use heal::heal;
+pub use space::{LogRoom, RESERVE_BYTES};
 
 /// Takes the newest copies on these media where the folder of the vault in `dir` has no log. Says what it did.
 pub fn restore_lost(dir: &Path, media: &[Arc<dyn Media>]) -> Result<Option<Finding>> {

@@ -2,11 +2,13 @@
 
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
+use crate::audit::RESERVE_BYTES;
 use crate::console::ConsoleConfig;
 use crate::disposal::DisposalConfig;
 use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
 use crate::migrate::MigrateRule;
+use crate::notify::ChannelConfig;
 use serde::{Deserialize, Serialize};
 use shosoin_archive::Address;
 use shosoin_protocol::VaultId;
@@ -50,6 +52,12 @@ pub struct Config {
     /// what must be there before content is taken
     #[serde(default, skip_serializing_if = "IntakeConfig::is_default")]
     pub intake: IntakeConfig,
+    /// where people are told at once what is wrong
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<ChannelConfig>,
+    /// how much room is kept for the audit log
+    #[serde(default, skip_serializing_if = "AuditConfig::is_default")]
+    pub audit: AuditConfig,
     /// pages for the people who run it
     #[serde(default, skip_serializing_if = "ConsoleConfig::is_default")]
     pub console: ConsoleConfig,
@@ -84,6 +92,32 @@ impl IntakeConfig {
     /// Whether it says nothing.
     pub fn is_default(&self) -> bool {
         *self == IntakeConfig::default()
+    }
+}
+
+/// `[audit]`: the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// MiB that are kept free where the log is, for records of what ends: below that nothing new is begun
+    pub reserve_mib: u64,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        AuditConfig { reserve_mib: RESERVE_BYTES >> 20 }
+    }
+}
+
+impl AuditConfig {
+    /// Whether it says nothing.
+    pub fn is_default(&self) -> bool {
+        *self == AuditConfig::default()
+    }
+
+    /// That, in bytes.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.reserve_mib.saturating_mul(1 << 20)
     }
 }
 
@@ -224,6 +258,12 @@ impl Config {
         self.disposal.check(self.demo)?;
         self.accounts.check()?;
         self.console.check()?;
+        for (number, channel) in self.notify.iter().enumerate() {
+            channel.check()?;
+            if self.notify.iter().skip(number + 1).any(|other| other.name == channel.name) {
+                return Err(format!("notify {}: two have this name", channel.name));
+            }
+        }
         self.volumes.iter().try_for_each(|spec| spec.address().map(drop))?;
         self.migrate.iter().try_for_each(|rule| rule.parse().map(drop))
     }
@@ -270,6 +310,8 @@ mod tests {
             disposal: DisposalConfig::default(),
             accounts: AccountsConfig::default(),
             intake: IntakeConfig { agreement_required: true, quarantine: PathBuf::new() },
+            audit: AuditConfig::default(),
+            notify: Vec::new(),
             console: ConsoleConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],

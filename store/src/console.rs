@@ -34,6 +34,7 @@ mod words;
 pub use config::{ConsoleConfig, LISTEN};
 pub use routes::PATHS;
 
+use crate::applicability::Lang;
 use crate::error::{Error, Result};
 use crate::http::HttpOptions;
 use crate::http::listener::{Listener, Service};
@@ -123,6 +124,11 @@ impl Console {
             () = sweeping => {}
         }
     }
+}
+
+/// A word of a closed vocabulary in a language.
+pub(crate) fn translate<'a>(lang: Lang, vocabulary: &str, name: &'a str) -> &'a str {
+    terms::term(lang, vocabulary, name)
 }
 
 impl Vault {

@@ -99,10 +99,15 @@ impl Desk {
 
     /// Whether a machine with this pin is let in: it is enrolled, and its device was not revoked.
     pub fn lets_in(&self, pin: &[u8; 32]) -> Result<bool> {
+        self.device_of(pin).map(|device| device.is_some())
+    }
+
+    /// The device of that machine.
+    pub fn device_of(&self, pin: &[u8; 32]) -> Result<Option<DeviceId>> {
         let device = self.machines.read().iter().find(|machine| machine.tls_pin == *pin).map(|machine| machine.device);
-        let Some(device) = device else { return Ok(false) };
+        let Some(device) = device else { return Ok(None) };
         let row = self.index.row::<DeviceRow>(&rows::device_key(self.info.hospital, device))?.unwrap_or_default();
-        Ok(row.state != DeviceState::Revoked)
+        Ok((row.state != DeviceState::Revoked).then_some(device))
     }
 
     /// Which log it is.

@@ -91,6 +91,20 @@ pub enum Error {
         /// why
         why: String,
     },
+    /// There is too little room for the audit log to begin anything more.
+    #[error(
+        "nothing was begun: {free_bytes} bytes are free for the audit log at {}, and {reserve_bytes} are kept for records of what ends; make \
+         room there, and it goes on by itself",
+        path.display()
+    )]
+    AuditFull {
+        /// its folder
+        path: PathBuf,
+        /// bytes free there
+        free_bytes: u64,
+        /// bytes below which nothing is begun
+        reserve_bytes: u64,
+    },
     /// The accounts of operators cannot be believed or written.
     #[error("accounts file {} cannot be used: {why}", path.display())]
     Accounts {
@@ -475,7 +489,7 @@ impl Error {
             Error::Argument { .. } => ErrorKind::Invalid,
             Error::UnknownVolume { .. } => ErrorKind::NotFound,
             Error::VolumeState { .. } => ErrorKind::Refused,
-            Error::Audit { .. } | Error::Busy { .. } => ErrorKind::Unavailable,
+            Error::Audit { .. } | Error::AuditFull { .. } | Error::Busy { .. } => ErrorKind::Unavailable,
             Error::Accounts { .. } => ErrorKind::Damaged,
             Error::AccountState { .. } | Error::LogOn | Error::LoggedOff { .. } | Error::NotPermitted { .. } => {
                 ErrorKind::Refused
@@ -522,6 +536,7 @@ impl Error {
             Error::UnknownVolume { .. } => "unknown-volume",
             Error::VolumeState { .. } => "volume-state",
             Error::Audit { .. } => "audit-log",
+            Error::AuditFull { .. } => "audit-full",
             Error::Accounts { .. } => "accounts",
             Error::AccountState { .. } => "account-state",
             Error::LogOn => "log-on",

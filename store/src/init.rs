@@ -3,7 +3,7 @@
 
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
-use crate::config::{Config, FORM, IntakeConfig, VolumeSpec};
+use crate::config::{AuditConfig, Config, FORM, IntakeConfig, VolumeSpec};
 use crate::console::ConsoleConfig;
 use crate::disposal::DisposalConfig;
 use crate::error::{Error, Result};
@@ -39,6 +39,8 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         disposal: DisposalConfig::at_first(options.demo),
         accounts: AccountsConfig::default(),
         intake: IntakeConfig { agreement_required: !options.demo, ..IntakeConfig::default() },
+        audit: AuditConfig::default(),
+        notify: Vec::new(),
         console: ConsoleConfig::default(),
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),

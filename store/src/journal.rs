@@ -55,6 +55,7 @@ impl Journal {
         }
         let (log, mut findings) = log.open(now_ms)?;
         let ledger = MediaLedger::new(Arc::new(log), projection);
+        let was_stopped = ledger.log_was_stopped();
         for finding in healed {
             let why: String = finding.message.chars().take(audit::REASON_BYTES_MAX).collect();
             ledger.record(AuditEvent::new(now_ms, VAULT, Action::LogRestored).ended(Outcome::Findings).because(why))?;
@@ -72,6 +73,11 @@ impl Journal {
                     .to_owned();
             findings.push(Finding { severity: Severity::Degraded, code: "clock-jumped", message });
         }
+        let started = AuditEvent::new(now_ms, VAULT, Action::LogStarted);
+        ledger.record(match was_stopped {
+            true => started,
+            false => started.ended(Outcome::Findings).because("the process before did not say that it stopped"),
+        })?;
         Ok(Journal { media: Arc::new(ledger), findings, dir: dir.to_owned(), now_ms })
     }
 

@@ -152,6 +152,8 @@ pub struct Projection {
     /// the newest time that was not doubted
     trusted_ms: Option<u64>,
     clock_doubted: bool,
+    /// whether the newest process that wrote the log said that it stops
+    log_stopped: bool,
     /// what is known of the accounts file
     accounts: Mark,
 }
@@ -160,6 +162,7 @@ impl Projection {
     /// Takes in the next record of the log.
     pub fn apply(&mut self, record: &AuditRecord) {
         let event = &record.event;
+        self.log_stopped = matches!(event.action, Action::LogStopped | Action::VaultStopped);
         self.apply_time(event);
         if let Detail::Account { account, digest, .. } = &event.detail {
             self.accounts.digest = Some(*digest);
@@ -263,6 +266,11 @@ impl MediaLedger {
         let digest = self.audit.head().1;
         projection.apply(&AuditRecord { seq, digest, event });
         Ok(seq)
+    }
+
+    /// Whether the newest process that wrote the log said that it stops, or there was none before.
+    pub fn log_was_stopped(&self) -> bool {
+        self.audit.head().0 == 0 || self.projection.read().log_stopped
     }
 
     /// Every medium, by id.

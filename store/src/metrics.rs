@@ -47,6 +47,7 @@ impl Inner {
         page.verification(self, &jobs);
         page.clients(self);
         page.people(self);
+        page.audit(self);
         let mut text = String::new();
         encode(&mut text, &page.0).map_err(|_| Error::Bug("figures could not be written as text"))?;
         Ok(text)
@@ -234,6 +235,16 @@ impl Page {
         let (requests, grants) = accounts.waiting();
         self.gauge("approvals_waiting", "Requests that wait for a second person", [(Vec::new(), requests as f64)]);
         self.gauge("break_glass", "Grants for a while that are in force", [(Vec::new(), grants as f64)]);
+    }
+
+    fn audit(&mut self, inner: &Inner) {
+        let log = inner.media.audit();
+        let room = log.room().ok();
+        self.gauge("audit_records", "Records of the audit log", [(Vec::new(), log.head().0 as f64)]);
+        let free = room.iter().map(|room| (Vec::new(), room.free_bytes as f64));
+        self.gauge("audit_free_bytes", "Bytes free where the audit log is", free);
+        let reserve = room.iter().map(|room| (Vec::new(), room.reserve_bytes as f64));
+        self.gauge("audit_reserve_bytes", "Bytes below which nothing new is begun", reserve);
     }
 
     fn clients(&mut self, inner: &Inner) {

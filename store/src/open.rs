@@ -116,6 +116,7 @@ pub fn rebuild(
         }
     }
     mounted.journal.opened(Action::Rebuild)?;
+    mounted.journal.opened(Action::LogStopped)?;
     mounted.tier.close()?;
     report.findings.splice(0..0, mounted.journal.findings);
     Ok(report)

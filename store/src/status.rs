@@ -1,7 +1,8 @@
 //! What the vault says of itself to the operator.
 
 use crate::accounts::{Accounts, Mode};
-use crate::check::Finding;
+use crate::audit::LogRoom;
+use crate::check::{Finding, Severity};
 use crate::config::{Config, IndexKind};
 use crate::desk::Desk;
 use crate::identity::Identity;
@@ -182,6 +183,9 @@ const NO_ACCOUNTS: &str = "this vault has no accounts: whoever may open its fold
 const ONE_PERSON: &str =
     "one administrator changes rights alone until a second person who may agree has been here once";
 
+/// How many times the reserve must be free before room for the audit log is said to run low.
+const LOW: u64 = 8;
+
 /// Where the state of a vault is.
 pub struct Parts<'a> {
     /// which vault
@@ -204,6 +208,8 @@ pub struct Parts<'a> {
     pub scrub: ScrubDebt,
     /// people
     pub accounts: &'a Accounts,
+    /// room for the audit log, where it can be measured
+    pub log_room: Option<LogRoom>,
 }
 
 /// Gathers the state of a vault.
@@ -226,8 +232,17 @@ pub fn gather(parts: Parts<'_>) -> Status {
         scrub: parts.scrub,
         counters: parts.counters,
         people: PeopleStatus::of(parts.accounts),
-        findings: parts.findings.to_vec(),
+        findings: parts.findings.iter().cloned().chain(parts.log_room.and_then(low_room)).collect(),
     }
+}
+
+/// What is said where room for the audit log runs low, in good time (7.6.12-M5b).
+fn low_room(room: LogRoom) -> Option<Finding> {
+    let LogRoom { free_bytes, reserve_bytes, .. } = room;
+    let message = format!(
+        "{free_bytes} bytes are free for the audit log; below {reserve_bytes} nothing new is begun: make room there"
+    );
+    (free_bytes / LOW < reserve_bytes).then_some(Finding { severity: Severity::Degraded, code: "log-space", message })
 }
 
 impl KeyStatus {

@@ -2,7 +2,7 @@
 
 use crate::accounts::{Accounts, Caller};
 use crate::agreements::Agreements;
-use crate::audit::{Action, AuditEvent, AuditLog, AuditReport};
+use crate::audit::{Action, AuditEvent, AuditLog, AuditReport, Outcome};
 use crate::check::{self, Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
 use crate::config::{IndexKind, VolumeSpec};
@@ -20,9 +20,11 @@ use crate::journal::{VAULT, log_media};
 use crate::ledger::Ledger;
 use crate::media_ledger::MediaLedger;
 use crate::migrate::{self, MigrateReport};
+use crate::notify::Standings;
 use crate::open::{self, Opened, Standing};
 use crate::plan::Plan;
 use crate::quarantine::Quarantine;
+use crate::read_log::{ReadLog, Visitor};
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
 use crate::shelf;
@@ -47,6 +49,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Payload bytes that may be inside the vault at once, waiting or being written: what callers beyond it wait for.
@@ -128,6 +131,12 @@ pub(crate) struct Inner {
     pub(crate) handover: Mutex<()>,
     /// when canaries were tried last, once that was looked up
     pub(crate) canaries_ms: Mutex<Option<u64>>,
+    /// reads of sealed records, on their way into the audit log
+    pub(crate) read_log: ReadLog,
+    /// whether the room for the audit log was short when it was looked at last
+    log_short: AtomicBool,
+    /// how channels fare that tell people
+    pub(crate) standings: Standings,
     /// last, so that the lock on the folder goes when nothing uses it any more
     pub(crate) folder: FileMedia,
 }
@@ -194,6 +203,52 @@ impl Vault {
         let desks = self.inner.desks.read();
         let mut known = desks.values().filter(|desk| desk.lets_in(pin).unwrap_or(false));
         known.next().map(|desk| desk.info().hospital)
+    }
+
+    /// That hospital, with the device.
+    pub(crate) fn device_by_pin(&self, pin: &[u8; 32]) -> Option<(HospitalId, DeviceId)> {
+        let desks = self.inner.desks.read();
+        desks.values().find_map(|desk| Some((desk.info().hospital, desk.device_of(pin).ok().flatten()?)))
+    }
+
+    /// [`record`](Self::record) for a device, on record before it is answered.
+    pub async fn record_for(&self, visitor: &Visitor, address: Address) -> Result<Bytes> {
+        self.reads_begin(visitor).await?;
+        let record = self.record(visitor.hospital, address).await?;
+        self.inner.read_log.count(visitor, record.len() as u64, None);
+        Ok(record)
+    }
+
+    /// [`audit_record`](Self::audit_record) for a device, on record before it is answered.
+    pub async fn audit_record_for(&self, visitor: &Visitor, address: Address, nonce: Nonce) -> Result<AuditReply> {
+        self.reads_begin(visitor).await?;
+        let reply = self.audit_record(visitor.hospital, address, nonce).await?;
+        self.inner.read_log.count(visitor, reply.record.len() as u64, None);
+        Ok(reply)
+    }
+
+    /// [`version`](Self::version) for a device, on record before it is answered.
+    pub async fn version_for(&self, visitor: &Visitor, version: VersionId) -> Result<VersionReply> {
+        self.reads_begin(visitor).await?;
+        let reply = self.version(visitor.hospital, version).await?;
+        self.inner.read_log.count(visitor, reply.manifest.len() as u64, Some(reply.inclusion.index));
+        Ok(reply)
+    }
+
+    /// [`name`](Self::name) for a device, on record before it is answered.
+    pub async fn name_for(&self, visitor: &Visitor, token: NameToken) -> Result<VersionReply> {
+        self.reads_begin(visitor).await?;
+        let reply = self.name(visitor.hospital, token).await?;
+        self.inner.read_log.count(visitor, reply.manifest.len() as u64, Some(reply.inclusion.index));
+        Ok(reply)
+    }
+
+    async fn reads_begin(&self, visitor: &Visitor) -> Result<()> {
+        let (inner, visitor, now_ms) = (self.inner.clone(), *visitor, self.inner.clock.now_ms());
+        if inner.read_log.is_begun(&visitor, now_ms) {
+            return Ok(());
+        }
+        blocking(move || inner.read_log.begin(visitor, now_ms)).await
     }
 
     /// What the vault says of itself to a hospital it knows.
@@ -402,6 +457,8 @@ impl Inner {
         let jobs = Jobs::open(&folder, &config.jobs)?;
         let quarantine = Quarantine::open(&dir, &config.intake.quarantine)?;
         let records = Arc::new(Records::new(&dir, index.clone(), tier.clone(), options.clock.clone()));
+        media.audit().keep_free(config.audit.reserve_bytes());
+        let read_log = ReadLog::new(media.clone());
         let mut inner = Inner {
             dir,
             config,
@@ -427,6 +484,9 @@ impl Inner {
             transfers: Transfers::default(),
             handover: Mutex::default(),
             canaries_ms: Mutex::default(),
+            read_log,
+            log_short: AtomicBool::default(),
+            standings: Standings::default(),
             folder,
         };
         for (info, ledger, standing) in hospitals {
@@ -551,6 +611,7 @@ impl Inner {
             counters: self.work.counters(self.tier.counters()),
             scrub: self.jobs.debt(self),
             accounts: &self.accounts,
+            log_room: self.media.audit().room().ok(),
         });
         for (hospital, desk) in status.hospitals.iter_mut().zip(&desks) {
             hospital.quarantine = self.quarantine_status(desk).ok();
@@ -613,6 +674,31 @@ impl Inner {
         }
     }
 
+    /// Puts reads whose minute is over on record, and looks whether there is room for the audit log.
+    pub(crate) fn watch_log(&self) {
+        let now_ms = self.clock.now_ms();
+        let told = self.read_log.keep(now_ms, false).and_then(|()| self.watch_room(now_ms));
+        if let Err(error) = told {
+            tracing::error!(error = &error as &dyn std::error::Error, "the audit log could not be written");
+        }
+    }
+
+    fn watch_room(&self, now_ms: u64) -> Result<()> {
+        let room = self.media.audit().room()?;
+        if self.log_short.swap(room.is_short, Ordering::Relaxed) == room.is_short {
+            return Ok(());
+        }
+        let why = format!("{} bytes free, {} kept for what ends", room.free_bytes, room.reserve_bytes);
+        let event = AuditEvent::new(now_ms, VAULT, Action::LogSpace).because(why);
+        match room.is_short {
+            true => {
+                tracing::error!(room.free_bytes, "there is too little room for the audit log: nothing new is begun");
+                self.media.record(event.ended(Outcome::Findings)).map(drop)
+            }
+            false => self.media.record(event).map(drop),
+        }
+    }
+
     /// Verifies the audit log with its copies, and the accounts file against it.
     pub(crate) fn verify_log(&self) -> Result<AuditReport> {
         let mut report = self.volumes.verify_log()?;
@@ -622,7 +708,9 @@ impl Inner {
 
     /// Records that the vault is closed, and copies the audit log to volumes.
     fn journal_closed(&self) -> Result<()> {
+        self.read_log.keep(self.clock.now_ms(), true)?;
         self.media.record(AuditEvent::new(self.clock.now_ms(), VAULT, Action::VaultStopped))?;
+        self.media.record(AuditEvent::new(self.clock.now_ms(), VAULT, Action::LogStopped))?;
         let missed = self.media.audit().copy_to(&log_media(&self.tier));
         missed.iter().for_each(|finding| tracing::warn!("{}", finding.message));
         Ok(())

@@ -12,6 +12,7 @@ use shosoin_protocol::act::agreement::{RetryRule, Terms};
 use shosoin_protocol::api::{Enrolment, Hello, Problem};
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{ErrorKind, Suite};
+use shosoin_store::audit::{Action, AuditQuery, Outcome};
 use shosoin_store::http::{HttpOptions, Server};
 use shosoin_store::{IndexKind, Vault};
 use std::net::SocketAddr;
@@ -205,6 +206,37 @@ async fn a_chunk_comes_back_exact_and_one_under_a_wrong_address_is_refused() {
     assert!(served.ask(&format!("GET /v1/records/{right} HTTP/1.1"), b"").await.body == chunk);
     let wrong = served.ask(&put("0".repeat(64)), &chunk).await;
     assert_eq!(wrong.status, ErrorKind::Invalid.http_status());
+    served.end().await;
+}
+
+#[tokio::test]
+async fn who_reads_is_on_record_with_device_and_address_before_the_answer_7_6_12_s2() {
+    let served = Served::new().await;
+    let chunk = served.hospital.chunk(300_000, 7);
+    let right = address(served.hospital.suite, &chunk);
+    let put = format!("PUT /v1/chunks/{right} HTTP/1.1\r\ncontent-length: {}", chunk.len());
+    assert_eq!(served.ask(&put, &chunk).await.status, 200);
+    let reads = || {
+        let query = AuditQuery { actions: vec![Action::RecordsRead], ..AuditQuery::default() };
+        served.vault.audit().read(&query).unwrap()
+    };
+    assert!(reads().is_empty(), "to store is not to read");
+    for _ in 0..3 {
+        assert_eq!(served.ask(&format!("GET /v1/records/{right} HTTP/1.1"), b"").await.status, 200);
+    }
+    let begun = reads();
+    assert_eq!(begun.len(), 1, "once in a minute");
+    let event = &begun[0].event;
+    assert_eq!((event.outcome, event.source), (Outcome::Begun, Some([127, 0, 0, 1].into())));
+    let device = served.hospital.device.key.public().device_id();
+    assert_eq!((&event.actor, event.hospital), (&format!("device:{device}"), Some(served.hospital.id)));
+    served.site.clock.advance(61_000);
+    assert_eq!(served.ask(&format!("GET /v1/records/{right} HTTP/1.1"), b"").await.status, 200);
+    let all = reads();
+    let outcomes: Vec<Outcome> = all.iter().map(|record| record.event.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Begun, Outcome::Done, Outcome::Begun]);
+    let counted = &all[1].event;
+    assert_eq!((counted.units, counted.bytes, counted.duration_ms), (3, 3 * chunk.len() as u64, 61_000));
     served.end().await;
 }
 

@@ -37,6 +37,7 @@ AXE = pathlib.Path(os.environ.get("SHOSOIN_AXE", ROOT / "target/npm/node_modules
 SCREENSHOTS = os.environ.get("SHOSOIN_SCREENSHOTS")
 PASSWORD = "tr4ctor-blue"
 WAIT_SECONDS = 60
+PICTURE_MAX = 12_000  # of a longer page only what is on the screen
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium or chromedriver: the console is not tried in a browser")
 
@@ -162,7 +163,8 @@ class House:
         if SCREENSHOTS:
             folder = pathlib.Path(SCREENSHOTS)
             folder.mkdir(parents=True, exist_ok=True)
-            picture = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
+            whole = driver.execute_script("return document.documentElement.scrollHeight") < PICTURE_MAX
+            picture = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": whole, "format": "png"})
             (folder / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))
         messages = [entry["message"] for entry in driver.get_log("browser")]
         assert not [message for message in messages if "Content Security Policy" in message], messages

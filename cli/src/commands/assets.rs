@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::operator::{self, Operator};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::text::{bytes, parse_time, time};
+use crate::text::{bytes, csv_row, parse_time, time};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use shosoin_store::assets::{AssetCommand, AssetQuery, AssetState, Order, PAGE_MAX, RetentionFilter};
@@ -312,32 +312,12 @@ fn csv_line(asset: &Value) -> String {
         word(&asset["state"]),
         history.collect::<Vec<_>>().join("; "),
     ];
-    fields.map(|field| quoted(&field)).join(",") + "\n"
-}
-
-/// A field as RFC 4180 has it; one that a spreadsheet would take for a formula is kept from being one.
-fn quoted(field: &str) -> String {
-    let field = match field.starts_with(['=', '+', '-', '@']) {
-        true => format!("'{field}"),
-        false => field.to_owned(),
-    };
-    match field.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field,
-    }
+    csv_row(fields.iter().map(String::as_str))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_field_never_breaks_its_line_and_is_never_a_formula() {
-        assert_eq!(quoted("plain"), "plain");
-        assert_eq!(quoted("a,b"), "\"a,b\"");
-        assert_eq!(quoted("say \"no\"\n"), "\"say \"\"no\"\"\n\"");
-        assert_eq!(quoted("=1+1"), "'=1+1");
-    }
 
     #[test]
     fn retention_is_asked_for_by_name_or_by_its_end() {

@@ -20,6 +20,7 @@ use super::{AccountId, Accounts, Moment, Permission, State};
 use crate::audit::{Action, AuditEvent, Outcome};
 use crate::error::{Error, Result};
 use shosoin_tiers::life::DAY_MS;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -142,7 +143,7 @@ impl Accounts {
         let from = shortened(attempt.from);
         let opened = self.sessions.open(&account.id, (&from, before), &moment, &*self.random)?;
         let event = AuditEvent::new(moment.ms(), account.id.as_str(), Action::LoggedOn);
-        let event = event.because(format!("console, from {from}"));
+        let event = event.because(format!("console, from {from}")).seen_from(from.parse().ok());
         self.write(&mut state, &moment, Noted::new(event).about(&account.id), |book| {
             let known = account_mut(book, &account.id)?;
             (known.last_success_ms, known.failures_before, known.log_on) = (moment.ms(), 0, Tries::default());
@@ -187,6 +188,7 @@ impl Accounts {
         let actor = account.map_or("unknown", |account| account.id.as_str());
         let reason = format!("{}; from {}", wrong.name(), shortened(attempt.from));
         let event = AuditEvent::new(moment.ms(), actor, Action::LogOnRefused).ended(Outcome::Refused);
+        let event = event.seen_from(attempt.from.parse().ok());
         match account.filter(|_| wrong.counts()) {
             Some(account) => self.count_wrong(state, moment, account, event.because(reason))?,
             None => {
@@ -283,12 +285,19 @@ impl Accounts {
 
     /// Puts on the record that somebody was turned away before anybody looked at what they wanted. The same again and again is
     /// one record a minute, with a count.
-    pub fn note_turned_away(&self, actor: &str, action: Action, why: &str) -> Result<()> {
+    pub fn note_turned_away(&self, actor: &str, action: Action, why: &str, from: IpAddr) -> Result<()> {
         let moment = self.now()?;
         let why: String = why.chars().filter(|c| !c.is_control()).take(160).collect();
         let Some(count) = self.floods.count(&format!("{actor} {why}"), moment.ms()) else { return Ok(()) };
-        let event = AuditEvent::new(moment.ms(), actor, action).ended(Outcome::Refused).because(why);
+        let event =
+            AuditEvent::new(moment.ms(), actor, action).ended(Outcome::Refused).because(why).seen_from(Some(from));
         self.media.record(AuditEvent { units: count, ..event }).map(drop)
+    }
+
+    /// Puts on the record which page a person asked for, and from where.
+    pub fn note_page(&self, actor: &str, page: &str, from: IpAddr) -> Result<()> {
+        let event = AuditEvent::new(self.now()?.ms(), actor, Action::PageAsked).because(page).seen_from(Some(from));
+        self.media.record(event).map(drop)
     }
 
     /// Ends a session.
@@ -322,7 +331,7 @@ impl Accounts {
         for (session, why) in ended {
             let mut event = AuditEvent::new(moment.ms(), session.account.as_str(), Action::LoggedOff);
             event.duration_ms = moment.ms().saturating_sub(session.opened_ms);
-            self.media.record(event.because(why.name()))?;
+            self.media.record(event.because(why.name()).seen_from(session.from.parse().ok()))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::{Digest, Error as FormatError, HospitalId, SegmentId, VersionId, VolumeId};
 use shosoin_tiers::VolumeLabel;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Version of a record.
 pub const VERSION: u8 = 1;
@@ -23,6 +24,11 @@ pub const DETAIL_BYTES_MAX: usize = 4096;
 const HAS_VOLUME: u8 = 1;
 const HAS_SEGMENT: u8 = 2;
 const HAS_HOSPITAL: u8 = 4;
+const HAS_SOURCE: u8 = 8;
+const HAS_NUMBER: u8 = 16;
+const FLAGS: u8 = HAS_VOLUME | HAS_SEGMENT | HAS_HOSPITAL | HAS_SOURCE | HAS_NUMBER;
+/// Numbers of deposits that one record holds.
+pub const NUMBERS_MAX: usize = DETAIL_BYTES_MAX / 8;
 
 /// What happened. Times in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +52,12 @@ pub struct AuditEvent {
     /// for which hospital
     #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub hospital: Option<HospitalId>,
+    /// from which address, where it came over a network
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// about which deposit: its number in the hospital's ledger
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// bytes read again, or moved
     pub bytes: u64,
     /// units, shards or records, as the action counts them
@@ -129,6 +141,16 @@ pub enum Detail {
         /// code of its state, as certificates have it
         state: u8,
     },
+    /// deposits of the hospital by their numbers, ascending
+    Numbers(Vec<u64>),
+    /// a file of the vault's own set-up as it is from then on
+    Content {
+        /// digest of the whole file
+        #[serde(serialize_with = "in_hex")]
+        digest: Digest,
+        /// bytes of it
+        len: u64,
+    },
     /// a change of the accounts file; the digest is of the whole file as it is from then on
     Account {
         /// whose account it is about; empty where it is about none
@@ -145,6 +167,14 @@ pub enum Detail {
     },
 }
 
+/// The form of an address on disk.
+fn in_six(source: IpAddr) -> Ipv6Addr {
+    match source {
+        IpAddr::V4(four) => four.to_ipv6_mapped(),
+        IpAddr::V6(six) => six,
+    }
+}
+
 impl AuditEvent {
     /// An event that is done, of nothing in particular.
     pub fn new(at_ms: u64, actor: impl Into<String>, action: Action) -> Self {
@@ -157,6 +187,8 @@ impl AuditEvent {
             volume: None,
             segment: None,
             hospital: None,
+            source: None,
+            number: None,
             bytes: 0,
             units: 0,
             reason: String::new(),
@@ -193,6 +225,18 @@ impl AuditEvent {
         AuditEvent { reason: reason.into(), ..self }
     }
 
+    /// The same event, from this address.
+    #[must_use]
+    pub fn seen_from(self, source: Option<IpAddr>) -> Self {
+        AuditEvent { source: source.map(|source| source.to_canonical()), ..self }
+    }
+
+    /// Whether it is about the deposit with this number, alone or among others.
+    pub fn is_about(&self, number: u64) -> bool {
+        let among = matches!(&self.detail, Detail::Numbers(numbers) if numbers.contains(&number));
+        self.number == Some(number) || among
+    }
+
     /// Writes it behind `seq`. Text that breaks a rule is refused.
     pub(super) fn write(&self, seq: u64, out: &mut Writer) -> Result<()> {
         check_text("actor", &self.actor, ACTOR_BYTES_MAX)?;
@@ -201,12 +245,20 @@ impl AuditEvent {
         let flag = |present: bool, bit: u8| if present { bit } else { 0 };
         let flags = flag(self.volume.is_some(), HAS_VOLUME)
             | flag(self.segment.is_some(), HAS_SEGMENT)
-            | flag(self.hospital.is_some(), HAS_HOSPITAL);
+            | flag(self.hospital.is_some(), HAS_HOSPITAL)
+            | flag(self.source.is_some(), HAS_SOURCE)
+            | flag(self.number.is_some(), HAS_NUMBER);
         out.u8(flags).u8(self.detail.code()).zeros(2);
         out.u64(seq).u64(self.at_ms).u64(self.duration_ms).u64(self.bytes).u64(self.units);
         self.volume.iter().for_each(|id| id.write(out));
         self.segment.iter().for_each(|id| id.write(out));
         self.hospital.iter().for_each(|id| id.write(out));
+        if let Some(source) = self.source {
+            out.put(&in_six(source).octets());
+        }
+        if let Some(number) = self.number {
+            out.u64(number);
+        }
         out.var(self.actor.as_bytes()).var(self.reason.as_bytes());
         let detail = self.detail.encode()?;
         out.var(&detail);
@@ -223,7 +275,7 @@ impl AuditEvent {
         let outcome = Outcome::from_code(reader.u8("audit outcome")?)?;
         let action = Action::from_code(reader.u16("audit action")?)?;
         let flags = reader.u8("audit flags")?;
-        if flags & !(HAS_VOLUME | HAS_SEGMENT | HAS_HOSPITAL) != 0 {
+        if flags & !FLAGS != 0 {
             return Err(FormatError::Invalid { what: "audit flags", why: "unknown flags must be zero" });
         }
         let detail = reader.u8("audit detail kind")?;
@@ -235,6 +287,9 @@ impl AuditEvent {
         let volume = has(HAS_VOLUME).then(|| VolumeId::read(&mut reader)).transpose()?;
         let segment = has(HAS_SEGMENT).then(|| SegmentId::read(&mut reader)).transpose()?;
         let hospital = has(HAS_HOSPITAL).then(|| HospitalId::read(&mut reader)).transpose()?;
+        let source = has(HAS_SOURCE).then(|| reader.array::<16>("audit source")).transpose()?;
+        let source = source.map(|octets| IpAddr::V6(octets.into()).to_canonical());
+        let number = has(HAS_NUMBER).then(|| reader.u64("audit ledger number")).transpose()?;
         let actor = reader.text(ACTOR_BYTES_MAX, "actor")?;
         let reason = reader.text(REASON_BYTES_MAX, "reason")?;
         let detail = Detail::decode(detail, reader.var(DETAIL_BYTES_MAX, "audit detail")?)?;
@@ -245,6 +300,7 @@ impl AuditEvent {
         let subject = AuditEvent::new(at_ms, actor, action);
         let event =
             AuditEvent { duration_ms, outcome, volume, segment, hospital, bytes, units, reason, detail, ..subject };
+        let event = AuditEvent { source, number, ..event };
         Ok((seq, event))
     }
 }
@@ -263,6 +319,8 @@ impl Detail {
             Detail::Order(_) => 8,
             Detail::Survey { .. } => 9,
             Detail::Erased { .. } => 10,
+            Detail::Numbers(_) => 21,
+            Detail::Content { .. } => 22,
             Detail::Account { .. } => 20,
         }
     }
@@ -296,6 +354,12 @@ impl Detail {
                 out.put(&order.0).u64(*shared).u64(*verified).u64(*unverified);
             }
             Detail::Erased { shard, passes, state } => drop(out.u8(*shard).u8(*passes).u8(*state)),
+            Detail::Numbers(numbers) => {
+                for number in numbers.iter().take(NUMBERS_MAX) {
+                    out.u64(*number);
+                }
+            }
+            Detail::Content { digest, len } => drop(out.u64(*len).put(&digest.0)),
             Detail::Account { account, request, generation, roles, digest } => {
                 check_text("account", account, ACTOR_BYTES_MAX)?;
                 out.u64(*request).u64(*generation).u8(roles.bits()).put(&digest.0).put(account.as_bytes());
@@ -374,6 +438,17 @@ impl Detail {
                 }
                 Detail::Account { account: account.to_owned(), request, generation, roles, digest }
             }
+            21 => {
+                let mut numbers = Vec::with_capacity(bytes.len() / 8);
+                for _ in 0..bytes.len() / 8 {
+                    numbers.push(reader.u64("number of a deposit")?);
+                }
+                if !numbers.is_sorted_by(|one, next| one < next) {
+                    return Err(invalid("numbers ascend, each once"));
+                }
+                Detail::Numbers(numbers)
+            }
+            22 => Detail::Content { len: reader.u64("bytes of the file")?, digest: Digest::read(&mut reader)? },
             _ => return Err(invalid("no such kind")),
         };
         reader.finish()?;

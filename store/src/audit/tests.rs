@@ -79,7 +79,8 @@ fn file() -> Structure {
 }
 
 fn record() -> Structure {
-    let (encoded, after) = encode_record(tip(), &event()).unwrap();
+    let full = AuditEvent { number: Some(1042), ..event().seen_from(Some([10, 0, 8, 9].into())) };
+    let (encoded, after) = encode_record(tip(), &full).unwrap();
     let var = |bytes: &[u8]| {
         let mut out = Writer::new();
         out.var(bytes);
@@ -90,7 +91,7 @@ fn record() -> Structure {
         ("version", vec![1]),
         ("outcome", vec![6]),
         ("action", 44u16.to_le_bytes().to_vec()),
-        ("flags", vec![7]),
+        ("flags", vec![31]),
         ("detail kind", vec![3]),
         ("reserved", vec![0; 2]),
         ("number", u64(7)),
@@ -101,6 +102,8 @@ fn record() -> Structure {
         ("volume", vec![0x11; 16]),
         ("segment", vec![0x22; 16]),
         ("hospital", vec![0x33; 16]),
+        ("source", [[0; 10].as_slice(), &[0xff, 0xff, 10, 0, 8, 9]].concat()),
+        ("ledger number", u64(1042)),
         ("actor", var(b"job:scrub")),
         ("reason", var(b"why")),
         ("detail", var(&encoded[encoded.len() - 42..encoded.len() - 32])),

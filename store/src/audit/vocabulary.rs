@@ -73,6 +73,18 @@ vocabulary! {
         LogRestored = 3 "log-restored",
         /// the clock went back, or far ahead, since the last event
         ClockJumped = 4 "clock-jumped",
+        /// records are being written from here on; with findings where the process before did not say that it stopped
+        LogStarted = 5 "log-started",
+        /// no more records are written until the vault is opened again
+        LogStopped = 6 "log-stopped",
+        /// the space for the log ran low, or there is enough again
+        LogSpace = 7 "log-space",
+        /// records of the log left it, or somebody looked for some
+        LogRead = 8 "log-read",
+        /// `vault.toml` is not what it was when the vault was served before
+        SettingsChanged = 9 "settings-changed",
+        /// the program is not the one that served the vault before
+        ProgramChanged = 11 "program-changed",
         /// a hospital was enrolled
         HospitalEnrolled = 10 "hospital-enrolled",
         /// index, ledger and media were compared
@@ -121,6 +133,20 @@ vocabulary! {
         Stocktake = 50 "stocktake",
         /// the asset ledger was read: a page of it, an entry, or all of it
         AssetsRead = 60 "assets-read",
+        /// a device of the hospital read sealed records
+        RecordsRead = 160 "records-read",
+        /// a person asked for a page of the console
+        PageAsked = 161 "page-asked",
+        /// people were told of records of the log
+        NoticeSent = 162 "notice-sent",
+        /// people could not be told, after all tries
+        NoticeFailed = 163 "notice-failed",
+        /// somebody tries whether people are told
+        NoticeTried = 164 "notice-tried",
+        /// an incident was stated to a hospital, and its scene preserved
+        IncidentStated = 165 "incident-stated",
+        /// the report of a month was made for a hospital
+        ReportMade = 166 "report-made",
         /// what was received was compared with what is held, given out and disposed of
         Reconciled = 61 "reconciled",
         /// somebody or something tried to end a record's life, and the guard refused

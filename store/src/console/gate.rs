@@ -177,7 +177,7 @@ pub(super) async fn enter(
     if let Err(why) = comes_from_here(&parts.method, &parts.headers) {
         tracing::warn!(%from, why, "refused a request to the console");
         let (accounts, told) = (front.vault.accounts().clone(), format!("{why}; console, from {from}"));
-        let noted = blocking(move || accounts.note_turned_away("unknown", Action::CommandRefused, &told)).await;
+        let noted = blocking(move || accounts.note_turned_away("unknown", Action::CommandRefused, &told, from)).await;
         if let Err(error) = noted {
             tracing::error!(error = &error as &dyn std::error::Error, "a refusal could not be recorded");
         }
@@ -288,7 +288,7 @@ async fn let_in(
     let is_form = request.method() == Method::POST;
     let who = match door {
         Door::Open => None,
-        _ => match person(front, arrived, work, door).await {
+        _ => match person(front, arrived, (request.method(), work), door).await {
             Err(Error::LoggedOff { .. }) => return Err(away(arrived, door, is_form).into()),
             other => Some(other?),
         },
@@ -331,9 +331,10 @@ async fn let_in(
 }
 
 /// The person of a session, admitted to the page they ask for. Looks that a page takes by itself are no use of the session.
-async fn person(front: &Arc<Front>, arrived: &Arrived, work: &str, door: Door) -> Result<Who> {
+async fn person(front: &Arc<Front>, arrived: &Arrived, (method, work): (&Method, &str), door: Door) -> Result<Who> {
     let token = arrived.cookies.session.clone().ok_or(Error::LoggedOff { why: "log on first" })?;
     let (accounts, work) = (front.vault.accounts().clone(), work.to_owned());
+    let (asked, from) = (format!("{method} {work}"), arrived.from);
     blocking(move || {
         let (session, account, first_do) = match door {
             Door::Look => accounts.session_unused(&token)?,
@@ -350,6 +351,9 @@ async fn person(front: &Arc<Front>, arrived: &Arrived, work: &str, door: Door) -
             _ if inside => accounts.admit(&caller, &work)?.actor,
             _ => account.id.to_string(),
         };
+        if !matches!(door, Door::Look) {
+            accounts.note_page(&actor, &asked, from)?;
+        }
         let allowed = accounts.may_have(&caller, routes::PATHS)?;
         let jobs = accounts.may_have(&caller, &JobKind::ALL.map(JobKind::name))?;
         let may_run = jobs.into_iter().filter_map(JobKind::parse).collect();
@@ -399,7 +403,7 @@ async fn read_form(
     let (accounts, from) = (front.vault.accounts().clone(), arrived.from);
     let actor = who.map_or_else(|| "unknown".to_owned(), |who| who.account.id.to_string());
     let why = format!("{}: a form without its token; console, from {from}", arrived.path);
-    blocking(move || accounts.note_turned_away(&actor, Action::CommandRefused, &why)).await?;
+    blocking(move || accounts.note_turned_away(&actor, Action::CommandRefused, &why, from)).await?;
     Err(with_status(page::bare(arrived.lang, StatusCode::FORBIDDEN, words.form_is_old), StatusCode::FORBIDDEN).into())
 }
 

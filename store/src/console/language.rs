@@ -11,7 +11,7 @@ const RANGES_MAX: usize = 16;
 
 impl Lang {
     /// Its code in pages and cookies.
-    pub(super) const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Lang::Ja => "ja",
             Lang::En => "en",

@@ -13,7 +13,7 @@ use maud::{DOCTYPE, Markup, html as markup};
 use shosoin_protocol::ErrorKind;
 
 /// Pages of the menu, in its order.
-fn menu(words: &'static Words) -> [(&'static str, &'static str); 10] {
+fn menu(words: &'static Words) -> [(&'static str, &'static str); 11] {
     [
         ("/", words.overview),
         ("/jobs", words.jobs),
@@ -22,6 +22,7 @@ fn menu(words: &'static Words) -> [(&'static str, &'static str); 10] {
         ("/ledger", words.ledger),
         ("/approvals", words.approvals),
         ("/incidents", words.incidents),
+        ("/reports", words.reports),
         ("/audit", words.audit),
         ("/people", words.people),
         ("/applicability", words.applicability),

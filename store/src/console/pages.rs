@@ -11,4 +11,5 @@ pub(super) mod ledger;
 pub(super) mod log_on;
 pub(super) mod overview;
 pub(super) mod people;
+pub(super) mod reports;
 pub(super) mod volumes;

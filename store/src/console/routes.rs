@@ -2,7 +2,8 @@
 
 use super::gate::gate;
 use super::pages::{
-    account, applicability, approvals, audit, forecast, incidents, jobs, ledger, log_on, overview, people, volumes,
+    account, applicability, approvals, audit, forecast, incidents, jobs, ledger, log_on, overview, people, reports,
+    volumes,
 };
 use super::{Front, page, reply};
 use axum::Router;
@@ -63,6 +64,8 @@ pub const PATHS: &[&str] = &[
     "/ledger/{hospital}/{number}",
     "/people",
     "/people/suspend",
+    "/reports",
+    "/reports/{hospital}/{month}",
     "/volumes",
     "/volumes/{volume}",
 ];
@@ -102,6 +105,8 @@ pub(super) fn router(front: Arc<Front>) -> Router {
         .route("/ledger/{hospital}/{number}", get(ledger::one))
         .route("/people", get(people::show))
         .route("/people/suspend", post(people::suspend))
+        .route("/reports", get(reports::show))
+        .route("/reports/{hospital}/{month}", get(reports::one))
         .route("/volumes", get(volumes::show))
         .route("/volumes/{volume}", get(volumes::one))
         .route_layer(from_fn_with_state(front, gate));

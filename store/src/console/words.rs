@@ -24,6 +24,8 @@ words! {
     own_name: "English", "日本語";
     console: "Operator console", "運用コンソール";
     skip: "Skip to the content", "本文へ";
+    ledger_number: "Deposit no.", "台帳番号";
+    address: "Address", "接続元";
     menu: "Pages", "ページ一覧";
     vault: "Vault", "保管庫";
     log_on: "Log on", "ログオン";
@@ -346,6 +348,10 @@ words! {
     suspend: "Suspend", "停止する";
     suspended: "The account is suspended, and its sessions ended.", "アカウントを停止し、セッションを終了しました。";
 
+    reports: "Reports", "報告書";
+    reports_notice: "The report of a month is made once, with shosoin report make, and never changed.", "月次報告書は shosoin report make で一度だけ作成し、後から変更しません。";
+    no_report: "No report was made yet.", "報告書はまだありません。";
+    report_month: "Month", "対象月";
     incidents: "Incidents", "事故";
     incidents_notice: "What hospitals were told at once, as it stands in their ledgers.", "医療機関へ直ちに知らせた事柄を、各台帳の記載どおりに示します。";
     no_incident: "There is none.", "ありません。";

@@ -13,6 +13,9 @@
 //! | `POST /v1/quarantine` | [`QuarantineCommand`] as JSON | what it says |
 //! | `POST /v1/transfers` | [`TransferCommand`] as JSON | what it says |
 //! | `POST /v1/disposal` | [`DisposalCommand`] as JSON | what it says |
+//! | `POST /v1/notify` | [`NotifyCommand`] as JSON | what it says |
+//! | `POST /v1/reports` | [`ReportCommand`] as JSON | what it says |
+//! | `POST /v1/incidents` | [`IncidentCommand`] as JSON | what it says |
 //! | `POST /v1/accounts` | [`AccountCommand`] as JSON | what it says |
 //! | `POST /v1/applicability` | [`StatementRequest`] as JSON | [`Statement`](crate::applicability::Statement) as JSON |
 //!
@@ -27,7 +30,10 @@ use crate::agreements::AgreementCommand;
 use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
 use crate::disposal::DisposalCommand;
+use crate::incidents::IncidentCommand;
+use crate::notify::NotifyCommand;
 use crate::quarantine::QuarantineCommand;
+use crate::reports::ReportCommand;
 use crate::transfers::TransferCommand;
 use crate::volumes::MediaCommand;
 use crate::{CheckOptions, Error, Result, Vault, actor};
@@ -79,6 +85,9 @@ impl Admin {
             .route("/v1/quarantine", post(quarantine))
             .route("/v1/transfers", post(transfers))
             .route("/v1/disposal", post(disposal))
+            .route("/v1/notify", post(notify))
+            .route("/v1/incidents", post(incidents))
+            .route("/v1/reports", post(reports))
             .route("/v1/accounts", post(accounts))
             .route("/v1/applicability", post(applicability))
             .merge(super::admin_jobs::routes())
@@ -134,6 +143,24 @@ async fn assets(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>
     let command: AssetCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.asset_command(command, peer.caller).await?))
+}
+
+async fn notify(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: NotifyCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.notify_command(command, peer.caller).await?))
+}
+
+async fn incidents(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: IncidentCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.incident_command(command, peer.caller).await?))
+}
+
+async fn reports(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: ReportCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.report_command(command, peer.caller).await?))
 }
 
 async fn agreements(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

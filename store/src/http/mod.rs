@@ -20,6 +20,7 @@ mod routes;
 mod stall;
 pub mod tls;
 
+use crate::read_log::Visitor;
 use crate::{Result, Vault};
 use axum::Router;
 use axum::body::Body;
@@ -27,7 +28,6 @@ use budget::Budget;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use listener::Listener;
-use shosoin_protocol::HospitalId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,20 +99,22 @@ struct Hospitals {
 
 impl listener::Service for Hospitals {
     type Place = ();
-    type Peer = HospitalId;
+    type Peer = Visitor;
 
     fn admit(self: &Arc<Self>, _from: SocketAddr) -> Option<()> {
         Some(())
     }
 
-    fn meet(&self, stream: &TlsStream<TcpStream>, _from: SocketAddr) -> Option<HospitalId> {
+    fn meet(&self, stream: &TlsStream<TcpStream>, from: SocketAddr) -> Option<Visitor> {
         let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-        self.vault.hospital_by_pin(&tls::pin_of(certificate).ok()?)
+        let (hospital, device) = self.vault.device_by_pin(&tls::pin_of(certificate).ok()?)?;
+        Some(Visitor { hospital, device, from: Some(from.ip()) })
     }
 
-    async fn answer(&self, hospital: HospitalId, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, visitor: Visitor, request: Request<Incoming>) -> Response<Body> {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(hospital);
+        request.extensions_mut().insert(visitor.hospital);
+        request.extensions_mut().insert(visitor);
         let Ok(reply) = self.router.clone().call(request).await;
         reply
     }

@@ -4,6 +4,7 @@
 use super::budget::Budget;
 use super::reply::{self, Refusal, Reply};
 use crate::Vault;
+use crate::read_log::Visitor;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post, put};
@@ -53,6 +54,8 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
 }
 
 type Caller = Extension<HospitalId>;
+/// A caller whose reads are on record.
+type Reader = Extension<Visitor>;
 
 async fn hello(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
     Ok(reply::json(&api.vault.hello(hospital).await?))
@@ -76,10 +79,10 @@ async fn put_chunk(
     Ok(reply::bytes(Bytes::new()))
 }
 
-async fn record(State(api): State<Api>, Extension(hospital): Caller, Path(address): Path<String>) -> Reply {
+async fn record(State(api): State<Api>, Extension(reader): Reader, Path(address): Path<String>) -> Reply {
     let address: Address = address.parse()?;
     let room = api.budget.reserve(RECORD_BYTES_MAX).await?;
-    Ok(reply::bytes(room.hold(api.vault.record(hospital, address).await?)))
+    Ok(reply::bytes(room.hold(api.vault.record_for(&reader, address).await?)))
 }
 
 /// What an answer to an audit must repeat.
@@ -88,11 +91,11 @@ struct NonceQuery {
     nonce: String,
 }
 
-async fn audit(State(api): State<Api>, Extension(hospital): Caller, Path(address): Path<String>, uri: Uri) -> Reply {
+async fn audit(State(api): State<Api>, Extension(reader): Reader, Path(address): Path<String>, uri: Uri) -> Reply {
     let (address, query): (Address, NonceQuery) = (address.parse()?, parse_query(&uri)?);
     let nonce: Digest = query.nonce.parse()?;
     let room = api.budget.reserve(2 * RECORD_BYTES_MAX).await?;
-    let reply = api.vault.audit_record(hospital, address, nonce.0).await?;
+    let reply = api.vault.audit_record_for(&reader, address, nonce.0).await?;
     Ok(reply::bytes(room.hold(reply.encode().into())))
 }
 
@@ -108,9 +111,9 @@ async fn deposit(State(api): State<Api>, Extension(hospital): Caller, body: Body
     Ok(reply::bytes(api.vault.deposit(hospital, batch).await?.encode()))
 }
 
-async fn version(State(api): State<Api>, Extension(hospital): Caller, Path(version): Path<String>) -> Reply {
+async fn version(State(api): State<Api>, Extension(reader): Reader, Path(version): Path<String>) -> Reply {
     let version: VersionId = version.parse()?;
-    Ok(reply::bytes(api.vault.version(hospital, version).await?.encode()))
+    Ok(reply::bytes(api.vault.version_for(&reader, version).await?.encode()))
 }
 
 async fn wraps(State(api): State<Api>, Extension(hospital): Caller, body: Body) -> Reply {
@@ -120,9 +123,9 @@ async fn wraps(State(api): State<Api>, Extension(hospital): Caller, body: Body) 
     Ok(reply::bytes(room.hold(reply.encode().into())))
 }
 
-async fn name(State(api): State<Api>, Extension(hospital): Caller, Path(token): Path<String>) -> Reply {
+async fn name(State(api): State<Api>, Extension(reader): Reader, Path(token): Path<String>) -> Reply {
     let token: NameToken = token.parse()?;
-    Ok(reply::bytes(api.vault.name(hospital, token).await?.encode()))
+    Ok(reply::bytes(api.vault.name_for(&reader, token).await?.encode()))
 }
 
 async fn device(State(api): State<Api>, Extension(hospital): Caller, Path(device): Path<String>) -> Reply {

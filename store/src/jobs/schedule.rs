@@ -413,6 +413,7 @@ impl Inner {
                     inner.watch_canaries();
                     inner.keep_reads();
                     inner.sweep_accounts();
+                    inner.watch_log();
                     looked = Instant::now();
                 }
                 inner.tick();

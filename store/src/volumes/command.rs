@@ -3,14 +3,12 @@
 
 use super::{AddVolume, ForecastRequest, LabelChange, Measured};
 use crate::accounts::Caller;
-use crate::audit::{Action, AuditQuery, MediaState};
+use crate::audit::MediaState;
+use crate::audit::search::AuditSearch;
 use crate::error::{Error, Result};
 use crate::vault::Vault;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// Records of the audit log that one answer holds, unless another number is asked for.
-const RECORDS_SHOWN: usize = 1000;
 
 /// One command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,20 +67,7 @@ pub enum MediaCommand {
     /// the coming months
     Forecast(ForecastRequest),
     /// records of the audit log
-    AuditShow {
-        /// not before, in milliseconds since 1970
-        since_ms: Option<u64>,
-        /// before, in milliseconds since 1970
-        until_ms: Option<u64>,
-        /// one of these
-        actions: Vec<Action>,
-        /// about this volume
-        volume: Option<String>,
-        /// by this actor
-        actor: Option<String>,
-        /// only the newest so many
-        newest: Option<usize>,
-    },
+    AuditShow(Box<AuditSearch>),
     /// verify the audit log and its copies
     AuditVerify,
     /// a person has compared the clock with a good one
@@ -102,7 +87,8 @@ impl MediaCommand {
             MediaCommand::Stocktake { .. } => "volume stocktake",
             MediaCommand::WhatIf { .. } => "volume what-if",
             MediaCommand::Forecast(_) => "forecast",
-            MediaCommand::AuditShow { .. } => "audit show",
+            MediaCommand::AuditShow(search) if search.export => "audit export",
+            MediaCommand::AuditShow(_) => "audit show",
             MediaCommand::AuditVerify => "audit verify",
             MediaCommand::ConfirmClock => "audit confirm-clock",
         }
@@ -137,12 +123,7 @@ fn run(vault: &Vault, command: MediaCommand, actor: &str) -> Result<Value> {
         MediaCommand::Stocktake { seen, reason } => json!(volumes.stocktake(&seen, &reason, actor)?),
         MediaCommand::WhatIf { lose } => json!(volumes.what_if(&lose)?),
         MediaCommand::Forecast(request) => json!(volumes.forecast(&request)?),
-        MediaCommand::AuditShow { since_ms, until_ms, actions, volume, actor, newest } => {
-            let volume = volume.map(|name| vault.media().find(&name).map(|medium| medium.label.id)).transpose()?;
-            let newest = Some(newest.unwrap_or(RECORDS_SHOWN));
-            let query = AuditQuery { since_ms, until_ms, actions, volume, actor, newest };
-            json!({ "records": vault.audit().read(&query)? })
-        }
+        MediaCommand::AuditShow(search) => search.answer(vault, actor)?,
         MediaCommand::AuditVerify => json!(vault.inner.verify_log()?),
         MediaCommand::ConfirmClock => {
             volumes.confirm_clock(actor)?;

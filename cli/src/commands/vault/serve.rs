@@ -112,6 +112,9 @@ impl AdminTask {
             }
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "no administration socket"),
         }
+        vault.note_setup().await.map_err(failed())?;
+        let (notifier, stopped) = (vault.notifier().map_err(failed())?, task.stop_signal());
+        task.tasks.push(tokio::spawn(notifier.run(stopped)));
         vault.start_jobs().map_err(failed())?;
         task.start_console(console).await.map_err(failed())?;
         Ok(task)

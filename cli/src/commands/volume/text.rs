@@ -71,6 +71,12 @@ pub fn record_line(record: &Value) -> String {
     if let Some(volume) = record["volume"].as_str() {
         let _ = write!(line, "  volume {}", volume.get(..8).unwrap_or(volume));
     }
+    if let Some(number) = record["number"].as_u64() {
+        let _ = write!(line, "  deposit {number}");
+    }
+    if let Some(source) = record["source"].as_str() {
+        let _ = write!(line, "  from {source}");
+    }
     if let (Some(to), from) = (record["detail"]["state"]["to"].as_str(), word(&record["detail"]["state"]["from"])) {
         let _ = write!(line, "  {from} to {to}");
     }

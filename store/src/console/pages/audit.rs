@@ -1,6 +1,6 @@
 //! The audit log: what was done, by whom and why, newest first; and whether the log is whole.
 
-use crate::audit::{Action, AuditQuery, AuditRecord, Detail, Outcome};
+use crate::audit::{Action, AuditEvent, AuditQuery, AuditRecord, Detail, Outcome};
 use crate::check::Severity;
 use crate::console::gate::Visit;
 use crate::console::page::page;
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 /// Records of a page.
 const RECORDS: usize = 100;
-const FIELDS: [&str; 7] = ["since", "until", "action", "outcome", "actor", "volume", "before"];
+const FIELDS: [&str; 9] = ["since", "until", "action", "outcome", "actor", "volume", "number", "address", "before"];
 
 /// A page of the log.
 pub(in crate::console) async fn show(visit: Visit) -> Reply {
@@ -27,14 +27,29 @@ pub(in crate::console) async fn show(visit: Visit) -> Reply {
     let action = typed.named("action", Action::parse)?;
     let outcome = typed.named("outcome", Outcome::parse)?;
     let before: Option<u64> = typed.parsed("before")?;
+    let (number, source) = (typed.parsed("number")?, typed.parsed("address")?);
+    let (from, reader) = (visit.from, visit.who()?.actor.clone());
     let (actor, volume) =
         (typed.get("actor").map(|text| text.trim().to_owned()), typed.get("volume").map(str::to_owned));
     let found = visit
         .at_vault(move |vault| {
             let volume = volume.map(|name| vault.media().find(&name).map(|medium| medium.label.id)).transpose()?;
             let actions = action.into_iter().collect();
-            let query = AuditQuery { since_ms, until_ms, actions, volume, actor, newest: None };
-            newest(vault.audit(), &query, outcome, before)
+            let query = AuditQuery {
+                since_ms,
+                until_ms,
+                actions,
+                volume,
+                actor,
+                number,
+                source,
+                outcome,
+                ..AuditQuery::default()
+            };
+            let found = newest(vault.audit(), &query, before)?;
+            let event = AuditEvent::new(vault.inner.clock.now_ms(), reader, Action::LogRead).seen_from(Some(from));
+            vault.media().record(AuditEvent { units: found.0.len() as u64, ..event })?;
+            Ok(found)
         })
         .await?;
     let (found, more) = found;
@@ -51,16 +66,11 @@ pub(in crate::console) async fn show(visit: Visit) -> Reply {
 }
 
 /// The newest records that are wanted below a number, newest first, and whether there are older ones.
-fn newest(
-    log: &crate::audit::AuditLog,
-    query: &AuditQuery,
-    outcome: Option<Outcome>,
-    before: Option<u64>,
-) -> Result<(Vec<AuditRecord>, bool)> {
+fn newest(log: &crate::audit::AuditLog, query: &AuditQuery, before: Option<u64>) -> Result<(Vec<AuditRecord>, bool)> {
     let (mut kept, mut more) = (VecDeque::new(), false);
     log.for_each(query, &mut |record| {
         let below = before.is_none_or(|before| record.seq < before);
-        if below && outcome.is_none_or(|outcome| record.event.outcome == outcome) {
+        if below {
             kept.push_front(record);
             if kept.len() > RECORDS {
                 kept.pop_back();
@@ -102,6 +112,8 @@ fn filter(visit: &Visit, typed: &crate::console::fields::Fields) -> Markup {
             (choice("outcome", words.result, Some(words.any), &outcomes, get("outcome")))
             (field("actor", words.who, "text", get("actor"), None))
             (field("volume", words.volume, "text", get("volume"), None))
+            (field("number", words.ledger_number, "text", get("number"), None))
+            (field("address", words.address, "text", get("address"), None))
             button { (words.search) }
         }
     }
@@ -160,6 +172,11 @@ fn about(visit: &Visit, record: &AuditRecord) -> Markup {
         }
         @if let Detail::Place(place) = &event.detail { span.soft.break { (place) " " } }
         @if let Detail::Found { findings, .. } = &event.detail { span.soft { (words.findings) " " (grouped(*findings)) " " } }
+        @if let Some(number) = event.number { span.soft { (words.ledger_number) " " (number) " " } }
+        @if let Detail::Numbers(numbers) = &event.detail {
+            span.soft { (words.ledger_number) " " (numbers.iter().take(8).map(u64::to_string).collect::<Vec<_>>().join(", ")) @if numbers.len() > 8 { ", …" } " " }
+        }
+        @if let Some(source) = event.source { span.soft { (words.address) " " (source) " " } }
         @if event.units > 0 { span.soft.number { "× " (grouped(event.units)) " " } }
         @if event.bytes > 0 { span.soft.number { (crate::console::when::bytes(event.bytes)) } }
     }

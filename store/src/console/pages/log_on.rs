@@ -77,8 +77,10 @@ pub(in crate::console) async fn enter(visit: Visit) -> Reply {
     let shortened: String = id.chars().take(64).collect();
     let room = visit.front.limits.take(Kind::LogOnFrom, &address, now);
     if let Err(wait) = room.and_then(|()| visit.front.limits.take(Kind::LogOnAs, &shortened, now)) {
-        let why = format!("too many tries; console, from {address}");
-        visit.at_vault(move |vault| vault.accounts().note_turned_away("unknown", Action::LogOnRefused, &why)).await?;
+        let (why, source) = (format!("too many tries; console, from {address}"), visit.from);
+        visit
+            .at_vault(move |vault| vault.accounts().note_turned_away("unknown", Action::LogOnRefused, &why, source))
+            .await?;
         return Ok(too_many(visit.lang, wait));
     }
     let from = visit.from.to_string();
