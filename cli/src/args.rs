@@ -3,7 +3,7 @@
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast,
     gateway, get, handover, hold, hospital, incident, jobs, keyring, ls, notify, put, quarantine, reconcile, report,
-    retention, stat, suite, timestamp, transfer, up, vault, verify, volume, witness,
+    retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -80,6 +80,9 @@ pub enum Command {
     /// Hospital: the algorithms of the hospital over time: the least suite, and moving to a stronger one
     #[command(subcommand)]
     Suite(suite::SuiteCommand),
+    /// Hospital: records that another hospital may read, on a patient's consent
+    #[command(subcommand)]
+    Share(share::ShareCommand),
     /// Hospital: its machines, and shutting a lost one out
     #[command(subcommand)]
     Device(device::DeviceCommand),

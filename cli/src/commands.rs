@@ -27,6 +27,7 @@ pub mod quarantine;
 pub mod reconcile;
 pub mod report;
 pub mod retention;
+pub mod share;
 pub mod stat;
 pub mod suite;
 pub mod timestamp;
@@ -84,6 +85,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Incident(command) => incident::run(command, output).await,
         Command::Assets(command) => assets::run(command, output).await,
         Command::Handover(command) => handover::run(command, output).await,
+        Command::Share(command) => share::run(command, output).await,
         Command::Reconcile(command) => reconcile::run(command, output).await,
         Command::Agreement(command) => agreement::run(command, output).await,
         Command::Account(command) => account::run(command, output).await,

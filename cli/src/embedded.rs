@@ -6,6 +6,7 @@ use shosoin_client::{Error, Result, Transport};
 use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::plan::ShelfReply;
+use shosoin_protocol::share::ShareAsk;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, VersionId};
 use shosoin_store::{Vault, Visitor};
 
@@ -90,5 +91,9 @@ impl Transport for Embedded {
 
     async fn reconciliation(&self) -> Result<Bytes> {
         told(self.vault.reconciliation(self.hospital).await)
+    }
+
+    async fn share(&self, ask: ShareAsk) -> Result<Bytes> {
+        told(self.vault.share(self.hospital, ask).await)
     }
 }

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 136] = [
+const COMMANDS: [&[&str]; 143] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -83,6 +83,13 @@ const COMMANDS: [&[&str]; 136] = [
     &["suite", "show"],
     &["suite", "require"],
     &["suite", "move"],
+    &["share", "card"],
+    &["share", "trust"],
+    &["share", "grant"],
+    &["share", "list"],
+    &["share", "accept"],
+    &["share", "get"],
+    &["share", "revoke"],
     &["device", "list"],
     &["device", "revoke"],
     &["escrow", "split"],

@@ -28,6 +28,7 @@ use shosoin_protocol::limits::{
     DEPOSIT_BATCH_MAX, LOG_PAGE_BYTES_MAX, RECEIPT_BYTES_MAX, RECORD_BYTES_MAX, REWRAP_MAX, WRAP_BYTES_MAX,
 };
 use shosoin_protocol::plan::ShelfReply;
+use shosoin_protocol::share::ShareAsk;
 use shosoin_protocol::{Address, DeviceId, Digest, NameToken, VersionId, receipt};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -319,5 +320,13 @@ impl Transport for HttpTransport {
 
     async fn reconciliation(&self) -> Result<Bytes> {
         self.call(Call::get("reconciliation", "/v1/reconciliation")).await
+    }
+
+    async fn share(&self, ask: ShareAsk) -> Result<Bytes> {
+        let reply_bytes_max = match ask {
+            ShareAsk::Offers => 2 * LOG_PAGE_BYTES_MAX,
+            _ => RECORD_BYTES_MAX + SMALL_REPLY_BYTES_MAX,
+        };
+        self.call(Call::get("what other hospitals share", ask.path()).reply_bytes_max(reply_bytes_max)).await
     }
 }

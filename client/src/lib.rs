@@ -12,6 +12,8 @@
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
 //! again, `verify` proves it, `signature` holds what people signed against it, and `plan` says what the operator must mount first.
 //!
+//! *Sharing.* `shared` grants versions to another hospital of the vault, and accepts, opens and ends what others grant.
+//!
 //! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`. With `witness`
 //! no head is believed that outsiders have not co-signed, and `timestamp` has an authority say since when it exists.
 //! *Keys over time.* `epoch` begins the next epoch, `rewrap` wraps every data key anew under it, `coverage` tells what still
@@ -71,6 +73,7 @@ mod rewrap;
 pub mod scan;
 mod scan_report;
 mod sealer;
+mod shared;
 mod signature;
 mod succession;
 mod task;
@@ -108,6 +111,7 @@ pub use plan::{Mount, MountPlan};
 pub use reconcile::Reconciled;
 pub use reseal::{Fate, ResealProgress, ResealReport};
 pub use rewrap::{Counts, RewrapOptions, RewrapReport};
+pub use shared::{Granting, Share, SharedObject};
 pub use shosoin_keyring::Keyring;
 pub use signature::{CheckedDocument, SignatureCheck, SignatureProof, SignerProof};
 pub use transport::Transport;

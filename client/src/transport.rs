@@ -11,6 +11,7 @@ use bytes::Bytes;
 use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
 use shosoin_protocol::plan::ShelfReply;
+use shosoin_protocol::share::ShareAsk;
 use shosoin_protocol::{Address, DeviceId, Digest, NameToken, VersionId};
 
 /// One vault, as one hospital sees it.
@@ -60,6 +61,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// The vault's newest signed account of what it received and holds; the caller verifies it.
     async fn reconciliation(&self) -> Result<Bytes>;
+
+    /// What other hospitals granted: the answer as it came, for the caller to parse and verify.
+    async fn share(&self, ask: ShareAsk) -> Result<Bytes>;
 }
 
 impl Error {

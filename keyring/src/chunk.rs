@@ -13,12 +13,12 @@
 //!   handed on without its trailer. That is why codec and lengths stand at the end of the payload.
 
 use crate::content_key;
-use crate::seal::{self, Aead, AwsLc, Frame};
+use crate::seal::{Aead, AwsLc, Frame};
 use crate::secret::SecretKey;
 use crate::{Error, Keyring, Result, padding};
 use bytes::Bytes;
 use shosoin_protocol::codec::Writer;
-use shosoin_protocol::envelope::{Context, EnvelopeType};
+use shosoin_protocol::envelope::Context;
 use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_MAX;
 use shosoin_protocol::manifest::ChunkRef;
 
@@ -80,17 +80,7 @@ impl Keyring {
 
     /// Opens what is stored under `chunk.address`: address, commitment, tag and plain length are verified first.
     pub fn open_chunk(&self, chunk: &ChunkRef, stored: &[u8]) -> Result<Bytes> {
-        self.suite().verify(&chunk.address, stored).map_err(Error::form(WHAT))?;
-        let mut opened = Vec::new();
-        let payload = self.open_payload::<AwsLc>(chunk, stored, &mut opened)?;
-        match payload.codec {
-            Codec::None => {
-                let len = payload.coded.len();
-                opened.truncate(len);
-                Ok(Bytes::from(opened))
-            }
-            Codec::Zstd => payload.decompress().map(Bytes::from),
-        }
+        self.owner().open_chunk(chunk, stored)
     }
 
     /// [`seal_chunk`](Self::seal_chunk) with the cipher and the source of the secret as arguments.
@@ -133,9 +123,7 @@ impl Keyring {
         stored: &[u8],
         opened: &'a mut Vec<u8>,
     ) -> Result<Payload<'a>> {
-        let envelope = self.parse(WHAT, EnvelopeType::Chunk, stored)?;
-        seal::open::<A>(WHAT, &envelope, &SecretKey::new(chunk.t), opened)?;
-        Payload::read(opened, chunk.plain_len)
+        self.owner().open_payload::<A>(chunk, stored, opened)
     }
 }
 
@@ -164,7 +152,7 @@ pub(crate) struct Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// Reads what was opened; `plain_len` is what the manifest says.
-    fn read(opened: &'a [u8], expected_plain_len: u32) -> Result<Self> {
+    pub(crate) fn read(opened: &'a [u8], expected_plain_len: u32) -> Result<Self> {
         let Some((padded, trailer)) = opened.split_last_chunk::<TRAILER_LEN>() else {
             return Err(Error::Content { what: WHAT, why: "it is shorter than its codec and lengths" });
         };
@@ -184,7 +172,7 @@ impl<'a> Payload<'a> {
     }
 
     /// The plain text of a compressed payload, in no more memory than the plain length that was checked.
-    fn decompress(&self) -> Result<Vec<u8>> {
+    pub(crate) fn decompress(&self) -> Result<Vec<u8>> {
         let plain_len = self.plain_len as usize;
         match zstd::bulk::decompress(self.coded, plain_len) {
             Ok(plain) if plain.len() == plain_len => Ok(plain),

@@ -6,6 +6,7 @@
 //!      |-- scan key                        HMAC: content marks of malware reports
 //!      |-- view key                        summary
 //!      |-- dedup secret, by class          PRF: t of a chunk
+//!      |-- share key, by KEM             HPKE: what other hospitals grant
 //!      `-- local key                       small files of the hospital's side
 //! t or any other envelope secret --- commitment, sealing key
 //! ```
@@ -37,6 +38,9 @@ const SUMMARY: &[u8] = b"shosoin v1 summary\0";
 const LOCAL_FILE: &[u8] = b"shosoin v1 local file\0";
 const KEY_FILE: &[u8] = b"shosoin v1 key file\0";
 const KEY_FILE_TOKEN: &[u8] = b"shosoin v1 key file with token\0";
+const SHARE_KEY: &[u8] = b"shosoin v1 share key\0";
+/// Begins what both sides of a grant must know; nothing is derived with it but by HPKE.
+pub(crate) const SHARE_MESSAGE: &[u8] = b"shosoin v1 share message\0";
 const ESCROW: &[u8] = b"shosoin v1 escrow\0";
 const SEAL: &[u8] = b"seal\0";
 const COMMIT: &[u8] = b"commit\0";
@@ -85,6 +89,11 @@ impl Root<'_> {
     /// Marks what was scanned for malware.
     pub(crate) fn scan_key(self) -> SecretKey {
         self.child(SCAN, &[])
+    }
+
+    /// Makes the key pair that other hospitals seal grants to, for one KEM.
+    pub(crate) fn share_secret(self, kem: u8) -> SecretKey {
+        self.child(SHARE_KEY, &[kem])
     }
 
     fn child(self, label: &[u8], context: &[u8]) -> SecretKey {
@@ -213,6 +222,8 @@ mod tests {
             LOCAL_FILE,
             KEY_FILE,
             KEY_FILE_TOKEN,
+            SHARE_KEY,
+            SHARE_MESSAGE,
             ESCROW,
             SEAL,
             COMMIT,

@@ -1,7 +1,8 @@
 //! The keyring: the secrets of one hospital, opened.
 
 use crate::derive::{self, Root};
-use crate::seal::{self, Aead, Frame};
+use crate::owner::Owner;
+use crate::seal::{Aead, Frame};
 use crate::secret::{self, SecretKey};
 use crate::tls::TlsIdentity;
 use crate::{Error, Result, padding};
@@ -125,6 +126,11 @@ impl Keyring {
         derive::bucket_token(&self.bucket_key, bucket)
     }
 
+    /// Whose records it opens.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::new(self.suite(), self.hospital())
+    }
+
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
@@ -143,12 +149,7 @@ impl Keyring {
 
     /// An envelope of this hospital, of its suite and of the type that belongs here.
     pub(crate) fn parse<'a>(&self, what: &'static str, kind: EnvelopeType, stored: &'a [u8]) -> Result<Envelope<'a>> {
-        let envelope = Envelope::parse(stored).map_err(Error::form(what))?;
-        envelope.expect(self.hospital(), kind).map_err(Error::form(what))?;
-        match envelope.header.suite {
-            suite if suite == self.suite() => Ok(envelope),
-            _ => Err(Error::misplaced(what, "it is of another suite than its hospital")),
-        }
+        self.owner().parse(what, kind, stored)
     }
 
     /// Seals `plain | zeros | length:u32`. `secret` as [`seal::seal_after`] demands.
@@ -172,14 +173,7 @@ impl Keyring {
         envelope: &Envelope<'_>,
         secret: &SecretKey,
     ) -> Result<Vec<u8>> {
-        let mut opened = Vec::new();
-        seal::open::<A>(what, envelope, secret, &mut opened)?;
-        let Some((padded, len)) = opened.split_last_chunk() else {
-            return Err(Error::Content { what, why: "it is shorter than its length field" });
-        };
-        let len = padding::content(what, padded, u32::from_le_bytes(*len))?.len();
-        opened.truncate(len);
-        Ok(opened)
+        self.owner().open_padded::<A>(what, envelope, secret)
     }
 }
 

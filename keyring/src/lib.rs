@@ -35,10 +35,12 @@ mod keyring;
 mod local;
 mod manifest;
 mod mark;
+mod owner;
 mod padding;
 pub mod person;
 mod seal;
 mod secret;
+mod share;
 mod summary;
 mod tls;
 mod wrap;
@@ -51,6 +53,7 @@ pub use error::Error;
 pub use keyfile::Argon2Params;
 pub use keyring::Keyring;
 pub use mark::MarkedPart;
+pub use owner::Owner;
 pub use wrap::{DataKey, WrapPlace};
 
 /// Result of every call in this crate.

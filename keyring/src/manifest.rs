@@ -7,7 +7,7 @@ use crate::secret;
 use crate::wrap::DataKey;
 use crate::{Error, Keyring, Result, derive};
 use shosoin_protocol::VersionId;
-use shosoin_protocol::envelope::{Context, EnvelopeType};
+use shosoin_protocol::envelope::Context;
 
 const WHAT: &str = "manifest page";
 
@@ -59,13 +59,6 @@ impl Keyring {
         expected: (VersionId, u32, u32),
         stored: &[u8],
     ) -> Result<Vec<u8>> {
-        let envelope = self.parse(WHAT, EnvelopeType::Manifest, stored)?;
-        let secret = match envelope.context {
-            Context::Manifest { version, page, pages, salt } if (version, page, pages) == expected => {
-                derive::manifest_page(key.secret(), &salt, version, page, pages)
-            }
-            _ => return Err(Error::misplaced(WHAT, "it is of another version or another place in the manifest")),
-        };
-        self.open_padded::<A>(WHAT, &envelope, &secret)
+        self.owner().open_manifest_page_as::<A>(key, expected, stored)
     }
 }

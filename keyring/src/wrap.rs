@@ -43,6 +43,11 @@ impl DataKey {
         derive::data_key_commitment(&self.0)
     }
 
+    /// A data key that another hospital shared.
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Self {
+        DataKey(SecretKey::fill_with(|out| out.copy_from_slice(bytes)))
+    }
+
     #[cfg(test)]
     pub(crate) fn new(secret: SecretKey) -> Self {
         DataKey(secret)

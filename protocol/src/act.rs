@@ -21,6 +21,7 @@ mod quarantine;
 mod reseal;
 mod retention;
 mod rewrap;
+pub mod share;
 mod suite_policy;
 mod versions;
 mod witness;
@@ -36,6 +37,7 @@ pub use quarantine::{QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineR
 pub use reseal::Reseal;
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
 pub use rewrap::Rewrap;
+pub use share::{ShareAccepted, ShareGrant, ShareKem, SharePurpose, ShareTerms, Unshare, UnshareReason};
 pub use suite_policy::SuitePolicy;
 pub use versions::Versions;
 pub use witness::WitnessRule;
@@ -92,6 +94,12 @@ pub enum ActKind {
     Stopped = 24,
     /// communication goes on
     Reopened = 25,
+    /// another hospital may read versions
+    ShareGrant = 9,
+    /// a grant, or its acceptance, ends
+    Unshare = 10,
+    /// what another hospital grants is accepted
+    ShareAccepted = 11,
     /// new wraps of data keys
     Rewrap = 22,
     /// versions that were sealed anew
@@ -107,7 +115,7 @@ pub enum ActKind {
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 20] = [
+const KINDS: [(ActKind, &str, Author); 23] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::SuitePolicy, "suite-policy", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
@@ -122,6 +130,9 @@ const KINDS: [(ActKind, &str, Author); 20] = [
     (ActKind::Incident, "incident", Author::Operator),
     (ActKind::Stopped, "communication-stopped", Author::Operator),
     (ActKind::Reopened, "communication-reopened", Author::Operator),
+    (ActKind::ShareGrant, "share-grant", Author::Hospital),
+    (ActKind::Unshare, "unshare", Author::Hospital),
+    (ActKind::ShareAccepted, "share-accepted", Author::Hospital),
     (ActKind::Rewrap, "rewrap", Author::Hospital),
     (ActKind::Reseal, "reseal", Author::Hospital),
     (ActKind::HandOverOut, "handover-out", Author::Operator),
@@ -229,6 +240,12 @@ pub enum Document {
     Rewrap(Rewrap),
     /// of versions sealed anew
     Reseal(Reseal),
+    /// of a grant
+    ShareGrant(Box<ShareGrant>),
+    /// of the end of a share
+    Unshare(Unshare),
+    /// of the acceptance of a grant
+    ShareAccepted(ShareAccepted),
     /// of the end of a log
     HandOverOut(HandOverOut),
     /// of its going on
@@ -259,6 +276,9 @@ impl Document {
             Document::Reopened(_) => ActKind::Reopened,
             Document::Rewrap(_) => ActKind::Rewrap,
             Document::Reseal(_) => ActKind::Reseal,
+            Document::ShareGrant(_) => ActKind::ShareGrant,
+            Document::Unshare(_) => ActKind::Unshare,
+            Document::ShareAccepted(_) => ActKind::ShareAccepted,
             Document::HandOverOut(_) => ActKind::HandOverOut,
             Document::HandOverIn(_) => ActKind::HandOverIn,
             Document::HandOverWord(_) => ActKind::HandOverWord,
@@ -287,6 +307,9 @@ impl Document {
             Document::Reopened(reopened) => reopened.write(&mut out),
             Document::Rewrap(rewrap) => rewrap.write(&mut out),
             Document::Reseal(reseal) => reseal.write(&mut out),
+            Document::ShareGrant(grant) => grant.write(&mut out),
+            Document::Unshare(unshare) => unshare.write(&mut out),
+            Document::ShareAccepted(accepted) => accepted.write(&mut out),
             Document::HandOverOut(handover) => handover.write(&mut out),
             Document::HandOverIn(handover) => handover.write(&mut out),
             Document::HandOverWord(word) => word.write(&mut out),
@@ -330,6 +353,9 @@ impl Document {
             ActKind::Reopened => Document::Reopened(Reopened::read(&mut reader)?),
             ActKind::Rewrap => Document::Rewrap(Rewrap::read(&mut reader)?),
             ActKind::Reseal => Document::Reseal(Reseal::read(&mut reader)?),
+            ActKind::ShareGrant => Document::ShareGrant(Box::new(ShareGrant::read(&mut reader)?)),
+            ActKind::Unshare => Document::Unshare(Unshare::read(&mut reader)?),
+            ActKind::ShareAccepted => Document::ShareAccepted(ShareAccepted::read(&mut reader)?),
             ActKind::HandOverOut => Document::HandOverOut(HandOverOut::read(&mut reader)?),
             ActKind::HandOverIn => Document::HandOverIn(Box::new(HandOverIn::read(&mut reader)?)),
             ActKind::HandOverWord => Document::HandOverWord(Box::new(HandOverWord::read(&mut reader)?)),
@@ -345,6 +371,7 @@ impl Document {
             Document::Rewrap(rewrap) => rewrap.wraps().iter().map(|(_, wrap)| *wrap).collect(),
             Document::Epoch(_) | Document::Hold(_) | Document::Release(_) | Document::Agreement(_) => Vec::new(),
             Document::Retention(_) | Document::Incident(_) => Vec::new(),
+            Document::ShareGrant(_) | Document::Unshare(_) | Document::ShareAccepted(_) => Vec::new(),
             Document::HandOverOut(_) | Document::HandOverIn(_) | Document::HandOverWord(_) => Vec::new(),
             Document::QuarantineIn(_) | Document::QuarantineOut(_) => Vec::new(),
             Document::Stopped(_) | Document::Reopened(_) => Vec::new(),

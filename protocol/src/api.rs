@@ -16,6 +16,9 @@
 //! | `GET /v1/log/checkpoint` | | checkpoint text |
 //! | `GET /v1/log/entries?from=&size=` | | [`LogPage`] |
 //! | `GET /v1/log/consistency?from=&to=` | | hashes |
+//! | `GET /v1/shares` | | [`Offers`](crate::share::Offers): what other hospitals grant the caller |
+//! | `GET /v1/shares/{owner}/{grant}/versions/{version}` | | [`SharedVersion`](crate::share::SharedVersion) |
+//! | `GET /v1/shares/{owner}/{grant}/versions/{version}/records/{address}` | | the record |
 //! | `GET /v1/reconciliation` | | the newest [`Reconciliation`](crate::reconciliation::Reconciliation) |
 //!
 //! The hospital is known by the pinned key of its TLS client certificate; a failure is [`Problem`] as JSON.

@@ -36,6 +36,7 @@ pub mod reconciliation;
 pub mod record;
 pub mod removal;
 pub mod retention;
+pub mod share;
 pub mod sign;
 pub mod suite;
 

@@ -45,6 +45,8 @@ pub enum Domain {
     Approval,
     /// A certificate of disposal, by the vault.
     Certificate,
+    /// The card by which other hospitals share with one, by that hospital.
+    ShareCard,
     /// A note whose text carries its own domain: a checkpoint.
     Note,
 }
@@ -65,6 +67,7 @@ impl Domain {
             Domain::Order => b"shosoin order v1\0",
             Domain::Approval => b"shosoin approval v1\0",
             Domain::Certificate => b"shosoin certificate v1\0",
+            Domain::ShareCard => b"shosoin share card v1\0",
             Domain::Note => b"",
         }
     }
@@ -80,6 +83,7 @@ impl Domain {
             Domain::Evidence => "evidence",
             Domain::MalwareReport => "malware report",
             Domain::Agreement => "agreement",
+            Domain::ShareCard => "share card",
             Domain::Package => "package manifest",
             Domain::Order => "disposal order",
             Domain::Approval => "approval",

@@ -1,4 +1,4 @@
-//! Plain files with names, and a list of them.
+//! Plain files with names, and a list of them: for programs as `index.tsv`, for people as `index.html`.
 //!
 //! What is always true: a file has its name only after all its parts had the digests that the manifest states; nothing is
 //! written outside the folder that was given, whatever a name says; nothing that is there is replaced.
@@ -124,15 +124,26 @@ fn harmless(part: &str) -> String {
 pub struct List {
     file: File,
     path: PathBuf,
+    page: File,
 }
+
+/// How the page for people begins. It needs nothing from elsewhere, and no script.
+const PAGE_HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Records</title>\n\
+    <style>body{font:16px sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left;vertical-align:top}\
+    tr.failed{background:#fdd}code{font-size:70%}</style>\n<h1>Records</h1>\n\
+    <table><tr><th>record<th>state<th>bytes<th>modified (UTC)<th>SHA-256, version\n";
 
 impl List {
     /// A new list in `out`, which must not have one.
     pub fn create(out: &Path) -> Result<List> {
         std::fs::create_dir_all(out).map_err(Error::file("make folder", out))?;
         let path = out.join("index.tsv");
-        let made = OpenOptions::new().write(true).create_new(true).open(&path);
-        let mut list = List { file: made.map_err(Error::file("create", &path))?, path };
+        let make = |path: &Path| {
+            let made = OpenOptions::new().write(true).create_new(true).open(path);
+            made.map_err(Error::file("create", path))
+        };
+        let mut list = List { file: make(&path)?, page: make(&out.join("index.html"))?, path };
+        list.page.write_all(PAGE_HEAD.as_bytes()).map_err(Error::file("write", &list.path))?;
         list.line(&[
             "version",
             "state",
@@ -158,11 +169,68 @@ impl List {
         let written = writeln!(self.file, "{}", fields.join("\t"));
         written.map_err(Error::file("write", &self.path))
     }
+
+    /// One line of both lists.
+    pub fn record(&mut self, fields: &[&str; 8]) -> Result<()> {
+        self.line(fields)?;
+        let [version, state, bucket, name, bytes, modified_ms, digest, file] = fields.map(escaped);
+        let name = if name.is_empty() { version.clone() } else { format!("{bucket}/{name}") };
+        let row = match fields[1] {
+            "failed" | "finding" => {
+                format!("<tr class=\"failed\"><td>{name}<td>{state}<td>{bytes}<td><td>{file} <code>{version}</code>\n")
+            }
+            _ => format!(
+                "<tr><td><a href=\"{}\">{name}</a><td>{state}<td>{bytes}<td>{}<td><code>{digest} {version}</code>\n",
+                linked(fields[7]),
+                modified_ms.parse().map(day).unwrap_or_default()
+            ),
+        };
+        self.page.write_all(row.as_bytes()).map_err(Error::file("write", &self.path))
+    }
+}
+
+/// Text that means nothing to a browser.
+fn escaped(text: &str) -> String {
+    let escape = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        c if c.is_control() => format!("%{:02X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+/// A path as a link: every byte that is not plain is `%` and hex.
+fn linked(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
+    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// The day of a moment (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn day(ms: u64) -> String {
+    let days = ms / 86_400_000 + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    format!("{:04}-{month:02}-{day:02}", year + era * 400 + u64::from(month <= 2))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_and_links_are_as_people_and_browsers_read_them() {
+        for (ms, expected) in [(0, "1970-01-01"), (951_782_400_000, "2000-02-29"), (1_767_225_599_999, "2025-12-31")] {
+            assert_eq!(day(ms), expected);
+        }
+        assert_eq!(linked("files/w/a b%2E.txt"), "files/w/a%20b%252E.txt");
+        assert_eq!(escaped("<b>&\"\n"), "&lt;b&gt;&amp;&quot;%0A");
+    }
 
     #[test]
     fn no_name_leads_out_of_the_folder() {

@@ -43,7 +43,8 @@ Turns volumes of a Shosoin vault and the hospital's root into plain files with n
 Usage: shosoin-reader --from DIR... --out DIR (--key-file FILE --passphrase-file FILE | --sheet FILE...)
 
   --from DIR              a volume, or a folder with volumes in it, such as a package that was handed over; may be repeated
-  --out DIR               where files go: files/BUCKET/NAME, older/VERSION/BUCKET/NAME, and index.tsv with all of them
+  --out DIR               where files go: files/BUCKET/NAME, older/VERSION/BUCKET/NAME, and index.html (for people) and
+                          index.tsv with all of them
   --key-file FILE         the hospital's key file
   --passphrase-file FILE  its passphrase; one newline at the end is ignored
   --sheet FILE            an escrow sheet, as printed or typed; repeat for as many as the split needs
@@ -180,7 +181,7 @@ fn run(args: &Args) -> Result<Report> {
     }
     for finding in &records.findings {
         eprintln!("finding: {finding}");
-        list.line(&["", "finding", "", "", "", "", "", finding])?;
+        list.record(&["", "finding", "", "", "", "", "", finding])?;
     }
     report.findings = records.findings.len() as u64;
     Ok(report)
@@ -211,7 +212,7 @@ fn give_out(
         Err(error) => {
             report.failed += 1;
             eprintln!("version {id}: {error}");
-            return list.line(&[&id, "failed", "", "", "", "", "", &error.to_string()]);
+            return list.record(&[&id, "failed", "", "", "", "", "", &error.to_string()]);
         }
     };
     let (size, modified) = (object.size.to_string(), object.modified_ms.to_string());
@@ -220,12 +221,12 @@ fn give_out(
             report.written += 1;
             report.bytes += object.size;
             let (digest, path) = (hex(&written.sha256), written.path.display().to_string());
-            list.line(&[&id, state, &object.bucket, &object.name, &size, &modified, &digest, &path])
+            list.record(&[&id, state, &object.bucket, &object.name, &size, &modified, &digest, &path])
         }
         Err(error) => {
             report.failed += 1;
             eprintln!("version {id}: {error}");
-            list.line(&[&id, "failed", &object.bucket, &object.name, &size, &modified, "", &error.to_string()])
+            list.record(&[&id, "failed", &object.bucket, &object.name, &size, &modified, "", &error.to_string()])
         }
     }
 }

@@ -12,13 +12,13 @@ use crate::error::Result;
 use crate::index::Pending;
 use crate::rows::{
     self, ActRow, DeviceRow, DeviceState, DocumentsRow, EndedRow, EpochRow, HeadRow, LeafIndex, LeafRow, NameRow,
-    RecordRow, Row, Rows, SuitePolicyRow, WrapRow,
+    RecordRow, Row, Rows, ShareRow, SuitePolicyRow, WrapRow,
 };
 use shosoin_protocol::act::{Act, ActKind, Document, Rewrap};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, DeviceChange, PlacedEntry, Statement};
 use shosoin_protocol::merkle::Frontier;
-use shosoin_protocol::{Address, Digest, HospitalId, RecordKind};
+use shosoin_protocol::{Address, Digest, HospitalId, RecordKind, VersionId};
 use shosoin_tiers::Location;
 
 /// A chunk, manifest page, address list, wrap, summary or document is at `at`.
@@ -69,9 +69,35 @@ fn act_row(rows: &mut Pending<'_>, placed: &PlacedEntry, act: &Act) -> Result<()
             ended(rows, hospital, placed.index, act, false)?;
         }
         ActKind::HandOverOut => ended(rows, hospital, placed.index, act, act.subject.is_none())?,
+        ActKind::ShareGrant => share(rows, hospital, act.id, |row| stated(row, act))?,
+        ActKind::ShareAccepted | ActKind::Unshare => {
+            let grant = act.subject.unwrap_or(act.id);
+            share(rows, hospital, grant, |row| match act.kind {
+                ActKind::Unshare => row.ended = true,
+                _ => stated(row, act),
+            })?;
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// What a hospital says of a grant.
+fn share(
+    rows: &mut Pending<'_>,
+    hospital: HospitalId,
+    grant: VersionId,
+    change: impl FnOnce(&mut ShareRow),
+) -> Result<()> {
+    let key = rows::share_key(hospital, grant);
+    let mut row = rows.row::<ShareRow>(&key)?.unwrap_or_default();
+    change(&mut row);
+    rows.put(key, row.encode());
+    Ok(())
+}
+
+fn stated(row: &mut ShareRow, act: &Act) {
+    (row.is_stated, row.kind, row.document) = (true, act.kind, act.document);
 }
 
 /// Whether the log has ended, as of this act: one without a subject ends it, one with a subject takes the end back, and it goes

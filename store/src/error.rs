@@ -387,6 +387,14 @@ pub enum Error {
         /// whose log
         hospital: HospitalId,
     },
+    /// What another hospital granted is not given.
+    #[error("grant {grant} gives nothing: {why}")]
+    NotShared {
+        /// id of the act
+        grant: VersionId,
+        /// what is missing
+        why: &'static str,
+    },
     /// Something that only the hospital can order.
     #[error("hospital {hospital} is not handed over: {why}")]
     NotOrdered {
@@ -502,6 +510,7 @@ impl Error {
             Error::Misdirected { .. } => ErrorKind::Invalid,
             Error::Quarantined { source, .. } => source.kind(),
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
+            Error::NotShared { .. } => ErrorKind::Refused,
             Error::HandedOver { .. } | Error::NotOrdered { .. } | Error::Package { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
             Error::ClockSkew { .. } | Error::ExpectedVersion { .. } | Error::VersionExists { .. } => ErrorKind::Refused,
@@ -572,6 +581,7 @@ impl Error {
             Error::OnShelf { .. } => code::ON_SHELF,
             Error::ReadOnly { .. } => "read-only",
             Error::LogUnseen { .. } => "log-unseen",
+            Error::NotShared { .. } => "not-shared",
             Error::HandedOver { .. } => "handed-over",
             Error::NotOrdered { .. } => "not-ordered",
             Error::Package { .. } => "package",

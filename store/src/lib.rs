@@ -65,6 +65,7 @@ pub mod reports;
 mod rows;
 mod sequence;
 mod setup;
+mod sharing;
 mod shelf;
 pub mod status;
 pub mod stores;

@@ -25,13 +25,14 @@
 //! | 20 | hospital, order | a disposal order and how far it has come ([`crate::disposal`]) |
 //! | 21 | hospital, address | where a record lies that was ended, until its segment has gone, and by which order |
 //! | 22 | hospital, version | the order that ended it; version zero: everything below a leaf |
+//! | 25 | hospital, id of a grant | that the hospital granted it, or accepted it, and whether it ended that ([`crate::sharing`]) |
 //!
 //! Integers in keys are big-endian, so that a scan is in their order. The form changes whenever any row does; an index
 //! of another form is rebuilt, so there is nothing to migrate.
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
-use shosoin_protocol::act::{Act, Epoch, SuitePolicy};
+use shosoin_protocol::act::{Act, ActKind, Epoch, SuitePolicy};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::merkle::Node;
@@ -43,7 +44,7 @@ use shosoin_protocol::{
 use shosoin_tiers::Location;
 
 /// Form of all rows together.
-pub const FORM: u8 = 9;
+pub const FORM: u8 = 10;
 
 const META: u8 = 0;
 const RECORD: u8 = 1;
@@ -65,6 +66,7 @@ const EPOCH: u8 = 16;
 const WRAP: u8 = 17;
 const ENDED: u8 = 18;
 const TAKEN_OVER: u8 = 19;
+const SHARE: u8 = 25;
 const ORDER: u8 = 20;
 const GONE: u8 = 21;
 const DISPOSED: u8 = 22;
@@ -244,6 +246,11 @@ pub fn kept_to_key(hospital: HospitalId) -> Vec<u8> {
 /// Key of a [`DocumentsRow`].
 pub fn documents_key(hospital: HospitalId) -> Vec<u8> {
     key(DOCUMENTS, &[&hospital.0])
+}
+
+/// Key of a [`ShareRow`].
+pub fn share_key(hospital: HospitalId, grant: VersionId) -> Vec<u8> {
+    key(SHARE, &[&hospital.0, &grant.0])
 }
 
 /// Key of an [`EpochRow`].
@@ -858,6 +865,39 @@ impl Row for DisposedRow {
     }
 }
 
+/// What one hospital says of a grant: that it grants or accepts it, and whether it ended that. The end may be applied first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShareRow {
+    /// whether it was granted or accepted, and not only ended
+    pub is_stated: bool,
+    /// by which of the two acts
+    pub kind: ActKind,
+    /// its document
+    pub document: Address,
+    /// whether it ended
+    pub ended: bool,
+}
+
+impl Default for ShareRow {
+    fn default() -> Self {
+        ShareRow { is_stated: false, kind: ActKind::Unshare, document: Address([0; 32]), ended: false }
+    }
+}
+
+impl Row for ShareRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(36);
+        out.u8(self.is_stated.into()).u8(self.ended.into()).u16(self.kind.code()).put(&self.document.0);
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        let (is_stated, ended) = (reader.u8("stated")? != 0, reader.u8("ended")? != 0);
+        let kind = ActKind::from_code(reader.u16("act kind")?)?;
+        Ok(ShareRow { is_stated, kind, document: Address::read(reader)?, ended })
+    }
+}
+
 /// A record that no entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnnamedRow {
@@ -888,7 +928,6 @@ fn read_location(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Location> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shosoin_protocol::act::ActKind;
 
     fn round_trip<R: Row + PartialEq + std::fmt::Debug>(row: R) {
         let bytes = row.encode();
@@ -925,6 +964,9 @@ mod tests {
         let policy = SuitePolicy { minimum: shosoin_protocol::Suite::Cryptrec, successor: Some(HospitalId([25; 16])) };
         round_trip(SuitePolicyRow { leaf: 24, policy });
         round_trip(WrapRow { epoch: 21, leaf: 22, address: Address([23; 32]) });
+        let (kind, document) = (ActKind::ShareAccepted, Address([24; 32]));
+        round_trip(ShareRow { is_stated: true, kind, document, ended: true });
+        round_trip(ShareRow::default());
         round_trip(EndedRow { index: 19, act: VersionId([20; 16]), ended: true });
         round_trip(GoneRow { at, order: VersionId([22; 16]) });
         round_trip(DisposedRow { order: VersionId([23; 16]), below: 24 });

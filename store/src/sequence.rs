@@ -5,7 +5,9 @@ use crate::disposal::standing;
 use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
-use crate::rows::{self, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows, SuitePolicyRow};
+use crate::rows::{
+    self, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows, ShareRow, SuitePolicyRow,
+};
 use shosoin_protocol::act::{Act, ActKind, Author, Document, Epoch};
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
 use shosoin_protocol::{DeviceId, NameToken, VersionId};
@@ -40,6 +42,7 @@ pub fn admit(
     before_the_end(rows, hospital, &statement.body)?;
     if let Body::Act(act) = &statement.body {
         of_handover(rows, hospital, &signer, act)?;
+        of_share(rows, hospital, act)?;
     }
     if let Some(id) = statement.body.id() {
         fresh(rows, hospital, id)?;
@@ -79,6 +82,23 @@ fn next_epoch(rows: &Pending<'_>, hospital: &HospitalInfo, epoch: &Epoch) -> Res
         true => Ok(()),
         false => Err(Error::EpochOutOfOrder { newest, found: epoch.number }),
     }
+}
+
+/// A hospital accepts a grant of another once, and ends what it granted or accepted once.
+fn of_share(rows: &Pending<'_>, hospital: &HospitalInfo, act: &Act) -> Result<()> {
+    let row = |grant| rows.row::<ShareRow>(&rows::share_key(hospital.hospital, grant));
+    let why = match (act.kind, act.subject) {
+        (ActKind::ShareGrant, Some(_)) => "a grant names its versions, and has no subject",
+        (ActKind::ShareAccepted | ActKind::Unshare, None) => "its subject must be the grant",
+        (ActKind::ShareAccepted, Some(grant)) if row(grant)?.is_some() => {
+            "the grant was accepted, or is this hospital's own"
+        }
+        (ActKind::Unshare, Some(grant)) if !row(grant)?.is_some_and(|row| row.is_stated && !row.ended) => {
+            "there is no such share, or it has ended"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Invalid { what: "act about a share", why })
 }
 
 /// A log that ended takes what ends the relation, and devices.

@@ -27,6 +27,7 @@ use crate::quarantine::Quarantine;
 use crate::read_log::{ReadLog, Visitor};
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
+use crate::sharing;
 use crate::shelf;
 use crate::status::{self, Counters, Status, Work};
 use crate::transfers::Transfers;
@@ -129,6 +130,8 @@ pub(crate) struct Inner {
     pub(crate) transfers: Transfers,
     /// held while a package is written or taken in: one at a time
     pub(crate) handover: Mutex<()>,
+    /// grants and address lists read for what is shared
+    pub(crate) shares: Mutex<sharing::Kept>,
     /// when canaries were tried last, once that was looked up
     pub(crate) canaries_ms: Mutex<Option<u64>>,
     /// reads of sealed records, on their way into the audit log
@@ -483,6 +486,7 @@ impl Inner {
             quarantine,
             transfers: Transfers::default(),
             handover: Mutex::default(),
+            shares: Mutex::default(),
             canaries_ms: Mutex::default(),
             read_log,
             log_short: AtomicBool::default(),

@@ -557,6 +557,10 @@ impl Transport for Byzantine {
         self.honest.consistency(from, to).await
     }
 
+    async fn share(&self, ask: shosoin_protocol::share::ShareAsk) -> Result<Bytes> {
+        self.honest.share(ask).await
+    }
+
     async fn reconciliation(&self) -> Result<Bytes> {
         let honest = self.honest.reconciliation().await?;
         let mut signed = Reconciliation::decode(&honest).unwrap();

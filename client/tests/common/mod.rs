@@ -16,6 +16,7 @@ use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_MIN;
 use shosoin_protocol::manifest::{BucketFacts, Versioning};
 use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::policy::Label;
+use shosoin_protocol::share::ShareAsk;
 use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, NameToken, Suite, VersionId};
 use shosoin_store::{Code, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
 use std::collections::HashSet;
@@ -273,6 +274,19 @@ impl Transport for Wire {
 
     async fn reconciliation(&self) -> Result<Bytes> {
         told(self.vault.reconciliation(self.hospital).await)
+    }
+
+    async fn share(&self, ask: ShareAsk) -> Result<Bytes> {
+        let answer = told(self.vault.share(self.hospital, ask).await)?;
+        match self.fault() {
+            Fault::FlipRecords if ask != ShareAsk::Offers => {
+                let mut bytes = answer.to_vec();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                Ok(bytes.into())
+            }
+            _ => Ok(answer),
+        }
     }
 }
 

@@ -59,6 +59,7 @@ pub fn all() -> Vec<(&'static str, Structure)> {
     all.push(audit_answer());
     all.extend(packages());
     all.extend(handovers());
+    all.extend(shares());
     all
 }
 
@@ -960,6 +961,83 @@ fn handovers() -> Vec<(&'static str, Structure)> {
         ("Hand-over out", body(Document::HandOverOut(out), of_out)),
         ("Hand-over in", body(Document::HandOverIn(Box::new(taken)), of_taken)),
         ("Hand-over word", body(Document::HandOverWord(Box::new(word)), of_word)),
+    ]
+}
+
+fn shares() -> Vec<(&'static str, Structure)> {
+    use shosoin_protocol::act::{
+        ShareAccepted, ShareGrant, ShareKem, SharePurpose, ShareTerms, Unshare, UnshareReason, Versions,
+    };
+    use shosoin_protocol::share::{Offer, Offers, ShareCard, SharedVersion, SignedEntry};
+    let versions = Versions::new(vec![VersionId([2; 16]), VersionId([1; 16])]).expect("two versions");
+    let terms = ShareTerms {
+        kem: ShareKem::P256,
+        purpose: SharePurpose::Opinion,
+        recipient: HOSPITAL,
+        recipient_key: Digest([0x41; 32]),
+        consent: [0x42; 16],
+        expires_ms: TIME,
+        versions,
+    };
+    let grant = ShareGrant { terms, encapsulated: vec![0x43; 65], sealed: vec![0x44; 80] };
+    let of_grant = vec![
+        ("KEM", vec![2]),
+        ("purpose", vec![3]),
+        ("reserved", vec![0; 6]),
+        ("recipient", HOSPITAL.0.to_vec()),
+        ("recipient key", vec![0x41; 32]),
+        ("consent", vec![0x42; 16]),
+        ("expires", u64(TIME)),
+        ("versions", counted(2, &[&[1; 16], &[2; 16]])),
+        ("encapsulated", var(&[0x43; 65])),
+        ("sealed", var(&[0x44; 80])),
+    ];
+    let unshare = Unshare { reason: UnshareReason::Done };
+    let accepted = ShareAccepted { owner: HOSPITAL, grant: Address([0x45; 32]) };
+    let card = ShareCard {
+        hospital: HOSPITAL,
+        hospital_key: key(1).public(),
+        kem: ShareKem::X25519,
+        share_key: vec![0x46; 32],
+    };
+    let signed = card.sign(&key(1));
+    let of_card = vec![
+        ("magic", b"shsi".to_vec()),
+        ("version", vec![1]),
+        ("KEM", vec![1]),
+        ("reserved", vec![0; 2]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("hospital key", [&[1], card.hospital_key.as_bytes()].concat()),
+        ("share key", var(&[0x46; 32])),
+        ("signature", signed[signed.len() - 64..].to_vec()),
+    ];
+    let entry = SignedEntry { entry: Bytes::from_static(b"entry"), enrolment: Bytes::from_static(b"enrolment") };
+    let of_entry = vec![("entry", var(b"entry")), ("enrolment", var(b"enrolment"))];
+    let document = Document::ShareGrant(Box::new(grant)).encode();
+    let offer = Offer { owner: HOSPITAL, grant: entry.clone(), document: document.clone().into(), ended: true };
+    let of_offer = [HOSPITAL.0.to_vec(), vec![1], vec![0; 7], flat(&of_entry), var(&document)].concat();
+    let offers = Offers { offers: vec![offer], left_out: 0x47 };
+    let of_offers = vec![("left out", u32(0x47)), ("offers", counted(1, &[&of_offer]))];
+    let shared = SharedVersion { deposit: entry.clone(), manifest: Bytes::from_static(b"manifest") };
+    let of_shared = vec![("deposit", flat(&of_entry)), ("manifest", var(b"manifest"))];
+    let body = |bytes: Vec<u8>, fields| {
+        let end = bytes.len();
+        part(bytes, 8, end, fields)
+    };
+    vec![
+        ("Share grant", body(document, of_grant)),
+        ("Unshare", body(Document::Unshare(unshare).encode(), vec![("reason", vec![2]), ("reserved", vec![0; 7])])),
+        (
+            "Share accepted",
+            body(
+                Document::ShareAccepted(accepted).encode(),
+                vec![("owner", HOSPITAL.0.to_vec()), ("grant", vec![0x45; 32])],
+            ),
+        ),
+        ("Share card", whole(signed, of_card)),
+        ("Signed entry", whole(entry.encode(), of_entry)),
+        ("Offers", whole(offers.encode(), of_offers)),
+        ("Shared version", whole(shared.encode(), of_shared)),
     ]
 }
 

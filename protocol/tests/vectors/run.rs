@@ -22,6 +22,7 @@ use shosoin_protocol::package::Package;
 use shosoin_protocol::receipt::{Receipt, read_proof, write_proof};
 use shosoin_protocol::reconciliation::Reconciliation;
 use shosoin_protocol::removal::RemovalList;
+use shosoin_protocol::share::{Offers, ShareCard, SharedVersion};
 use shosoin_protocol::sign::{Domain, PublicKey, Signature, SigningKey};
 use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
@@ -69,6 +70,9 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "approval" => ApprovalFile::verify(body).map(|approval| approval.encode()),
         "certificate" => certificate(vector),
         "enrolment" => Enrolment::verify(body).map(|_| body.to_vec()),
+        "share-card" => ShareCard::verify(body).map(|_| body.to_vec()),
+        "offers" => Offers::decode(&shared).map(|offers| offers.encode()),
+        "shared-version" => SharedVersion::decode(&shared).map(|version| version.encode()),
         "public-key" => public_key(body),
         "signature" => signature(vector),
         "inclusion-proof" => inclusion(vector),

@@ -113,6 +113,17 @@ impl Kept {
         );
         let found = files_below(&self.path(out).join("files"));
         assert_eq!(found.keys().collect::<Vec<_>>(), self.files.keys().collect::<Vec<_>>());
+        let page = std::fs::read_to_string(self.path(out).join("index.html")).unwrap();
+        let links: Vec<&str> = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        for link in &links {
+            let bytes = link.split('%').enumerate().flat_map(|(at, piece)| match at {
+                0 => piece.as_bytes().to_vec(),
+                _ => [&[u8::from_str_radix(&piece[..2], 16).unwrap()], &piece.as_bytes()[2..]].concat(),
+            });
+            let path = String::from_utf8(bytes.collect()).unwrap();
+            assert!(self.path(out).join(&path).is_file(), "{path} is on the page and not in the folder");
+        }
+        assert!(links.len() >= self.files.len(), "every file is on the page");
         for (path, content) in &self.files {
             assert!(found[path] == *content, "{path} came back with other bytes");
         }

@@ -229,6 +229,8 @@ vocabulary! {
         HandoverImported = 151 "handover-imported",
         /// the end of a hospital's log was taken back
         HandoverReopened = 152 "handover-reopened",
+        /// a version of a hospital was given to another one, as both consented
+        ShareGiven = 153 "share-given",
     }
 
     /// How it ended.

@@ -20,6 +20,7 @@ use shosoin_protocol::limits::{
     ADDRESS_QUERY_MAX, DEPOSIT_BATCH_BYTES_MAX, LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX, RECORD_BYTES_MAX, REWRAP_MAX,
     WRAP_BYTES_MAX,
 };
+use shosoin_protocol::share::ShareAsk;
 use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, HospitalId, NameToken, VersionId, receipt};
 use std::time::Duration;
 
@@ -48,6 +49,9 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
         .route("/v1/log/entries", get(log_entries))
         .route("/v1/log/consistency", get(consistency))
         .route("/v1/reconciliation", get(reconciliation))
+        .route("/v1/shares", get(offers))
+        .route("/v1/shares/{owner}/{grant}/versions/{version}", get(shared_version))
+        .route("/v1/shares/{owner}/{grant}/versions/{version}/records/{address}", get(shared_record))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .with_state(Api { vault, budget })
@@ -169,6 +173,32 @@ async fn consistency(State(api): State<Api>, Extension(hospital): Caller, uri: U
 
 async fn reconciliation(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
     Ok(reply::bytes(api.vault.reconciliation(hospital).await?))
+}
+
+async fn offers(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
+    let room = api.budget.reserve(2 * LOG_PAGE_BYTES_MAX).await?;
+    Ok(reply::bytes(room.hold(api.vault.share(hospital, ShareAsk::Offers).await?)))
+}
+
+async fn shared_version(
+    State(api): State<Api>,
+    Extension(hospital): Caller,
+    Path((owner, grant, version)): Path<(String, String, String)>,
+) -> Reply {
+    let ask = ShareAsk::Version { owner: owner.parse()?, grant: grant.parse()?, version: version.parse()? };
+    let room = api.budget.reserve(RECORD_BYTES_MAX).await?;
+    Ok(reply::bytes(room.hold(api.vault.share(hospital, ask).await?)))
+}
+
+async fn shared_record(
+    State(api): State<Api>,
+    Extension(hospital): Caller,
+    Path((owner, grant, version, address)): Path<(String, String, String, String)>,
+) -> Reply {
+    let (owner, grant, version) = (owner.parse()?, grant.parse()?, version.parse()?);
+    let ask = ShareAsk::Record { owner, grant, version, address: address.parse()? };
+    let room = api.budget.reserve(RECORD_BYTES_MAX).await?;
+    Ok(reply::bytes(room.hold(api.vault.share(hospital, ask).await?)))
 }
 
 /// The query of a request, or why it is not one.

@@ -7,8 +7,8 @@ use shosoin_protocol::act::{
     Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, HandOverIn, HandOverOut, HandOverWord,
     Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState, QuarantineIn,
     QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Reseal, Retain,
-    RetentionChange, Rewrap, Severity, StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Versions, WitnessRule,
-    WordStage,
+    RetentionChange, Rewrap, Severity, ShareAccepted, ShareGrant, ShareKem, SharePurpose, ShareTerms, StopCause,
+    Stopped, SuitePolicy, Terms, TransferFailure, Unshare, UnshareReason, Versions, WitnessRule, WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::note::{KeyUse, VerifierKey};
@@ -56,6 +56,9 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::Retention(Retain { change: RetentionChange::Start { start_ms: TIME }, versions: listed() })),
         (None, epoch()),
         (None, rewrap()),
+        (None, Document::ShareGrant(Box::new(grant()))),
+        (Some(VersionId([0x91; 16])), Document::Unshare(Unshare { reason: UnshareReason::ConsentWithdrawn })),
+        (Some(VersionId([0x91; 16])), Document::ShareAccepted(accepted())),
         (None, Document::HandOverOut(handed_out())),
         (None, Document::HandOverIn(Box::new(taken_in()))),
         (None, Document::HandOverWord(Box::new(confirmed()))),
@@ -69,6 +72,23 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, reseal()),
         (None, suite_policy()),
     ]
+}
+
+fn grant() -> ShareGrant {
+    let terms = ShareTerms {
+        kem: ShareKem::X25519,
+        purpose: SharePurpose::Treatment,
+        recipient: HospitalId([0x92; 16]),
+        recipient_key: Digest([0x93; 32]),
+        consent: [0x94; 16],
+        expires_ms: TIME,
+        versions: listed(),
+    };
+    ShareGrant { terms, encapsulated: vec![0x95; 32], sealed: vec![0x96; 80] }
+}
+
+fn accepted() -> ShareAccepted {
+    ShareAccepted { owner: HospitalId([0x97; 16]), grant: Address([0x98; 32]) }
 }
 
 fn handed_out() -> HandOverOut {
@@ -281,10 +301,24 @@ fn wrong_documents() -> Vec<Made> {
     };
     let [epoch, rewrap, reseal, policy] =
         [epoch(), rewrap(), reseal(), suite_policy()].map(|stated| document(stated.kind(), "valid", "", &stated));
+    let share = document(ActKind::ShareGrant, "valid", "", &of(ActKind::ShareGrant));
+    let unshare = document(ActKind::Unshare, "valid", "", &of(ActKind::Unshare));
     let out = document(ActKind::HandOverOut, "valid", "", &of(ActKind::HandOverOut));
     let word = document(ActKind::HandOverWord, "valid", "", &of(ActKind::HandOverWord));
     let taken = document(ActKind::HandOverIn, "valid", "", &of(ActKind::HandOverIn));
     vec![
+        share.wrong("share-grant-kem", "KEM 9.", ("Invalid", "KEM"), put(8, &[9])),
+        share.wrong("share-grant-purpose", "Purpose 0.", ("Invalid", "purpose"), put(9, &[0])),
+        share.wrong("share-grant-reserved", "A reserved byte.", ("Invalid", "reserved"), put(15, &[1])),
+        share.wrong("share-grant-consent", "No consent.", ("Invalid", "consent"), put(64, &[0; 16])),
+        share.wrong("share-grant-order", "Versions that do not ascend.", ("Invalid", "ascend"), put(92, &[9; 16])),
+        share.wrong("share-grant-keys", "A key for one version less.", ("Invalid", "one key for each"), |body| {
+            let at = body.len() - 84;
+            body[at] -= 32;
+            body.truncate(at + 4 + 48);
+        }),
+        share.wrong("share-grant-trailing", "One byte follows.", ("Trailing", "document"), append(0)),
+        unshare.wrong("unshare-reason", "Reason 0.", ("Invalid", "reason"), put(8, &[0])),
         out.wrong("handover-out-state", "State 3.", ("Invalid", "state of a hand-over"), put(8, &[3])),
         taken.wrong("handover-in-key", "A key that is no point.", ("Invalid", "public key"), put(113, &[0xff; 32])),
         word.wrong("handover-word-stage", "Stage 0.", ("Invalid", "stage of a hand-over"), put(8, &[0])),

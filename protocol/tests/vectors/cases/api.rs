@@ -2,17 +2,30 @@
 
 use super::{Made, World, append, cut, flip, put};
 use bytes::Bytes;
+use shosoin_protocol::act::ShareKem;
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
     VersionReply, WrapsReply, encode_addresses, encode_versions,
 };
 use shosoin_protocol::entry::PlacedEntry;
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
+use shosoin_protocol::share::{Offer, Offers, ShareCard, SharedVersion, SignedEntry};
 use shosoin_protocol::{Address, Digest, RecordKind, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
-    [enrolments(&one, &two), batches(&one), replies(&one), small(), versions(&one), wraps(), log_pages(&one)].concat()
+    [
+        enrolments(&one, &two),
+        batches(&one),
+        replies(&one),
+        small(),
+        versions(&one),
+        wraps(),
+        log_pages(&one),
+        cards(&one, &two),
+        shared(&one),
+    ]
+    .concat()
 }
 
 fn wraps() -> Vec<Made> {
@@ -67,6 +80,71 @@ fn enrolments(one: &World, two: &World) -> Vec<Made> {
         good.wrong("trailing", "One byte follows.", ("Trailing", "enrolment"), append(b'\n')),
         made(two),
         good,
+    ]
+}
+
+fn cards(one: &World, two: &World) -> Vec<Made> {
+    let card = |world: &World, kem, share_key| ShareCard {
+        hospital: world.hospital,
+        hospital_key: world.hospital_key.public(),
+        kem,
+        share_key,
+    };
+    let made = |world: &World, card: &ShareCard| {
+        let name = format!("share-card/valid-{}-suite-{}", card.kem.name(), world.suite.code());
+        Made::new(
+            name,
+            "share-card",
+            "What a hospital hands to others, signed by its key.",
+            card.sign(&world.hospital_key),
+        )
+    };
+    let plain = card(one, ShareKem::X25519, vec![0xa1; 32]);
+    let good = made(one, &plain);
+    vec![
+        good.wrong("magic", "Begins like an enrolment.", ("Magic", "share card"), put(0, b"shsh")),
+        good.wrong("newer-version", "Says version 2.", ("Version", "share card"), put(4, &[2])),
+        good.wrong("kem", "KEM 0.", ("Invalid", "KEM"), put(5, &[0])),
+        good.wrong("reserved", "A reserved byte is not zero.", ("Invalid", "reserved bytes"), put(7, &[1])),
+        good.wrong("changed-key", "Another key to seal to.", ("Signature", "share card"), flip(70)),
+        good.wrong("not-self-signed", "Signed by a key that is not on it.", ("Signature", "share card"), |body| {
+            *body = plain.sign(&one.vault_key);
+        }),
+        good.wrong("key-over-limit", "A key of 64 KiB.", ("OverLimit", "key to seal to"), put(57, &[0, 0, 1])),
+        good.wrong("truncated", "The signature lacks its last byte.", ("Truncated", "signature"), cut(1)),
+        good.wrong("trailing", "One byte follows.", ("Trailing", "share card"), append(b'\n')),
+        made(one, &card(one, ShareKem::XWing, vec![0xa2; 1216])),
+        made(two, &card(two, ShareKem::P256, vec![0xa3; 65])),
+        good,
+    ]
+}
+
+fn shared(world: &World) -> Vec<Made> {
+    let deposit = SignedEntry {
+        entry: Bytes::copy_from_slice(world.deposit().bytes()),
+        enrolment: enrolment_of(world).sign(&world.hospital_key).into(),
+    };
+    let offer = Offer {
+        owner: world.hospital,
+        grant: deposit.clone(),
+        document: Bytes::from_static(b"document"),
+        ended: false,
+    };
+    let offers = Offers { offers: vec![offer.clone(), Offer { ended: true, ..offer }], left_out: 3 };
+    let offers = Made::new("offers/valid", "offers", "Two offers; documents are as yet only bytes.", offers.encode());
+    let version = SharedVersion { deposit, manifest: Bytes::from_static(b"manifest") };
+    let version =
+        Made::new("shared-version/valid", "shared-version", "A version of another hospital.", version.encode());
+    vec![
+        offers.wrong("too-many", "4,097 offers.", ("OverLimit", "offers"), put(4, &[1, 0x10])),
+        offers.wrong("reserved", "A reserved byte.", ("Invalid", "reserved"), put(25, &[1])),
+        offers.wrong("truncated", "The last byte is missing.", ("Truncated", "document"), cut(1)),
+        offers.wrong("trailing", "One byte follows.", ("Trailing", "offers"), append(0)),
+        version.wrong("entry-over-limit", "An entry of 64 KiB.", ("OverLimit", "entry"), put(0, &[0, 0, 1, 0])),
+        version.wrong("truncated", "The last byte is missing.", ("Truncated", "manifest"), cut(1)),
+        version.wrong("trailing", "One byte follows.", ("Trailing", "shared version"), append(0)),
+        offers,
+        version,
     ]
 }
 
