@@ -75,7 +75,8 @@ pub fn person_key(path: &Path, passphrase: PassphraseArgs) -> Result<SigningKey>
 
 /// Orders.
 pub async fn request(args: RequestArgs, output: Output) -> Result<()> {
-    let passphrase = PassphraseArgs { passphrase_file: args.requester_passphrase_file.clone(), passphrase_fd: None };
+    let passphrase_file = args.requester_passphrase_file.clone();
+    let passphrase = PassphraseArgs { passphrase_file, ..PassphraseArgs::default() };
     let requester = person_key(&args.requester, passphrase)?;
     if args.everything && args.hand_over.is_none() && !args.no_hand_over {
         let why = "name the confirmed hand-over with --hand-over, or sign with --no-hand-over that none is needed";
