@@ -45,6 +45,7 @@ use crate::desk::Desk;
 use crate::error::Result;
 use crate::keeping;
 use crate::rows::OrderStanding;
+use crate::status::CanaryStatus;
 use crate::vault::Inner;
 use shosoin_protocol::act::Order;
 use shosoin_protocol::retention::End;
@@ -323,7 +324,8 @@ impl Inner {
                 event.ended(Outcome::Findings).because(format!("canary {}: gone", slot.number)).with(found)
             }
         };
-        let sound = event.outcome == Outcome::Refused;
+        let (sound, number, tried_ms) = (event.outcome == Outcome::Refused, slot.number, event.at_ms);
+        self.canaries.lock().insert(hospital, CanaryStatus { number, tried_ms, sound });
         self.media.record(event).map(|_| Some(sound))
     }
 

@@ -130,6 +130,11 @@ impl Page {
         let abandoned = status.hospitals.iter().filter_map(|hospital| hospital.abandoned).map(|left| left.bytes);
         let abandoned_help = "Bytes that uploads brought and no deposit named";
         self.gauge("abandoned_bytes", abandoned_help, [(Vec::new(), abandoned.sum::<u64>() as f64)]);
+        let canaries = || status.hospitals.iter().filter_map(|hospital| hospital.canary);
+        let loose = canaries().filter(|canary| !canary.sound).count();
+        let loose_help = "Hospitals whose canary the guard of disposal let through, or that lost it";
+        self.gauge("canaries_loose", loose_help, [(Vec::new(), loose as f64)]);
+        self.gauge("canaries_tried", "Hospitals whose canary was tried", [(Vec::new(), canaries().count() as f64)]);
         let read_only = status.hospitals.iter().filter(|hospital| hospital.read_only.is_some()).count();
         self.gauge("hospitals_read_only", "Hospitals whose log takes no entries", [(Vec::new(), read_only as f64)]);
         self.gauge("hospitals", "Hospitals enrolled", [(Vec::new(), status.hospitals.len() as f64)]);

@@ -129,6 +129,19 @@ pub struct HospitalStatus {
     pub line: Option<LineStatus>,
     /// what uploads brought that no deposit followed; missing where that is not known
     pub abandoned: Option<Abandoned>,
+    /// whether the guard of disposal held; missing before the first try, and where there is no record
+    pub canary: Option<CanaryStatus>,
+}
+
+/// What came of trying to dispose of a record that nobody ordered to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CanaryStatus {
+    /// its reference number
+    pub number: u64,
+    /// when, in milliseconds since 1970
+    pub tried_ms: u64,
+    /// the guard refused, and the record is still there
+    pub sound: bool,
 }
 
 /// Records that were found to be named by no entry: of uploads that were given up, or still go on. They go by compaction after
@@ -311,6 +324,7 @@ impl HospitalStatus {
             quarantine: None,
             line: None,
             abandoned: None,
+            canary: None,
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
 use crate::sharing;
 use crate::shelf;
-use crate::status::{self, Counters, Status, Work};
+use crate::status::{self, CanaryStatus, Counters, Status, Work};
 use crate::transfers::Transfers;
 use crate::volumes::Volumes;
 use crate::{Code, Config, Finding, init};
@@ -140,6 +140,8 @@ pub(crate) struct Inner {
     log_short: AtomicBool,
     /// how channels fare that tell people
     pub(crate) standings: Standings,
+    /// what came of the newest try on the canary of each hospital
+    pub(crate) canaries: Mutex<BTreeMap<HospitalId, CanaryStatus>>,
     /// last, so that the lock on the folder goes when nothing uses it any more
     pub(crate) folder: FileMedia,
 }
@@ -491,6 +493,7 @@ impl Inner {
             read_log,
             log_short: AtomicBool::default(),
             standings: Standings::default(),
+            canaries: Mutex::default(),
             folder,
         };
         for (info, ledger, standing) in hospitals {
@@ -621,6 +624,7 @@ impl Inner {
             hospital.quarantine = self.quarantine_status(desk).ok();
             hospital.line = Some(self.line_status(desk));
             hospital.abandoned = self.abandoned(desk).ok();
+            hospital.canary = self.canaries.lock().get(&desk.info().hospital).copied();
         }
         status
     }

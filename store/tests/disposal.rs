@@ -22,7 +22,9 @@ use shosoin_protocol::reconciliation::Reconciliation;
 use shosoin_protocol::sign::SigningKey;
 use shosoin_protocol::{Digest, LogId, RecordKind, Suite, VersionId};
 use shosoin_store::accounts::{AccountId, Caller, Change, Hours, OsUser, Role, Roles};
+use shosoin_store::applicability::{Lang, StatementRequest};
 use shosoin_store::assets::{AssetCommand, AssetState};
+use shosoin_store::audit::{Action, AuditQuery, Outcome};
 use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Result, Vault, actor};
 use shosoin_tiers::media::{Faults, FaultyMedia, Media, MemoryMedia, WriteUnit};
@@ -586,6 +588,27 @@ async fn wraps_that_were_made_since_the_deposit_go_with_what_they_open_and_those
     std::fs::remove_dir_all(stage.site.path().join("index")).unwrap();
     let vault = stage.site.open().await;
     assert_clean(&vault).await;
+    vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_nobody_ordered_is_refused_on_the_record_in_the_status_and_in_the_figures_8_2_r1() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    assert!(vault.status().await.unwrap().hospitals[0].canary.is_none(), "without a record there is nothing to try");
+    stage.deposit(&vault, "record", &[stage.hospital.chunk(3_000, 1)]).await;
+    let statement = StatementRequest { hospital: None, lang: Lang::En };
+    vault.applicability(statement, Caller::user(KEEPER)).await.unwrap();
+    let canary = vault.status().await.unwrap().hospitals[0].canary.unwrap();
+    assert!(canary.sound && canary.tried_ms == NOW_MS, "{canary:?}");
+    let figures = vault.metrics().await.unwrap();
+    for figure in ["shosoin_canaries_loose{} 0.0", "shosoin_canaries_tried{} 1.0"] {
+        assert!(figures.contains(figure), "{figures}");
+    }
+    let actions = vec![Action::DisposalRefused];
+    let refused = vault.media().audit().read(&AuditQuery { actions, ..AuditQuery::default() }).unwrap();
+    assert!(
+        refused.iter().any(|record| record.event.actor == "job:canary" && record.event.outcome == Outcome::Refused)
+    );
     vault.close().await.unwrap();
 }
 
