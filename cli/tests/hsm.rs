@@ -202,7 +202,8 @@ fn a_probe_says_what_a_token_can_do_and_leaves_nothing_in_it() {
     assert!(text.ok().stdout.contains("yes      CKM_AES_KEY_GEN        make the wrapping key and the share"));
     ward.probe(&["--token", "laboratory"]).fails(6, &["0 tokens are called \\\"laboratory\\\"", "hospital"]);
     ward.bare(&["keyring", "hsm", "probe", "--module", "/nowhere.so"]).fails(6, &["/nowhere.so cannot be loaded"]);
-    ward.configure("slots.mechanisms = -CKM_AES_KEY_WRAP,CKM_AES_KEY_WRAP_PAD");
+    // SoftHSM takes out what a list with a minus names, but for its first
+    ward.configure("slots.mechanisms = -CKM_MD5,CKM_AES_KEY_WRAP,CKM_AES_KEY_WRAP_PAD");
     let report = ward.probe(&[]).fails(4, &["cannot keep a wrapping key"]).json();
     let missing: Vec<&Value> = report["mechanisms"]
         .as_array()

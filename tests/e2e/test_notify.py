@@ -57,7 +57,7 @@ class Web:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
-                posts.append((dict(self.headers), body))
+                posts.append((self.headers, body))
                 self.send_response(204)
                 self.end_headers()
 

@@ -94,7 +94,10 @@ impl Clamd {
     async fn answer(&self, connection: &mut dyn Connection) -> Result<String, ScanError> {
         let mut bytes = Vec::new();
         let mut limited = connection.take(ANSWER_BYTES_MAX as u64);
-        self.within(limited.read_to_end(&mut bytes)).await?;
+        let read = self.within(limited.read_to_end(&mut bytes)).await;
+        if !bytes.ends_with(&[0]) {
+            read?; // whole answers end with zero; a connection that breaks behind one takes nothing back
+        }
         let text = String::from_utf8_lossy(&bytes);
         match text.trim_end_matches(['\0', '\n']) {
             "" => Err(self.failed(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up without an answer"))),

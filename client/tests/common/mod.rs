@@ -25,6 +25,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 pub const BUCKET: &str = "ward";
 
@@ -323,7 +324,16 @@ impl Site {
 
     /// The vault in folder `vault`, or in a copy of it made with [`Site::copy_vault`].
     pub async fn wire(&self, vault: &str) -> Arc<Wire> {
-        let vault = Vault::open(&self.dir.path().join(vault), OpenOptions::default()).await.unwrap();
+        let (path, began) = (self.dir.path().join(vault), Instant::now());
+        let vault = loop {
+            match Vault::open(&path, OpenOptions::default()).await {
+                // a task of the last client may hold it for a moment still
+                Err(shosoin_store::Error::InUse { .. }) if began.elapsed().as_secs() < 10 => {
+                    tokio::task::yield_now().await
+                }
+                opened => break opened.unwrap(),
+            }
+        };
         Wire::new(vault, self.hospital)
     }
 

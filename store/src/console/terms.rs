@@ -213,6 +213,7 @@ const TERMS: &[(&str, &str, &str, &str)] = &[
     ("action", "handover-exported", "", "引継ぎ資料の出力"),
     ("action", "quarantined", "", "隔離"),
     ("action", "quarantine-released", "", "隔離の解除"),
+    ("action", "share-given", "", "共有記録の交付"),
     ("action", "transfer-failed", "", "転送の失敗"),
     ("action", "communication-stopped", "", "通信の停止"),
     ("action", "communication-reopened", "", "通信の再開"),
