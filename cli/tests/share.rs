@@ -1,5 +1,4 @@
 //! Two hospitals of one vault with real processes: a record is granted, accepted, fetched, and not given any more (8.1-R6).
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

@@ -141,7 +141,7 @@ async fn an_acceptance_that_its_hospital_ended_and_a_grant_whose_time_is_over_gi
     drop((owner, partner, wire));
     // two hours later
     let options = OpenOptions { clock: Arc::new(Later), ..OpenOptions::default() };
-    let vault = Vault::open(&site.dir.path().join("vault"), options).await.unwrap();
+    let vault = site.open("vault", options).await;
     let ask = ShareAsk::Version { owner: site.hospital, grant: second, version };
     let refused = Wire::new(vault.clone(), hospital).share(ask).await.unwrap_err();
     assert!(refused.is_problem("not-shared") && refused.to_string().contains("has passed"), "{refused}");

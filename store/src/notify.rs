@@ -6,7 +6,7 @@
 //! Invariants
 //! - A message goes out only for a record that is durable, and the place of a channel moves on only behind a message that was taken,
 //!   or that was given up after a bounded number of tries, which is a record too, and is told by the other channels.
-//! - A message names kinds, numbers and times, and nothing else ([`message`]).
+//! - A message names kinds, numbers and times, and nothing else (`message`).
 //! - A kill between a message and its place sends it twice, never not at all.
 //!
 //! Not here: what is an alarm (`alarm`), how a message travels (`channel`), incidents (`incidents`).

@@ -8,7 +8,7 @@
 //! - Evidence is in a folder of its own, which may be another device. No request of the API reads it, and no job touches it.
 //! - It is on disk before the ledger says so, and in the ledger before anybody is answered. A stop in between is caught up at
 //!   the next start.
-//! - It goes by one way alone, [`command`](self::command): two people agreed, and the ledger says what became of it. A term that
+//! - It goes by one way alone, `command`: two people agreed, and the ledger says what became of it. A term that
 //!   is over ends nothing: it is shown, counted and reported until people have decided.
 //! - The same thing sent again is the same evidence.
 //!
@@ -299,7 +299,9 @@ impl Inner {
     pub(crate) fn quarantined(&self, desk: &Desk) -> Result<Arc<Vec<Item>>> {
         self.quarantine.items(desk.info().hospital, || {
             let acts = desk.acts(&*self.index, &[ActKind::QuarantineIn, ActKind::QuarantineOut])?;
-            Ok(items_of(acts))
+            // evidence stays with the vault that it came to: what one before this vault set aside is not here
+            let from = desk.lineage()?.current().from;
+            Ok(items_of(acts).into_iter().filter(|item| item.index >= from).collect())
         })
     }
 

@@ -469,30 +469,6 @@ async fn a_volume_that_cannot_be_listed_is_not_taken_for_empty_by_any_job_or_cha
 }
 
 #[tokio::test]
-async fn a_volume_that_never_can_be_listed_is_declared_lost_and_what_it_held_is_rebuilt() {
-    let mut stage = Stage::new().await;
-    stage.media.extend(memory_volumes(7).split_off(6));
-    let faults = Arc::new(Faults::default());
-    let faulty = |media: &MemoryMedia| FaultyMedia::new(Arc::new(media.clone()), faults.clone());
-    stage.site.options.media = Some(stage.media.iter().map(|media| Arc::new(faulty(media)) as _).collect());
-    let place = stage.media[2].place();
-    faults.when(move |_, call| {
-        let hit = call.op == Op::List && call.place == place && call.path.starts_with("segments");
-        hit.then_some(Fault::Fail(std::io::ErrorKind::Other))
-    });
-    let vault = stage.open().await;
-    let id = VolumeId([3; 16]).to_string();
-    assert!(of(&due(&vault).await, JobKind::Repair).is_none(), "it is waited for, as an absent one is");
-    vault.volumes().set_state(&id, MediaState::Lost, "its folders are gone", false, "test").unwrap();
-    assert!(vault.status().await.unwrap().volumes.iter().all(|volume| volume.id != id));
-    let repaired = run(&vault, JobKind::Repair).await;
-    assert!(repaired.is_clean() && repaired.figures.rebuilt > 0, "{repaired:?}");
-    assert_eq!(vault.status().await.unwrap().segments.degraded, 0);
-    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
-    close(vault).await;
-}
-
-#[tokio::test]
 async fn a_tour_of_a_volume_that_is_away_is_tried_again_later_and_not_with_every_tick() {
     let mut stage = Stage::new().await;
     let faults = Arc::new(Faults::default());

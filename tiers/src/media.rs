@@ -1,7 +1,7 @@
 //! Media: the storage of one volume, as few calls as the engine needs and no more.
 //!
 //! Invariants
-//! - A file is created once and only grows; nothing is overwritten, but for a file that is about to be removed ([`crate::erase`]).
+//! - A file is created once and only grows; nothing is overwritten, but for a file that is about to be removed (`erase`).
 //!   Writes are whole blocks from aligned memory.
 //! - Bytes are durable after [`MediaFile::sync`] of the file *and* [`Media::sync_dir`] of its folder, not before.
 //! - After a failed write or sync a handle refuses every further write and sync: the failure is never retried.
@@ -52,7 +52,7 @@ pub trait Media: Send + Sync + std::fmt::Debug {
     fn open_to_append(&self, path: &str) -> Result<Arc<dyn MediaFile>>;
 
     /// Opens a file to overwrite it where it lies, in whole blocks; nothing where the medium does not overwrite in place, so that
-    /// what is written would lie beside what was. Only [`crate::erase`] calls this.
+    /// what is written would lie beside what was. Only `erase` calls this.
     fn open_to_overwrite(&self, path: &str) -> Result<Option<Arc<dyn MediaFile>>> {
         let _ = path;
         Ok(None)

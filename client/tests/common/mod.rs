@@ -322,18 +322,22 @@ impl Site {
         keyfile::open(&self.keyfile, b"test").unwrap()
     }
 
-    /// The vault in folder `vault`, or in a copy of it made with [`Site::copy_vault`].
-    pub async fn wire(&self, vault: &str) -> Arc<Wire> {
+    /// Opens the vault in folder `vault`; a task of its last client may hold it for a moment still.
+    pub async fn open(&self, vault: &str, options: OpenOptions) -> Vault {
         let (path, began) = (self.dir.path().join(vault), Instant::now());
-        let vault = loop {
-            match Vault::open(&path, OpenOptions::default()).await {
-                // a task of the last client may hold it for a moment still
+        loop {
+            match Vault::open(&path, options.clone()).await {
                 Err(shosoin_store::Error::InUse { .. }) if began.elapsed().as_secs() < 10 => {
                     tokio::task::yield_now().await
                 }
-                opened => break opened.unwrap(),
+                opened => return opened.unwrap(),
             }
-        };
+        }
+    }
+
+    /// The vault in folder `vault`, or in a copy of it made with [`Site::copy_vault`].
+    pub async fn wire(&self, vault: &str) -> Arc<Wire> {
+        let vault = self.open(vault, OpenOptions::default()).await;
         Wire::new(vault, self.hospital)
     }
 

@@ -1,5 +1,5 @@
 //! Orders as rows of the index: what each one wants, how far it has come, and which entries it ended. A function of the acts of
-//! the ledger in their order, judged and kept like everything that acts change ([`crate::keeping`]).
+//! the ledger in their order, judged and kept like everything that acts change (`keeping`).
 //!
 //! Invariants
 //! - An order is taken only if the person it names signed it for this act and ledger, and if every entry it names is in the

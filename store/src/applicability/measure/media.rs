@@ -183,7 +183,8 @@ fn tiers(inner: &Inner, in_use: &[Medium]) -> Measure {
 fn free_space(inner: &Inner) -> Measure {
     let volumes = inner.tier.volumes();
     let known = volumes.iter().filter_map(|volume| Some((volume.free_bytes?, volume.total_bytes?)));
-    let (free, total) = known.fold((0u64, 0u64), |sum, (free, total)| (sum.0 + free, sum.1 + total));
+    let (free, total) =
+        known.fold((0u64, 0u64), |sum, (free, total)| (sum.0.saturating_add(free), sum.1.saturating_add(total)));
     Measure::new(
         if total == 0 { Shown::Nothing } else { Shown::Figure },
         format!("{free} of {total} bytes free on {} volumes", volumes.len()),
