@@ -358,7 +358,7 @@ impl<'a> Parcel<'a> {
     fn summary(&self, version: VersionId, address: &Address) -> Result<()> {
         let summary = self.fetch(RecordKind::Summary, address)?;
         if summary.len() > SUMMARY_BYTES_MAX {
-            return Err(Error::Invalid { what: "summary", why: "it is over its limit of 1 MiB" });
+            return Err(Error::Invalid { what: "summary", why: "it is over its limit of 1,088 KiB" });
         }
         self.intake.envelope(RecordKind::Summary, &summary, Some(version))
     }

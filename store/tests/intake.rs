@@ -9,7 +9,9 @@ use shosoin_protocol::act::ActKind;
 use shosoin_protocol::api::{DepositRequest, InlineRecord, Problem, code};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, Seen, Statement};
 use shosoin_protocol::envelope::Context;
-use shosoin_protocol::limits::{CLOCK_AHEAD_MS_MAX, DEPOSIT_BATCH_MAX, DEPOSIT_RECORDS_MAX, RECORD_BYTES_MAX};
+use shosoin_protocol::limits::{
+    CLOCK_AHEAD_MS_MAX, DEPOSIT_BATCH_MAX, DEPOSIT_RECORDS_MAX, RECORD_BYTES_MAX, SUMMARY_BYTES_MAX,
+};
 use shosoin_protocol::manifest::AddressList;
 use shosoin_protocol::{Address, Digest, ErrorKind, HospitalId, LogId, RecordKind, Suite, VaultId};
 use shosoin_store::{Error, IndexKind, Vault};
@@ -451,11 +453,11 @@ async fn what_is_over_a_limit_is_refused_whole() {
     assert_eq!(scene.refused_parcel(&parcel).await.code, "malformed");
     let mut parcel = scene.parcel();
     let version = parcel.deposit.version;
-    let large = scene.hospital.sealed(Context::Summary { version, salt: [2; 32] }, 1 << 20, 1);
+    let large = scene.hospital.sealed(Context::Summary { version, salt: [2; 32] }, SUMMARY_BYTES_MAX, 1);
     parcel.deposit.summary = scene.hospital.suite.address(&large);
     parcel.records[3].bytes = large;
     let problem = scene.refused_parcel(&parcel).await;
-    assert!(problem.message.contains("1 MiB"), "{}", problem.message);
+    assert!(problem.message.contains("1,088 KiB"), "{}", problem.message);
     assert_eq!(scene.vault.counters(), before);
     scene.still_takes_deposits().await;
 }
