@@ -453,7 +453,11 @@ async fn what_is_over_a_limit_is_refused_whole() {
     assert_eq!(scene.refused_parcel(&parcel).await.code, "malformed");
     let mut parcel = scene.parcel();
     let version = parcel.deposit.version;
-    let large = scene.hospital.sealed(Context::Summary { version, salt: [2; 32] }, SUMMARY_BYTES_MAX, 1);
+    let large = scene.hospital.sealed(
+        Context::Summary { version, salt: [2; 32] },
+        u32::try_from(SUMMARY_BYTES_MAX).unwrap(),
+        1,
+    );
     parcel.deposit.summary = scene.hospital.suite.address(&large);
     parcel.records[3].bytes = large;
     let problem = scene.refused_parcel(&parcel).await;
