@@ -41,6 +41,15 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>(what)?[0])
     }
 
+    /// A byte that is 0 or 1; any other would be a second form of the same.
+    pub fn flag(&mut self, what: &'static str) -> Result<bool> {
+        match self.u8(what)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Error::Invalid { what, why: "it must be 0 or 1" }),
+        }
+    }
+
     /// Two bytes, little-endian.
     pub fn u16(&mut self, what: &'static str) -> Result<u16> {
         self.array(what).map(u16::from_le_bytes)

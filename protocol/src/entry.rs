@@ -395,11 +395,7 @@ fn read_body(reader: &mut Reader<'_>, kind: u8) -> Result<Body> {
         2 => read_name_change(reader).map(Body::Marker),
         3 => read_name_change(reader).map(Body::Policy),
         4 => {
-            let enrol = match reader.u8("device change")? {
-                0 => false,
-                1 => true,
-                _ => return Err(Error::Invalid { what: "device change", why: "it must be 0 or 1" }),
-            };
+            let enrol = reader.flag("device change")?;
             let key = PublicKey::read(reader)?;
             Ok(Body::Device(DeviceChange { enrol, key, certificate: Signature::read(reader)? }))
         }

@@ -224,7 +224,7 @@ impl Offers {
         let mut offers = Vec::new();
         for _ in 0..count {
             let owner = HospitalId::read(&mut reader)?;
-            let ended = reader.u8("whether the offer ended")? != 0;
+            let ended = reader.flag("whether the offer ended")?;
             reader.zeros(7, "reserved bytes of the offer")?;
             let grant = SignedEntry::read(body, &mut reader)?;
             let document = body.slice_ref(reader.var(DOCUMENT_BYTES_MAX, "document of the offer")?);

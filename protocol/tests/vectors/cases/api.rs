@@ -136,6 +136,7 @@ fn shared(world: &World) -> Vec<Made> {
     let version =
         Made::new("shared-version/valid", "shared-version", "A version of another hospital.", version.encode());
     vec![
+        offers.wrong("flag", "Ended is neither 0 nor 1.", ("Invalid", "whether the offer ended"), put(24, &[53])),
         offers.wrong("too-many", "4,097 offers.", ("OverLimit", "offers"), put(4, &[1, 0x10])),
         offers.wrong("reserved", "A reserved byte.", ("Invalid", "reserved"), put(25, &[1])),
         offers.wrong("truncated", "The last byte is missing.", ("Truncated", "document"), cut(1)),
