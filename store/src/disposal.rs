@@ -113,8 +113,6 @@ pub enum Obstacle {
     NameLives,
     /// something was deposited after everything was ordered
     NewerDeposits,
-    /// nothing says that it was handed over
-    NotHandedOver,
     /// it was agreed to overwrite more often than the vault is configured to
     TooFewPasses {
         /// with the hospital
@@ -141,7 +139,6 @@ impl std::fmt::Display for Obstacle {
             Obstacle::OtherEntry => f.write_str("another entry than was ordered"),
             Obstacle::NameLives => f.write_str("a record of that name lives"),
             Obstacle::NewerDeposits => f.write_str("deposits came after the order of everything"),
-            Obstacle::NotHandedOver => f.write_str("not handed over"),
             Obstacle::TooFewPasses { agreed, configured } => {
                 write!(f, "{agreed} passes of overwriting were agreed on, and disposal.passes is {configured}")
             }
@@ -204,8 +201,6 @@ pub struct OrderCase {
     pub expires_ms: u64,
     /// when its cool-down ends; none before the second approval
     pub cool_down_ends_ms: Option<u64>,
-    /// it needs no hand-over, or that was confirmed
-    pub handed_over: bool,
     /// everything was ordered, and something was deposited since
     pub newer_deposits: bool,
     /// entries that are others than were ordered, and names that live
@@ -231,9 +226,6 @@ pub fn judge_order(order: &OrderCase, records: &[(u64, Case)], now: Now) -> Resu
     }
     if order.newer_deposits {
         whole(Obstacle::NewerDeposits);
-    }
-    if !order.handed_over {
-        whole(Obstacle::NotHandedOver);
     }
     for (number, case) in records {
         let Err(obstacles) = judge(case, now) else { continue };

@@ -10,8 +10,8 @@ use common::{
 };
 use serde_json::Value;
 use shosoin_protocol::act::{
-    Cancel, Custody, DisposalReason, Document, Epoch, EpochReason, Hold, HoldReason, KeySource, Order, OrderItem,
-    Release, Retain, RetentionChange, Rewrap, Scope,
+    Cancel, Custody, DisposalReason, Document, Epoch, EpochReason, HandOverWord, Hold, HoldReason, KeySource, Looked,
+    Order, OrderItem, Release, Retain, RetentionChange, Rewrap, Scope, WordStage,
 };
 use shosoin_protocol::api::InlineRecord;
 use shosoin_protocol::approval::{Approval, ApprovalFile, ApprovedOrder};
@@ -20,7 +20,7 @@ use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::envelope::Context;
 use shosoin_protocol::reconciliation::Reconciliation;
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{Digest, LogId, RecordKind, Suite, VersionId};
+use shosoin_protocol::{Digest, LogId, RecordKind, Suite, VaultId, VersionId};
 use shosoin_store::accounts::{AccountId, Caller, Change, Hours, OsUser, Role, Roles};
 use shosoin_store::applicability::{Lang, StatementRequest};
 use shosoin_store::assets::{AssetCommand, AssetState};
@@ -420,6 +420,34 @@ async fn orders_that_are_replayed_foreign_forged_or_about_other_entries_are_refu
     // and the vault may not order anything itself
     let own = Document::DisposalOrder(stage.order(VersionId([5; 16]), Scope::These(vec![item])));
     assert!(vault.state(stage.hospital.id, None, own).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_everything_stands_on_a_confirmed_hand_over_and_not_on_an_order_to_hand_over_8_2_r1() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    stage.deposit(&vault, "record", &[stage.hospital.chunk(3_000, 1)]).await;
+    let ordered = HandOverWord::order(VaultId([9; 16]), Digest([4; 32]));
+    let confirmed = HandOverWord {
+        stage: WordStage::Confirmed,
+        looked: Looked { versions: 1, of: 1, ..Looked::default() },
+        head: "a head of the receiver".to_owned(),
+        ..ordered.clone()
+    };
+    for (word, is_enough) in [(ordered, false), (confirmed, true)] {
+        let (id, request) = stage.hospital.act(None, &Document::HandOverWord(Box::new(word)));
+        accept(&vault, &mut stage.hospital, [request]).await;
+        let seen = stage.hospital.device.seen;
+        let scope = Scope::Everything { log_size: seen.size, log_root: seen.root, hand_over: Some(id) };
+        let (_, request, _) = stage.order_request(scope);
+        match is_enough {
+            true => drop(accept(&vault, &mut stage.hospital, [request]).await),
+            false => {
+                let refusal = refused(&vault, &mut stage.hospital, request).await;
+                assert!(refusal.message.contains("confirmation of a hand-over"), "{}", refusal.message);
+            }
+        }
+    }
+    vault.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ use crate::rows::{self, GoneRow, OrderStanding, RecordRow, Row, Rows};
 use crate::vault::Inner;
 use bytes::Bytes;
 use serde::Serialize;
-use shosoin_protocol::act::{DisposalStep, Disposed, Document, Scope};
+use shosoin_protocol::act::{DisposalStep, Disposed, Document};
 use shosoin_protocol::approval::Approval;
 use shosoin_protocol::removal::RemovalList;
 use shosoin_protocol::retention::DAY_MS;
@@ -163,15 +163,10 @@ impl Inner {
             .collect();
         let cool_down_days = self.cool_down_days(desk, &order)?;
         let since_ms = counted.get(super::APPROVALS_MIN - 1).map(|second| second.accepted_ms.max(row.accepted_ms));
-        let handed_over = match order.scope {
-            Scope::Everything { hand_over: Some(_), .. } | Scope::These(_) => true,
-            Scope::Everything { hand_over: None, .. } => true, // the hospital signed that it needs none
-        };
         let case = OrderCase {
             standing: row.standing,
             expires_ms: row.expires_ms,
             cool_down_ends_ms: since_ms.map(|since_ms| since_ms.saturating_add(cool_down_days * DAY_MS)),
-            handed_over,
             newer_deposits: surveyed.survey.has_newer_deposits(),
             identity: surveyed.survey.obstacles().iter().copied().chain(self.too_few_passes(desk)?).collect(),
         };

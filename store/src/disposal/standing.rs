@@ -12,7 +12,9 @@ use crate::assets::{self, AssetState, Slot};
 use crate::error::{Error, Result};
 use crate::keeping;
 use crate::rows::{self, ActRow, DisposedRow, LeafIndex, LeafRow, OrderRow, OrderStanding, Rows};
-use shosoin_protocol::act::{Act, Cancel, DisposalStep, Disposed, Document, Order, OrderItem, Scope};
+use shosoin_protocol::act::{
+    Act, ActKind, Cancel, DisposalStep, Disposed, Document, Order, OrderItem, Scope, WordStage,
+};
 use shosoin_protocol::approval::{Approval, ApprovedOrder};
 use shosoin_protocol::certificate::check_approvals;
 use shosoin_protocol::retention::DAY_MS;
@@ -134,7 +136,7 @@ fn ordered(rows: &(impl Rows + ?Sized), around: &Surroundings<'_>, act: &Act, or
                 return refuse("the ledger never had that size and root");
             }
             if let Some(hand_over) = hand_over {
-                is_hand_over(rows, around.hospital, *hand_over)?;
+                is_confirmed(rows, around, *hand_over)?;
             }
             *log_size
         }
@@ -175,15 +177,17 @@ fn names_an_entry(rows: &(impl Rows + ?Sized), around: &Surroundings<'_>, item: 
     }
 }
 
-/// Code of the act by which a hospital confirms a hand-over.
-const HAND_OVER_CONFIRMED: u16 = 19;
-
-fn is_hand_over(rows: &(impl Rows + ?Sized), hospital: HospitalId, id: VersionId) -> Result<()> {
-    let LeafIndex(leaf) = rows.row(&rows::version_key(hospital, id))?.unwrap_or(LeafIndex(u64::MAX));
-    let row = rows.row::<ActRow>(&rows::act_key(hospital, leaf))?;
-    match row.is_some_and(|row| row.act.kind.code() == HAND_OVER_CONFIRMED) {
-        true => Ok(()),
-        false => Err(Error::NotFound { what: "confirmation of a hand-over", id: id.to_string() }),
+/// Refuses what is not the hospital's word that another vault holds everything: its order to hand over is not enough.
+fn is_confirmed(rows: &(impl Rows + ?Sized), around: &Surroundings<'_>, id: VersionId) -> Result<()> {
+    let missing = || Error::NotFound { what: "confirmation of a hand-over", id: id.to_string() };
+    let LeafIndex(leaf) = rows.row(&rows::version_key(around.hospital, id))?.ok_or_else(missing)?;
+    let row: ActRow = rows.row(&rows::act_key(around.hospital, leaf))?.ok_or_else(missing)?;
+    if row.act.kind != ActKind::HandOverWord {
+        return Err(missing());
+    }
+    match (around.document_of)(&row.act)? {
+        Document::HandOverWord(word) if word.stage == WordStage::Confirmed => Ok(()),
+        _ => Err(missing()),
     }
 }
 
@@ -251,7 +255,6 @@ fn begins(
         standing: row.standing,
         expires_ms: row.expires_ms,
         cool_down_ends_ms: Some(0),
-        handed_over: true,
         newer_deposits: row.everything && newer_deposits(rows, around.hospital, order, around.leaf)?,
         identity: Vec::new(),
     };

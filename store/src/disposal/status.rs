@@ -115,7 +115,6 @@ impl Inner {
                     standing: row.standing,
                     expires_ms: row.expires_ms,
                     cool_down_ends_ms,
-                    handed_over: true,
                     newer_deposits: false,
                     identity: Vec::new(),
                 };
