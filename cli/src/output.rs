@@ -12,6 +12,13 @@ pub struct Output {
     json: bool,
 }
 
+/// Writes text to stdout, and says so where that fails.
+pub fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|source| Error::System { action: "write to stdout", source })
+}
+
 impl Output {
     /// Text, or JSON.
     pub fn new(json: bool) -> Self {
@@ -32,9 +39,7 @@ impl Output {
         if !line.ends_with('\n') && !line.is_empty() {
             line.push('\n');
         }
-        let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
-        written.map_err(|source| Error::System { action: "write to stdout", source })
+        print(&line)
     }
 
     /// A remark for people, on stderr; programs do not want it.

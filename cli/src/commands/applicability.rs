@@ -2,10 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::operator;
-use crate::output::Output;
+use crate::output::{Output, print};
 use clap::{Args, ValueEnum};
 use shosoin_store::applicability::{Lang, Scope, State, Statement, StatementRequest, page};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Arguments of `applicability`.
@@ -61,9 +60,7 @@ pub async fn run(args: ApplicabilityArgs, output: Output) -> Result<()> {
         }
         Form::Text => text(&statement, lang),
     };
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|source| Error::System { action: "write to stdout", source })
+    print(&text)
 }
 
 fn text(statement: &Statement, lang: Lang) -> String {

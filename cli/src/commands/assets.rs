@@ -2,13 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::operator::{self, Operator};
-use crate::output::Output;
+use crate::output::{Output, print};
 use crate::progress::Progress;
 use crate::text::{bytes, csv_row, parse_time, time};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use shosoin_store::assets::{AssetCommand, AssetQuery, AssetState, Order, PAGE_MAX, RetentionFilter};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Commands about what is held.
@@ -225,7 +224,7 @@ async fn export_pages(args: &ExportArgs, operator: &Operator, output: Output) ->
     let mut query = AssetQuery { limit: Some(PAGE_MAX), ..args.filter.query()? };
     let progress = Progress::count(output, "entries", None);
     if args.format == Form::Csv {
-        write(&format!("{}\n", COLUMNS.join(",")))?;
+        print(&format!("{}\n", COLUMNS.join(",")))?;
     }
     loop {
         let page = operator.ask(TASK, &AssetCommand::List(Box::new(query.clone()))).await?;
@@ -234,19 +233,13 @@ async fn export_pages(args: &ExportArgs, operator: &Operator, output: Output) ->
             Form::Csv => csv_line(asset),
             Form::Json => format!("{asset}\n"),
         });
-        write(&lines.collect::<String>())?;
+        print(&lines.collect::<String>())?;
         progress.add(assets.len() as u64);
         match page["next"].as_str() {
             Some(next) => query.after = Some(next.to_owned()),
             None => return Ok(()),
         }
     }
-}
-
-fn write(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|source| Error::System { action: "write to stdout", source })
 }
 
 /// Columns of the CSV: fields a to k of 7.2.1-S2, in their order.

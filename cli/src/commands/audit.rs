@@ -3,7 +3,7 @@
 use crate::commands::volume::{DirArgs, record_line};
 use crate::error::{Error, Result};
 use crate::operator::{self, Operator};
-use crate::output::Output;
+use crate::output::{Output, print};
 use crate::progress::Progress;
 use crate::text::{csv_row, parse_time, time};
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,7 +11,6 @@ use serde_json::Value;
 use shosoin_store::audit::search::{AuditSearch, RECORDS_MAX, SearchOrder};
 use shosoin_store::audit::{Action, Outcome};
 use shosoin_store::volumes::MediaCommand;
-use std::io::Write as _;
 use std::net::IpAddr;
 
 /// Commands about the audit log.
@@ -192,7 +191,7 @@ async fn export_pages(args: &ExportArgs, operator: &Operator, output: Output) ->
     let mut search = AuditSearch { after: Some(0), export: true, ..args.filter.search()? };
     let progress = Progress::count(output, "records", None);
     if args.format == Form::Csv {
-        write(&format!("{}\n", COLUMNS.join(",")))?;
+        print(&format!("{}\n", COLUMNS.join(",")))?;
     }
     let mut end = None;
     loop {
@@ -204,19 +203,13 @@ async fn export_pages(args: &ExportArgs, operator: &Operator, output: Output) ->
             Form::Csv => csv_line(record),
             Form::Json => format!("{record}\n"),
         });
-        write(&lines.collect::<String>())?;
+        print(&lines.collect::<String>())?;
         progress.add(records.len() as u64);
         match records.last().map(seq) {
             Some(last) if last < end && records.len() >= RECORDS_MAX => search.after = Some(last),
             _ => return Ok(()),
         }
     }
-}
-
-fn write(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|source| Error::System { action: "write to stdout", source })
 }
 
 /// Columns of the CSV.
