@@ -1,9 +1,9 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, forecast,
-    gateway, get, handover, hold, hospital, incident, jobs, keyring, ls, notify, put, quarantine, reconcile, report,
-    retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume, witness,
+    account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, export,
+    forecast, gateway, get, handover, hold, hospital, incident, jobs, keyring, ls, notify, put, quarantine, reconcile,
+    report, retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -99,6 +99,8 @@ pub enum Command {
     Put(put::PutArgs),
     /// Hospital: fetch a record straight from the vault
     Get(get::GetArgs),
+    /// Hospital: records as plain files with their names and an index page, for an emergency
+    Export(export::ExportArgs),
     /// Hospital: list buckets, or the records of one
     Ls(ls::LsArgs),
     /// Hospital: what is known of one record

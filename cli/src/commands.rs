@@ -11,6 +11,7 @@ pub mod device;
 pub mod dispose;
 pub mod escrow;
 pub mod evidence;
+pub mod export;
 pub mod forecast;
 pub mod gateway;
 pub mod get;
@@ -57,6 +58,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Bucket(command) => bucket::run(command, output).await,
         Command::Put(args) => put::run(args, output).await,
         Command::Get(args) => get::run(args, output).await,
+        Command::Export(args) => export::run(args, output).await,
         Command::Ls(args) => ls::run(args, output).await,
         Command::Retention(command) => retention::run(command, output).await,
         Command::Hold(command) => hold::run(command, output).await,

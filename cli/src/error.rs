@@ -168,6 +168,14 @@ pub enum Error {
         /// why
         why: String,
     },
+    /// Records could not be exported; each was printed with the reason, and all others are there.
+    #[error("{count} records could not be exported: index.html and index.tsv list them with the reason")]
+    NotExported {
+        /// how many
+        count: u64,
+        /// the worst of the reasons
+        kind: ErrorKind,
+    },
     /// The report was printed, and says that stored data is wrong or gone.
     #[error("{count} {what}: see the report")]
     Damage {
@@ -238,6 +246,7 @@ impl Error {
             Error::Invalid { .. } => ErrorKind::Invalid,
             Error::NotConfirmed { .. } | Error::Unfit { .. } => ErrorKind::Refused,
             Error::Damage { .. } => ErrorKind::Damaged,
+            Error::NotExported { kind, .. } => *kind,
             Error::Witness { source, .. } => source.kind(),
         }
     }
@@ -279,6 +288,10 @@ impl Error {
             Error::OnShelf { .. } => (
                 "every record; what was fetched so far is verified and kept beside the file it is for",
                 "ask the operator to mount them, then run the same command again: it goes on where it stopped",
+            ),
+            Error::NotExported { .. } => (
+                "every record that is in the folder was verified, and those before it in the archive",
+                "run the same command again once the cause is mended: what is there is not fetched again",
             ),
             Error::InUse { .. } => (
                 "nothing was changed",

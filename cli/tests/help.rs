@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 143] = [
+const COMMANDS: [&[&str]; 144] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -112,6 +112,7 @@ const COMMANDS: [&[&str]; 143] = [
     &["bucket", "show"],
     &["put"],
     &["get"],
+    &["export"],
     &["ls"],
     &["stat"],
     &["audit-vault"],

@@ -14,6 +14,7 @@ pub mod agreement;
 mod communication;
 mod disposal;
 mod epoch;
+mod export;
 pub mod handover;
 mod hold;
 mod incident;
@@ -30,6 +31,7 @@ pub use agreement::{Agreement, Terms};
 pub use communication::{Reopened, StopCause, Stopped, TransferFailure};
 pub use disposal::{Cancel, DisposalReason, DisposalStep, Disposed, Order, OrderItem, Scope};
 pub use epoch::{Custody, Epoch, EpochReason, KeySource};
+pub use export::{Export, ExportScope};
 pub use handover::{HandOverIn, HandOverOut, HandOverWord, Looked, OutState, WordStage};
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
@@ -90,6 +92,8 @@ pub enum ActKind {
     Disposed = 8,
     /// something happened that the hospital must know of
     Incident = 15,
+    /// records leave the hospital's archive as plain files
+    Export = 16,
     /// communication stopped
     Stopped = 24,
     /// communication goes on
@@ -115,7 +119,7 @@ pub enum ActKind {
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 23] = [
+const KINDS: [(ActKind, &str, Author); 24] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::SuitePolicy, "suite-policy", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
@@ -128,6 +132,7 @@ const KINDS: [(ActKind, &str, Author); 23] = [
     (ActKind::DisposalCancelled, "disposal-cancelled", Author::Hospital),
     (ActKind::Disposed, "disposed", Author::Operator),
     (ActKind::Incident, "incident", Author::Operator),
+    (ActKind::Export, "export", Author::Hospital),
     (ActKind::Stopped, "communication-stopped", Author::Operator),
     (ActKind::Reopened, "communication-reopened", Author::Operator),
     (ActKind::ShareGrant, "share-grant", Author::Hospital),
@@ -232,6 +237,8 @@ pub enum Document {
     Disposed(Disposed),
     /// of an incident
     Incident(Incident),
+    /// of an export
+    Export(Export),
     /// of a stop of communication
     Stopped(Stopped),
     /// of its end
@@ -272,6 +279,7 @@ impl Document {
             Document::DisposalCancelled(_) => ActKind::DisposalCancelled,
             Document::Disposed(_) => ActKind::Disposed,
             Document::Incident(_) => ActKind::Incident,
+            Document::Export(_) => ActKind::Export,
             Document::Stopped(_) => ActKind::Stopped,
             Document::Reopened(_) => ActKind::Reopened,
             Document::Rewrap(_) => ActKind::Rewrap,
@@ -303,6 +311,7 @@ impl Document {
             Document::DisposalCancelled(cancel) => cancel.write(&mut out),
             Document::Disposed(disposed) => disposed.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
+            Document::Export(export) => export.write(&mut out),
             Document::Stopped(stopped) => stopped.write(&mut out),
             Document::Reopened(reopened) => reopened.write(&mut out),
             Document::Rewrap(rewrap) => rewrap.write(&mut out),
@@ -349,6 +358,7 @@ impl Document {
             ActKind::DisposalCancelled => Document::DisposalCancelled(Cancel::read(&mut reader)?),
             ActKind::Disposed => Document::Disposed(Disposed::read(&mut reader)?),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
+            ActKind::Export => Document::Export(Export::read(&mut reader)?),
             ActKind::Stopped => Document::Stopped(Stopped::read(&mut reader)?),
             ActKind::Reopened => Document::Reopened(Reopened::read(&mut reader)?),
             ActKind::Rewrap => Document::Rewrap(Rewrap::read(&mut reader)?),
@@ -370,7 +380,7 @@ impl Document {
             Document::Disposed(disposed) => disposed.removals().to_vec(),
             Document::Rewrap(rewrap) => rewrap.wraps().iter().map(|(_, wrap)| *wrap).collect(),
             Document::Epoch(_) | Document::Hold(_) | Document::Release(_) | Document::Agreement(_) => Vec::new(),
-            Document::Retention(_) | Document::Incident(_) => Vec::new(),
+            Document::Retention(_) | Document::Incident(_) | Document::Export(_) => Vec::new(),
             Document::ShareGrant(_) | Document::Unshare(_) | Document::ShareAccepted(_) => Vec::new(),
             Document::HandOverOut(_) | Document::HandOverIn(_) | Document::HandOverWord(_) => Vec::new(),
             Document::QuarantineIn(_) | Document::QuarantineOut(_) => Vec::new(),

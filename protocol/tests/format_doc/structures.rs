@@ -6,10 +6,10 @@ use super::table::Structure;
 use bytes::Bytes;
 use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{
-    Act, ActKind, Custody, Document, Epoch, EpochReason, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock,
-    LockMode, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened,
-    Reseal, Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped, SuitePolicy, TransferFailure, Versions,
-    WitnessRule,
+    Act, ActKind, Custody, Document, Epoch, EpochReason, Export, ExportScope, Hold, HoldReason, Incident,
+    IncidentClass, KeySource, Lock, LockMode, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason,
+    QuarantinedThing, Release, Reopened, Reseal, Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped,
+    SuitePolicy, TransferFailure, Versions, WitnessRule,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -525,11 +525,21 @@ fn documents() -> Vec<(&'static str, Structure)> {
     let policy = SuitePolicy { minimum: Suite::Cryptrec, successor: Some(HospitalId([0xbf; 16])) };
     let policy = Document::SuitePolicy(policy).encode();
     let policy_fields = vec![("minimum", vec![2]), ("reserved", vec![0; 7]), ("successor", vec![0xbf; 16])];
+    let export = Export { scope: ExportScope::Chosen, as_of_ms: Some(TIME), versions: 3, list: Digest([0xc0; 32]) };
+    let export = Document::Export(export).encode();
+    let export_fields = vec![
+        ("scope", vec![2]),
+        ("reserved", vec![0; 7]),
+        ("as of", u64(TIME)),
+        ("versions", u64(3)),
+        ("list", vec![0xc0; 32]),
+    ];
     let body = |bytes: &[u8], fields| part(bytes.to_vec(), 8, bytes.len(), fields);
     let (agreement, agreement_fields) = agreement();
     vec![
         ("Agreement", body(&agreement, agreement_fields)),
         ("Epoch", body(&epoch, epoch_fields)),
+        ("Export", body(&export, export_fields)),
         ("Witness", body(&witness, witness_fields)),
         ("Reseal", body(&reseal, vec![("successor", vec![0xbe; 16]), ("pairs", pairs)])),
         ("Suite policy", body(&policy, policy_fields)),

@@ -4,11 +4,11 @@ use super::disposal::{cancelled, certified, order, stated_begun};
 use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
-    Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, HandOverIn, HandOverOut, HandOverWord,
-    Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState, QuarantineIn,
-    QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Reseal, Retain,
-    RetentionChange, Rewrap, Severity, ShareAccepted, ShareGrant, ShareKem, SharePurpose, ShareTerms, StopCause,
-    Stopped, SuitePolicy, Terms, TransferFailure, Unshare, UnshareReason, Versions, WitnessRule, WordStage,
+    Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, Export, ExportScope, HandOverIn,
+    HandOverOut, HandOverWord, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState,
+    QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Reseal,
+    Retain, RetentionChange, Rewrap, Severity, ShareAccepted, ShareGrant, ShareKem, SharePurpose, ShareTerms,
+    StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Unshare, UnshareReason, Versions, WitnessRule, WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::note::{KeyUse, VerifierKey};
@@ -64,6 +64,7 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::HandOverWord(Box::new(confirmed()))),
         (None, Document::QuarantineIn(quarantined())),
         (None, Document::QuarantineOut(left())),
+        (None, export()),
         (None, Document::Stopped(stopped())),
         (None, Document::Reopened(reopened())),
         (None, Document::DisposalOrder(order(&World::new(Suite::Default)))),
@@ -176,6 +177,12 @@ fn rewrap() -> Document {
 fn reseal() -> Document {
     let pair = |no: u8| (VersionId([no; 16]), VersionId([0x70 + no; 16]));
     Document::Reseal(Reseal::new(Some(HospitalId([0x12; 16])), vec![pair(8), pair(7)]).expect("two pairs"))
+}
+
+fn export() -> Document {
+    let ids = vec![VersionId([8; 16]), VersionId([7; 16])];
+    let (scope, list) = (ExportScope::Chosen, Export::list(ids));
+    Document::Export(Export { scope, as_of_ms: Some(TIME), versions: 2, list })
 }
 
 fn suite_policy() -> Document {
@@ -301,12 +308,15 @@ fn wrong_documents() -> Vec<Made> {
     };
     let [epoch, rewrap, reseal, policy] =
         [epoch(), rewrap(), reseal(), suite_policy()].map(|stated| document(stated.kind(), "valid", "", &stated));
+    let export = document(ActKind::Export, "valid", "", &export());
     let share = document(ActKind::ShareGrant, "valid", "", &of(ActKind::ShareGrant));
     let unshare = document(ActKind::Unshare, "valid", "", &of(ActKind::Unshare));
     let out = document(ActKind::HandOverOut, "valid", "", &of(ActKind::HandOverOut));
     let word = document(ActKind::HandOverWord, "valid", "", &of(ActKind::HandOverWord));
     let taken = document(ActKind::HandOverIn, "valid", "", &of(ActKind::HandOverIn));
     vec![
+        export.wrong("export-scope", "Scope 3.", ("Invalid", "scope of an export"), put(8, &[3])),
+        export.wrong("export-reserved", "A reserved byte is set.", ("Invalid", "reserved"), put(15, &[1])),
         share.wrong("share-grant-kem", "KEM 9.", ("Invalid", "KEM"), put(8, &[9])),
         share.wrong("share-grant-purpose", "Purpose 0.", ("Invalid", "purpose"), put(9, &[0])),
         share.wrong("share-grant-reserved", "A reserved byte.", ("Invalid", "reserved"), put(15, &[1])),
