@@ -347,10 +347,10 @@ fn token_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str) 
 /// Advice about sheets: nothing is ever written before all of them were right.
 fn escrow_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str) {
     use shosoin_keyring::Error::{
-        AlteredShares, DamagedShare, MixedShares, OtherRoot, RepeatedShare, SheetLine, TooFewShares,
+        AlteredShares, DamagedShare, MixedShares, OtherRoot, RepeatedShare, SheetLine, SheetWords, TooFewShares,
     };
     let next = match error {
-        SheetLine { .. } | DamagedShare => {
+        SheetLine { .. } | SheetWords { .. } | DamagedShare => {
             "compare what was typed with the paper, line by line; scan the code if it can be"
         }
         MixedShares { .. } => "give only sheets of one split: its id and day are on each",

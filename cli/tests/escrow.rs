@@ -56,6 +56,12 @@ fn typed(page: &str) -> String {
     lines.to_lowercase().replace('0', "o")
 }
 
+/// Its words, without the numbers of their lines.
+fn words(page: &str) -> String {
+    let lines = page.split("<pre class=\"words\">\n").nth(1).unwrap().split("</pre>").next().unwrap();
+    lines.lines().map(|line| line.split_once(' ').unwrap().1.to_owned() + "\n").collect()
+}
+
 #[test]
 fn three_sheets_and_the_vault_bring_every_record_and_name_back_on_a_new_machine() {
     let fixture = Fixture::new();
@@ -86,7 +92,9 @@ fn three_sheets_and_the_vault_bring_every_record_and_name_back_on_a_new_machine(
     std::fs::rename(fixture.path("h"), fixture.path("thief")).unwrap();
     std::fs::write(fixture.path("typed"), typed(&std::fs::read_to_string(&sheets[4]).unwrap())).unwrap();
     let typed = arg(&fixture.path("typed")).to_owned();
-    let restored = [&["escrow", "restore"], &[sheets[1].as_str(), &typed, &sheets[0]] as &[&str], &reach].concat();
+    std::fs::write(fixture.path("words"), words(&std::fs::read_to_string(&sheets[0]).unwrap())).unwrap();
+    let words = arg(&fixture.path("words")).to_owned();
+    let restored = [&["escrow", "restore"], &[sheets[1].as_str(), &typed, &words] as &[&str], &reach].concat();
     fixture.with_passphrase("new", &restored).ok();
     fixture.with_passphrase("new", &restored).fails(2, &["a key file is there"]);
     let stranger = fixture.with_passphrase("new", &["ls", "records"]).fails(4, &["unknown-hospital"]);
@@ -176,6 +184,14 @@ fn bad_sheets_are_refused_each_for_its_own_reason_and_change_nothing() {
     let two = fixture.changed(c, |text| text.to_owned() + &std::fs::read_to_string(a).unwrap());
     refused(&[a, b, &two], 5, "it is there twice");
     refused(&[a, b, &arg(&fixture.path("passphrase")).to_owned()], 5, "line 1 of the sheet");
+    let misread = fixture.changed(c, |text| {
+        words(text)
+            .split_whitespace()
+            .enumerate()
+            .map(|(at, word)| if at == 41 { "shosoin ".to_owned() } else { format!("{word} ") })
+            .collect()
+    });
+    refused(&[a, b, &misread], 5, "word 42 of the sheet is not right: it is in no list");
     refused(&[a, b, &"/nowhere".to_owned()], 3, "/nowhere");
     fixture.sheets("x", "drill", &[a, b, c]).fails(4, &["of another root than the key file"]);
     fixture.sheets("x", "verify", &[a]).fails(4, &["of another root than the key file"]);

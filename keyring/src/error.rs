@@ -169,6 +169,16 @@ pub enum Error {
         /// the rule it breaks
         why: &'static str,
     },
+    /// Words of a sheet that cannot be what was printed.
+    #[error("word{} of the sheet {} not right: {why}", span(*from, *to), if from == to { "is" } else { "are" })]
+    SheetWords {
+        /// place of the first, from 1
+        from: usize,
+        /// place of the last
+        to: usize,
+        /// the rule they break
+        why: &'static str,
+    },
     /// Shares that do not belong together.
     #[error("the shares do not belong together: they differ in their {what}")]
     MixedShares {
@@ -225,7 +235,8 @@ impl Error {
                 ErrorKind::Damaged
             }
             Error::DamagedKeyFile { .. } | Error::Tls(_) => ErrorKind::Damaged,
-            Error::DamagedShare | Error::SheetLine { .. } | Error::AlteredShares { .. } => ErrorKind::Damaged,
+            Error::DamagedShare | Error::SheetLine { .. } | Error::SheetWords { .. } => ErrorKind::Damaged,
+            Error::AlteredShares { .. } => ErrorKind::Damaged,
             Error::Quorum { .. } | Error::MixedShares { .. } | Error::RepeatedShare { .. } => ErrorKind::Invalid,
             Error::TooFewShares { .. } | Error::OtherRoot => ErrorKind::Refused,
             Error::TooLong { .. } | Error::EmptyPassphrase | Error::Argon2Params { .. } => ErrorKind::Invalid,
@@ -261,4 +272,9 @@ fn named(which: &[u8]) -> String {
         [_] => format!(": share {} was altered", numbers[0]),
         _ => format!(": shares {} were altered", numbers.join(", ")),
     }
+}
+
+/// Places of words, as in ` 7` or `s 25 to 48`.
+fn span(from: usize, to: usize) -> String {
+    if from == to { format!(" {from}") } else { format!("s {from} to {to}") }
 }

@@ -22,6 +22,7 @@
 
 pub mod drill;
 pub mod sheet;
+pub mod words;
 
 use crate::secret::{self, SecretKey};
 use crate::{Error, Keyring, Result, derive, gf256};

@@ -7,6 +7,7 @@ mod keyfile;
 mod person;
 mod round_trip;
 mod vectors;
+mod words;
 mod wrong;
 
 use crate::keyring::Secrets;

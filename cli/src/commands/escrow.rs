@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use sheets::Sheet;
 use shosoin_client::{durable, now_ms};
 use shosoin_keyring::Keyring;
+use shosoin_keyring::escrow::words::WordList;
 use shosoin_keyring::escrow::{self, Quorum, SetFacts, Share, drill::Drill};
 use std::path::PathBuf;
 
@@ -67,8 +68,24 @@ pub struct SplitArgs {
     /// Who gets the next sheet, in order; printed on it [default: a line to write on]
     #[arg(long = "holder", value_name = "NAME")]
     holders: Vec<String>,
+    /// Print the share as words too: english, japanese, or none
+    #[arg(long, value_name = "LIST", default_value = "english", value_parser = parse_words)]
+    words: Words,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+}
+
+/// The list that sheets have words of, if any.
+#[derive(Debug, Clone, Copy)]
+struct Words(Option<WordList>);
+
+fn parse_words(text: &str) -> Result<Words, String> {
+    match text {
+        "english" => Ok(Words(Some(WordList::English))),
+        "japanese" => Ok(Words(Some(WordList::Japanese))),
+        "none" => Ok(Words(None)),
+        _ => Err("it must be english, japanese or none".to_owned()),
+    }
 }
 
 /// Arguments of `escrow verify` and `escrow drill`.
@@ -77,7 +94,7 @@ pub struct VerifyArgs {
     /// Folder of the hospital
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// Sheets: printed pages as files, their lines typed, or the text of their QR codes [default: asked for]
+    /// Sheets: printed pages as files, their lines or words typed, or the text of their QR codes [default: asked for]
     #[arg(value_name = "SHEET")]
     sheets: Vec<PathBuf>,
     #[command(flatten)]
@@ -90,7 +107,7 @@ pub struct RestoreArgs {
     /// Folder of the hospital, which has no key file; made if it is not there
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// Sheets: printed pages as files, their lines typed, or the text of their QR codes [default: asked for]
+    /// Sheets: printed pages as files, their lines or words typed, or the text of their QR codes [default: asked for]
     #[arg(value_name = "SHEET")]
     sheets: Vec<PathBuf>,
     #[command(flatten)]
@@ -120,7 +137,7 @@ fn split(args: &SplitArgs, output: Output) -> Result<()> {
     let mut written: Vec<PathBuf> = Vec::new();
     for (share, holder) in shares.iter().zip(&holders) {
         let path = args.out.join(format!("sheet-{}-of-{}.html", share.index(), quorum.shares));
-        if let Err(error) = files::create(&path, page::html(share, holder, &config)?.as_bytes()) {
+        if let Err(error) = files::create(&path, page::html(share, holder, args.words.0, &config)?.as_bytes()) {
             written.iter().for_each(|path| drop(std::fs::remove_file(path))); // half a split helps nobody
             return Err(error);
         }

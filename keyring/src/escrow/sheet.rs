@@ -51,8 +51,12 @@ pub fn code(share: &Share) -> Zeroizing<String> {
     out
 }
 
-/// Finds the share in `text`: twelve lines somewhere in it, or the text of a QR code.
+/// Finds the share in `text`: twelve lines somewhere in it, the text of a QR code, or words as [`super::words`] has them.
 pub fn read(text: &str) -> Result<Share> {
+    let has_code = text.trim().starts_with(PREFIX) || text.lines().any(|line| numbered(line).is_some());
+    if !has_code && super::words::are_in(text) {
+        return super::words::read(text);
+    }
     let lines = match text.trim().strip_prefix(PREFIX) {
         Some(code) => code_lines(code)?,
         None => numbered_lines(text)?,

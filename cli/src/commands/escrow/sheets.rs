@@ -56,7 +56,7 @@ fn typed(wanted: Wanted) -> Result<Vec<Sheet>> {
     while sheets.len() < SHEETS_MAX {
         let origin = format!("{} as typed", sheets.len() + 1);
         if asks {
-            eprintln!("Sheet {}: its lines with their numbers, then an empty line", sheets.len() + 1);
+            eprintln!("Sheet {}: its lines with their numbers, or its words, then an empty line", sheets.len() + 1);
         }
         let text = paragraph()?;
         if text.is_empty() {
