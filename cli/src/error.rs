@@ -295,7 +295,7 @@ impl Error {
             ),
             Error::InUse { .. } => (
                 "nothing was changed",
-                "stop that process first (SIGTERM lets it finish), or use another folder with --state",
+                "stop that process first (SIGTERM lets it finish), or read through another folder with --state",
             ),
             error if error.is_problem("unknown-volume") => {
                 ("nothing was changed", "check the spelling; `shosoin volume list` shows every medium there ever was")
@@ -368,13 +368,22 @@ fn escrow_advice(error: &shosoin_keyring::Error) -> (&'static str, &'static str)
 /// Advice for failures that have their own; the rest follow their kind.
 fn client_advice(error: &shosoin_client::Error) -> Option<(&'static str, &'static str)> {
     use shosoin_client::Error::{
-        DocumentSignature, EpochKey, EpochTaken, Head, NoDrill, NoTimestamp, Timestamp, Unreachable, UntrustedSigner,
-        Unwitnessed, WrongVault,
+        DocumentSignature, EpochKey, EpochTaken, Head, NoDrill, NoTimestamp, NotTheHead, Timestamp, Unconfirmed,
+        Unreachable, UntrustedSigner, Unwitnessed, WrongVault,
     };
     match error {
         WrongVault { .. } => Some((
             "nothing was sent to it",
             "ask the operator for the vault's pin over a channel you trust, and change --vault-pin only if they confirm it",
+        )),
+        Unconfirmed { .. } => Some((
+            "everything that is in the vault, and reading; nothing was stored",
+            "stop the other copy, if one runs; compare `shosoin gateway confirm` here and at another gateway, and give the head with --head",
+        )),
+        NotTheHead { .. } => Some((
+            "everything that was confirmed before; this gateway still reads and stores nothing",
+            "compare the head once more; if it is right, the operator shows another ledger than before: keep what you compared, and \
+             ask another gateway or a witness before anything is stored",
         )),
         Unwitnessed { .. } => Some((
             "everything that was believed before; what was just stored may be in the vault",

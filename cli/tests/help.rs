@@ -102,6 +102,7 @@ const COMMANDS: [&[&str]; 144] = [
     &["transfer", "status"],
     &["transfer", "reopen"],
     &["gateway", "serve"],
+    &["gateway", "confirm"],
     &["gateway", "scanner"],
     &["gateway", "user", "add"],
     &["gateway", "user", "set"],

@@ -5,6 +5,7 @@ use crate::agreement::AgreedCache;
 use crate::budget::Budget;
 use crate::clock::now_ms;
 use crate::follow;
+use crate::fresh::Fresh;
 use crate::head::{HeadKeeper, Remembered};
 use crate::lane::{Intent, Lane};
 use crate::ledger::{Identity, Ledger};
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) view: Arc<View>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) lane: Lane,
+    pub(crate) fresh: Fresh,
     pub(crate) intake: Arc<Intake>,
     pub(crate) read_ahead: Arc<Semaphore>,
     pub(crate) manifests: Mutex<LruCache<VersionId, Arc<Opened>>>,
@@ -62,6 +64,8 @@ pub(crate) struct Inner {
 impl Client {
     /// Verifies the vault and the remembered head, catches the view of names up, and enrols this device in the ledger
     /// if it is new. With an empty state folder this reads the whole ledger.
+    ///
+    /// A state that does not know the newest entry of its own device opens for reading alone; see [`Client::device_standing`].
     pub async fn open(options: ClientOptions, keyring: Keyring, transport: Arc<dyn Transport>) -> Result<Client> {
         let keyring = Arc::new(keyring);
         std::fs::create_dir_all(&options.state_dir)
@@ -124,6 +128,7 @@ impl Client {
                 view,
                 ledger,
                 lane,
+                fresh: Fresh::default(),
                 intake: Arc::new(intake),
                 read_ahead: Arc::new(Semaphore::new(options.read_ahead_bytes)),
                 manifests: Mutex::new(manifests),
@@ -138,10 +143,12 @@ impl Client {
     /// Refuses a ledger that lost entries of this device; whether it has none yet.
     async fn check_chain(&self, remembered: Chain) -> Result<bool> {
         let (chain, _) = self.inner.ledger.standing().await?;
-        if chain.next_seq < remembered.next_seq {
-            let why = format!("it has {} entries of this device, not {}", chain.next_seq, remembered.next_seq);
+        let known = remembered.next_seq.max(self.inner.ledger.signed().known_entries());
+        if chain.next_seq < known {
+            let why = format!("it has {} entries of this device, not {known}", chain.next_seq);
             return Err(Error::Contradiction { operation: "the chain of this device", why });
         }
+        self.inner.ledger.watch_for_copies()?;
         Ok(chain.next_seq == 0)
     }
 
@@ -166,6 +173,14 @@ impl Client {
     /// Catches the view up with the vault's newest head: what other devices did shows from now on.
     pub async fn refresh(&self) -> Result<()> {
         self.inner.ledger.refresh().await
+    }
+
+    /// Catches the view up so far that it has everything that was in the ledger when this was called. Many who call at
+    /// the same time share one question to the vault. Without a vault that answers nobody knows what others did, and
+    /// this fails.
+    pub async fn up_to_date(&self) -> Result<()> {
+        let ledger = &self.inner.ledger;
+        self.inner.fresh.after(|| ledger.refresh()).await
     }
 
     /// The newest ledger head that was verified.

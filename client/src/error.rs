@@ -70,6 +70,28 @@ pub enum Error {
         /// file with what proves it
         evidence: PathBuf,
     },
+    /// The ledger has entries of this device that this state never signed: it is a copy, or was restored from a backup.
+    #[error(
+        "this gateway is read-only: the ledger has {found} entries of its device {device}, and the newest was not signed here \
+         (this state knows of {known}). It was restored from a backup, or a copy of it is at work. Nothing was stored; \
+         reading goes on. Stop the other copy, compare the head and confirm it with `shosoin gateway confirm`"
+    )]
+    Unconfirmed {
+        /// this device
+        device: shosoin_protocol::DeviceId,
+        /// entries that this state knows to be its own, before what was on its way
+        known: u64,
+        /// entries in the ledger
+        found: u64,
+    },
+    /// The head that a person compared is not in the ledger that the vault shows.
+    #[error(
+        "that head is not in the ledger: {why}. Nothing was confirmed; do not store anything before it is explained"
+    )]
+    NotTheHead {
+        /// what the vault shows
+        why: String,
+    },
     /// Too few witnesses co-signed a head of the ledger.
     #[error("the vault's newest ledger head is not believed: {why}")]
     Unwitnessed {
@@ -337,6 +359,7 @@ impl Error {
             Error::KeepingRule { .. } => ErrorKind::Refused,
             Error::BucketExists { .. } | Error::BucketNotEmpty { .. } | Error::Precondition => ErrorKind::Refused,
             Error::WrongVault { .. } | Error::Head { .. } | Error::NoDrill { .. } => ErrorKind::Refused,
+            Error::Unconfirmed { .. } | Error::NotTheHead { .. } => ErrorKind::Refused,
             Error::NotAgreed { .. } => ErrorKind::Refused,
             Error::Agreement { .. } => ErrorKind::Invalid,
             Error::EpochKey { .. } | Error::EpochTaken { .. } => ErrorKind::Refused,

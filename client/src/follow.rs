@@ -66,7 +66,10 @@ impl Client {
         std::fs::create_dir_all(&options.state_dir)
             .map_err(|source| Error::State { path: options.state_dir.clone(), source })?;
         next.save(&options.state_dir.join("head"))?;
-        Client::open(options, keyring, transport).await
+        let client = Client::open(options, keyring, transport).await?;
+        // The new state is made here and now, from one that a person named: it signs behind what the ledger brought along.
+        client.inner.ledger.adopt().await?;
+        Ok(client)
     }
 }
 

@@ -7,6 +7,7 @@
 //! - If no answer comes, the ledger tells what was accepted. Only what it does not hold is sent again, under the same
 //!   version id, which no ledger takes twice. If the first one arrives late after all, the second is refused for it, and
 //!   the ledger tells again.
+//! - Nothing is signed while the ledger has an entry of this device that was not signed here: a copy of it must be at work.
 //! - Nobody is answered before the receipt was verified and the view has the entry.
 
 use crate::clock::now_ms;
@@ -14,6 +15,7 @@ use crate::ledger::Ledger;
 use crate::retry::pause;
 use crate::task::blocking;
 use crate::view::Placed;
+use crate::view::row::Chain;
 use crate::{Error, Result, Transport};
 use parking_lot::Mutex;
 use shosoin_protocol::act::Document;
@@ -140,7 +142,20 @@ impl Worker {
             records: waiting.intent.records.clone(),
         });
         let request = DepositBatch { deposits: deposits.collect() };
-        match self.transport.deposit(&request).await {
+        let noted = match self.note(&signed).await {
+            Ok(file) => file,
+            Err(error) => {
+                fail_all(signed.into_iter().map(|(waiting, _)| waiting), error);
+                return Vec::new();
+            }
+        };
+        // the note outlives a kill already; while the vault works it is made to outlive a power cut
+        let sync = blocking("syncing what was signed", move || Ok(noted.sync_data()));
+        let (answer, synced) = tokio::join!(self.transport.deposit(&request), sync);
+        if let Ok(Err(error)) | Err(Error::State { source: error, .. }) = synced {
+            tracing::warn!(%error, "what was signed could not be synced; a power cut now would make this gateway read-only");
+        }
+        match answer {
             Ok(answer) if answer.replies.len() == signed.len() => self.settle(signed, answer.replies).await,
             Ok(answer) => {
                 let why = format!("{} replies to {} deposits", answer.replies.len(), signed.len());
@@ -154,8 +169,15 @@ impl Worker {
         }
     }
 
+    /// Notes what is about to be sent, as signed here.
+    async fn note(&self, signed: &Signed) -> Result<Arc<std::fs::File>> {
+        let leaves = signed.iter().map(|(_, entry)| entry.leaf_hash()).collect();
+        let first = signed.first().ok_or(Error::Lost { task: "the deposit lane" })?.1.statement();
+        self.ledger.signed().note(Chain { next_seq: first.device_seq, prev: first.prev }, leaves).await
+    }
+
     async fn sign(&self, batch: Vec<Waiting>) -> Result<Signed, (Vec<Waiting>, Error)> {
-        let (mut chain, seen) = match self.ledger.standing().await {
+        let (mut chain, seen) = match self.ledger.own_standing().await {
             Ok(standing) => standing,
             Err(error) => return Err((batch, error)),
         };

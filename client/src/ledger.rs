@@ -12,6 +12,7 @@
 use crate::accuse::{self, Accusation};
 use crate::head::HeadKeeper;
 use crate::retry::repeat;
+use crate::signed::Signed;
 use crate::task::blocking;
 use crate::view::row::{Chain, PositionRow};
 use crate::view::{Placed, View};
@@ -34,6 +35,7 @@ use shosoin_protocol::{Digest, LogId, VaultId, VersionId};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 
 pub use shosoin_protocol::checkpoint::SignedHead as Head;
@@ -90,6 +92,10 @@ pub struct Ledger {
     position: Mutex<PositionRow>,
     head: RwLock<Option<Head>>,
     keeper: HeadKeeper,
+    /// what this device signed, as this state knows it
+    signed: Arc<Signed>,
+    /// the alarm about entries of this device that were not signed here was given
+    alarmed: AtomicBool,
     gate: Gate,
     /// witnesses that the hospital requires on the record, as of so many acts
     rule: parking_lot::Mutex<Option<(u64, Option<WitnessRule>)>>,
@@ -121,8 +127,9 @@ impl Ledger {
             }
         }
         let (position, head, own) = (Mutex::new(position), RwLock::new(newest), Default::default());
-        let rule = Default::default();
-        Ok(Ledger { identity, transport, view, position, head, keeper, gate, rule, own })
+        let signed = Arc::new(Signed::load(keeper.state_dir(), keeper.remembered().chain)?);
+        let (rule, alarmed) = Default::default();
+        Ok(Ledger { identity, transport, view, position, head, keeper, signed, alarmed, gate, rule, own })
     }
 
     /// Whose ledger this is.
@@ -145,6 +152,65 @@ impl Ledger {
         let position = self.position.lock().await;
         let seen = Seen { size: position.frontier.size(), root: position.frontier.root() };
         Ok((self.view.chain(self.identity.keyring.device_id())?, seen))
+    }
+
+    /// [`standing`](Self::standing), if the newest entry of this device is one that was signed here: before anything more is.
+    pub async fn own_standing(&self) -> Result<(Chain, Seen)> {
+        let (chain, seen) = self.standing().await?;
+        match self.signed.is_own(&chain) {
+            true => Ok((chain, seen)),
+            false => Err(self.unconfirmed(&chain)),
+        }
+    }
+
+    /// What this device signed, as this state knows it.
+    pub fn signed(&self) -> &Arc<Signed> {
+        &self.signed
+    }
+
+    fn unconfirmed(&self, chain: &Chain) -> Error {
+        let device = self.identity.keyring.device_id();
+        Error::Unconfirmed { device, known: self.signed.known_entries(), found: chain.next_seq }
+    }
+
+    /// Says so, once, when the ledger has an entry of this device that was not signed here.
+    pub fn watch_for_copies(&self) -> Result<()> {
+        let chain = self.view.chain(self.identity.keyring.device_id())?;
+        if !self.signed.is_own(&chain) && !self.alarmed.swap(true, Ordering::SeqCst) {
+            let error = self.unconfirmed(&chain);
+            tracing::error!(error = &error as &dyn std::error::Error, "ALARM: this gateway is read-only");
+        }
+        Ok(())
+    }
+
+    /// Goes on signing behind whatever the ledger has of this device. A person has compared the head.
+    pub async fn adopt(&self) -> Result<Chain> {
+        let position = self.position.lock().await;
+        let chain = self.view.chain(self.identity.keyring.device_id())?;
+        let signed = self.signed.clone();
+        blocking("noting what is signed", move || signed.adopt(chain)).await?;
+        drop(position);
+        self.alarmed.store(false, Ordering::SeqCst);
+        Ok(chain)
+    }
+
+    /// Refuses a ledger of which `size` leaves with `root` are no prefix.
+    pub async fn demand_prefix(&self, size: u64, root: Digest) -> Result<()> {
+        let Some(head) = self.head() else { return Err(Error::Lost { task: "the remembered head" }) };
+        let not_there = |why: String| Err(Error::NotTheHead { why });
+        if head.size() < size {
+            return not_there(format!("the vault shows {} entries only", head.size()));
+        }
+        let proof = match head.size() == size || size == 0 {
+            true => Vec::new(),
+            false => repeat(|| self.transport.consistency(size, head.size())).await?,
+        };
+        match merkle::verify_consistency((size, &root), (head.size(), &head.checkpoint().root), &proof) {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                not_there(format!("the ledger of {} entries that the vault shows does not contain it", head.size()))
+            }
+        }
     }
 
     /// Leaf index of a recent entry of this device, if the ledger holds exactly this one.
@@ -479,7 +545,10 @@ impl Ledger {
         .await;
         *position = self.view.position()?.ok_or(Error::Lost { task: "the position of the view" })?;
         outcome?;
-        self.remember_own(own);
+        if !own.is_empty() {
+            self.remember_own(own);
+            self.watch_for_copies()?;
+        }
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 //!
 //! *Writing.* [`ObjectWriter`] takes bytes as they come: `chunker` cuts them, `hashing` and `sealer` work side by side
 //! under one memory `budget`, and `uploader` sends what the vault lacks. `assemble` makes a deposit of the result, and
-//! `lane` signs it, sends it with others that wait, and verifies the receipt.
+//! `lane` signs it, sends it with others that wait, and verifies the receipt. `signed` notes what is sent, so that a copy of
+//! this device is recognised; until a person has confirmed the head (`standing`) a copy signs nothing.
 //!
 //! *Knowing.* `ledger` follows the hospital's ledger from one verified head to the next (`head` remembers it over
 //! restarts, `audit` checks every entry, `evidence` keeps what proves a vault wrong) and applies its summaries to the `view`
-//! of names, so that looking up and listing never ask the vault. `handover` orders and confirms a move to another vault, and
+//! of names; `fresh` catches it up before an answer that must have what other machines did. `handover` orders and confirms a move to another vault, and
 //! `follow` goes on there.
 //!
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
@@ -53,6 +54,7 @@ mod evidence;
 mod exposure;
 mod fetch;
 mod follow;
+mod fresh;
 mod handover;
 mod hashing;
 mod head;
@@ -75,6 +77,8 @@ mod scan_report;
 mod sealer;
 mod shared;
 mod signature;
+mod signed;
+mod standing;
 mod succession;
 mod task;
 pub mod timestamp;
@@ -114,6 +118,7 @@ pub use rewrap::{Counts, RewrapOptions, RewrapReport};
 pub use shared::{Granting, Share, SharedObject};
 pub use shosoin_keyring::Keyring;
 pub use signature::{CheckedDocument, SignatureCheck, SignatureProof, SignerProof};
+pub use standing::Standing;
 pub use transport::Transport;
 pub use upload::ObjectWriter;
 pub use vault_audit::{AuditFailure, AuditOptions, VaultAudit};

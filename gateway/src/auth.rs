@@ -1,8 +1,12 @@
 //! Who is asking, and whether they may: signatures against the users file, then role and bucket for every operation.
 //!
 //! Signatures themselves are verified by `s3s`. A request without one is refused: there is no public bucket here.
+//! Whoever may ask is let through once the view of names has everything that was in the ledger when the request came, so
+//! that several gateways of one hospital answer as one: see `docs/s3.md`, "Several gateways at once".
+//!
 //! An operation that is not in the table below asks for [`Role::Admin`], so that one added later starts out closed.
 
+use crate::reply;
 use crate::users::{KnownUser, Role, User, Users};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -68,7 +72,8 @@ impl S3Access for Door {
         }
         self.users.note_use(&user, now_ms());
         context.extensions_mut().insert(user);
-        Ok(())
+        // Only now, so that a stranger makes nobody ask the vault: what other gateways did before this request came shows.
+        self.client.up_to_date().await.map_err(reply::s3)
     }
 
     async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {

@@ -1,6 +1,6 @@
 //! Listings: objects in the first and second form, and versions.
 //!
-//! A page comes from the local view of names; the vault is not asked. Names ascend by bytes; a continuation token is
+//! A page comes from the local view of names; no record is fetched. Names ascend by bytes; a continuation token is
 //! the name to go on after, written so that clients take it for what it is: opaque.
 
 use crate::checksum;

@@ -60,6 +60,9 @@ fn other(error: &Error) -> S3Error {
         (_, Error::State { .. } | Error::View(_)) => {
             s3_error!(ServiceUnavailable, "The gateway's own disk failed; its log says how. Nothing was changed.")
         }
+        (_, Error::Unconfirmed { .. }) => {
+            refused("GatewayReadOnly", http::StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
         (_, Error::Head { .. } | Error::WrongVault { .. }) => {
             s3_error!(ServiceUnavailable, "The gateway refuses its vault, which contradicts itself; its log says how.")
         }

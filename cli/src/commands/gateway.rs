@@ -3,15 +3,17 @@
 use crate::args::SiteArgs;
 use crate::commands::up::REGION;
 use crate::error::{Error, Result};
-use crate::hospital::{GatewayConfig, HospitalDir};
+use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
 use crate::output::Output;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::text::{parse_time, time};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use shosoin_client::now_ms;
+use shosoin_client::{Standing, now_ms};
+
 use shosoin_gateway::{GatewayOptions, Role, User, UserChange, UserStore};
+use shosoin_protocol::Digest;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -22,6 +24,15 @@ pub enum GatewayCommand {
     #[command(after_help = "Example:\n  \
         shosoin gateway serve --dir ./hospital --s3 0.0.0.0:9000 --passphrase-file ./passphrase")]
     Serve(ServeArgs),
+    /// Show this gateway's device and ledger head, and after a restore from a backup let it store again
+    ///
+    /// A gateway whose device has entries in the ledger that it did not sign itself was restored from a backup, or a copy of it
+    /// runs elsewhere. It reads and stores nothing until a person has compared the ledger's head with one known by another way:
+    /// from another gateway of the hospital (this command there), a witness, a receipt, a report on paper.
+    #[command(after_help = "Examples:\n  \
+        shosoin gateway confirm --dir ./hospital\n  \
+        shosoin gateway confirm --dir ./hospital --head 4711:9f2c...e1")]
+    Confirm(ConfirmArgs),
     /// Ask the scanner of this folder which engine it is, how old its definitions are, and whether it finds a test string
     #[command(after_help = "Example:\n  shosoin gateway scanner --dir ./hospital")]
     Scanner(ScannerArgs),
@@ -42,6 +53,16 @@ pub struct ServeArgs {
     /// Domain under which buckets are host names, as in BUCKET.DOMAIN [default: from gateway.toml]
     #[arg(long)]
     domain: Option<String>,
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+/// Arguments of `gateway confirm`.
+#[derive(Debug, Args)]
+pub struct ConfirmArgs {
+    /// Head that was compared, as SIZE:ROOT; the vault's ledger must contain it [default: only show]
+    #[arg(long, value_name = "SIZE:ROOT")]
+    head: Option<String>,
     #[command(flatten)]
     site: SiteArgs,
 }
@@ -158,6 +179,7 @@ pub struct RemoveArgs {
 pub async fn run(command: GatewayCommand, output: Output) -> Result<()> {
     match command {
         GatewayCommand::Serve(args) => serve(args, output).await,
+        GatewayCommand::Confirm(args) => confirm(args, output).await,
         GatewayCommand::Scanner(args) => scanner(&args, output).await,
         GatewayCommand::User(UserCommand::Add(args)) => add(&args, output),
         GatewayCommand::User(UserCommand::Set(args)) => set(&args, output),
@@ -180,6 +202,40 @@ async fn serve(args: ServeArgs, output: Output) -> Result<()> {
     let served = serve_until(&session, options, stop, output).await;
     session.finish(served).await?;
     output.answer(&json!({ "closed": true }), || "closed".to_owned())
+}
+
+async fn confirm(args: ConfirmArgs, output: Output) -> Result<()> {
+    let head = args.head.as_deref().map(parse_head).transpose()?;
+    let session = Session::open(&args.site).await?;
+    let standing = match head {
+        None => session.client.device_standing().await.map_err(Error::client("compare this device with the ledger")),
+        Some((size, root)) => session.client.confirm_head(size, root).await.map_err(Error::client("confirm the head")),
+    };
+    let Standing { device, entries, known, read_only, head: now } = session.finish(standing).await?;
+    let shown = now.as_ref().map(|now| format!("{}:{}", now.size, now.root));
+    let answer = json!({
+        "device": device.to_string(), "entries": entries, "known": known, "read_only": read_only, "confirmed": head.is_some(),
+        "head": shown, "head_time_ms": now.as_ref().map(|now| now.time_ms),
+    });
+    output.answer(&answer, || {
+        let (head, at) = (shown.unwrap_or_default(), now.map(|now| time(now.time_ms)).unwrap_or_default());
+        let next = match read_only {
+            false => "it stores and reads",
+            true => {
+                "READ-ONLY: the newest entry of this device was not signed here. Stop any copy of this gateway; compare the \
+                 head with another gateway, witness or receipt of the hospital; then give it with --head"
+            }
+        };
+        format!("device   {device}\nentries  {entries} in the ledger, {known} known here\nhead     {head}\nsigned   {at}\n{next}")
+    })
+}
+
+/// A head as it is printed: leaves, a colon, the root in hex.
+fn parse_head(text: &str) -> Result<(u64, Digest)> {
+    let parsed = text.split_once(':').and_then(|(size, root)| Some((size.parse().ok()?, parse_pin(root).ok()?)));
+    let (size, root) =
+        parsed.ok_or_else(|| Error::invalid("--head", "it must look like 4711:9f2c...e1, 64 hex digits"))?;
+    Ok((size, Digest(root)))
 }
 
 async fn scanner(args: &ScannerArgs, output: Output) -> Result<()> {
@@ -214,8 +270,16 @@ async fn serve_until(session: &Session, options: GatewayOptions, stop: Stop, out
     let gateway = shosoin_gateway::serve(session.client.clone(), options, stop.asked()).await;
     let gateway = gateway.map_err(Error::gateway(format!("serve S3 on {listen}")))?;
     let (endpoint, hospital) = (format!("http://{}", gateway.addr), session.client.keyring().hospital().to_string());
-    let answer = json!({ "s3_endpoint": endpoint, "region": region, "hospital": hospital, "pid": std::process::id() });
-    output.answer(&answer, || format!("s3 endpoint  {endpoint}\nregion       {region}\nhospital     {hospital}"))?;
+    let standing =
+        session.client.device_standing().await.map_err(Error::client("compare this device with the ledger"))?;
+    let answer = json!({
+        "s3_endpoint": endpoint, "region": region, "hospital": hospital, "pid": std::process::id(),
+        "read_only": standing.read_only,
+    });
+    output.answer(&answer, || {
+        let state = if standing.read_only { "\nREAD-ONLY: see `shosoin gateway confirm`" } else { "" };
+        format!("s3 endpoint  {endpoint}\nregion       {region}\nhospital     {hospital}{state}")
+    })?;
     gateway.finished().await;
     Ok(())
 }

@@ -22,12 +22,22 @@ impl Dice {
         Dice(seed | 1)
     }
 
+    /// Dice of their own for one of several who throw, as a seed and its number say.
+    pub fn of(seed: u64, number: u64) -> Dice {
+        Dice((seed ^ (number << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
     /// The next number, less than `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % bound
+    }
+
+    /// One of so many.
+    pub fn pick(&mut self, count: usize) -> usize {
+        usize::try_from(self.below(count as u64)).unwrap()
     }
 }
 

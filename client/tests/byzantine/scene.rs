@@ -4,6 +4,7 @@ use crate::attack::Op;
 use crate::common::*;
 use crate::vault::Byzantine;
 use shosoin_client::{AuditOptions, Client, ClientOptions, Condition, Error, Part, Result, VerifyOptions, Wanted};
+use shosoin_keyring::keyfile;
 use shosoin_protocol::Suite;
 use shosoin_protocol::evidence::{Evidence, Keys, Verdict};
 use shosoin_protocol::manifest::Versioning;
@@ -34,6 +35,8 @@ pub struct Scene {
     site: Site,
     pub byzantine: Arc<Byzantine>,
     client: Option<Client>,
+    /// key file of the machine that the vault lies to
+    keyfile: Vec<u8>,
     /// another machine of the hospital that the vault is honest to
     other: Client,
     /// what was stored, by seed
@@ -55,8 +58,8 @@ impl Scene {
         let reconcile = shosoin_store::assets::AssetCommand::Reconcile { hospital: None };
         wire.vault.asset_command(reconcile, shosoin_store::accounts::Caller::this_process()).await.unwrap();
         let state = site.dir.path().join("machine-0");
-        let mut scene =
-            Scene { site, byzantine, client: None, other, stored: vec![("note".into(), 2)], state, numbers: 100 };
+        let (keyfile, stored) = (site.further_machine(), vec![("note".into(), 2)]);
+        let mut scene = Scene { site, byzantine, client: None, keyfile, other, stored, state, numbers: 100 };
         scene.client = Some(scene.open().await.unwrap());
         scene.put().await.unwrap();
         read(scene.client(), "scan", 0..LARGE as u64).await.unwrap();
@@ -68,8 +71,14 @@ impl Scene {
     }
 
     async fn open(&self) -> Result<Client> {
-        let options = ClientOptions::new(self.state.clone());
-        Client::open(options, self.site.keyring(), self.byzantine.clone()).await
+        let (options, is_new) = (ClientOptions::new(self.state.clone()), !self.state.exists());
+        let keyring = keyfile::open(&self.keyfile, b"test").unwrap();
+        let client = Client::open(options, keyring, self.byzantine.clone()).await?;
+        match client.head().filter(|_| is_new) {
+            // its device may have stored under a state before this one; a person confirms
+            Some(head) => client.confirm_head(head.size, head.root).await.map(|_| client),
+            None => Ok(client),
+        }
     }
 
     /// The ledger grows behind the back of this machine.

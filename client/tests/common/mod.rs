@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use shosoin_client::{
     Client, ClientOptions, Condition, Error, Keyring, NewObject, Part, PartContent, Result, Stored, Transport,
 };
+use shosoin_keyring::escrow::{self, Quorum};
 use shosoin_keyring::{Argon2Params, keyfile};
 use shosoin_protocol::answer::{AuditReply, Nonce};
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DeviceReply, Hello, LogPage, VersionReply};
@@ -318,6 +319,13 @@ impl Site {
         Site { dir, hospital, keyfile }
     }
 
+    /// The key file of a further machine of the hospital.
+    pub fn further_machine(&self) -> Vec<u8> {
+        let shares = self.keyring().split(Quorum::default(), 1).unwrap();
+        let keyring = escrow::combine(&shares[..3]).unwrap().keyring().unwrap();
+        keyfile::seal(&keyring, b"test", Argon2Params { memory_kib: 8, passes: 1, lanes: 1 }).unwrap()
+    }
+
     pub fn keyring(&self) -> Keyring {
         keyfile::open(&self.keyfile, b"test").unwrap()
     }
@@ -365,6 +373,12 @@ pub async fn ward(suite: Suite, versioning: Versioning) -> (Site, Arc<Wire>, Cli
     let client = site.client(&wire).await;
     client.create_bucket(bucket(versioning)).await.unwrap();
     (site, wire, client)
+}
+
+/// What a person does whose gateway lost its state.
+pub async fn confirm(client: &Client) {
+    let head = client.head().unwrap();
+    client.confirm_head(head.size, head.root).await.unwrap();
 }
 
 pub fn bucket(versioning: Versioning) -> BucketFacts {

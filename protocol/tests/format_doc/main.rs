@@ -21,6 +21,7 @@ const ELSEWHERE: &[&str] = &[
     "Body of a key file",
     "Key file of a person",
     "Remembered head",
+    "Signed entries",
     "Rewrap cursor",
     "Vault key file",
     "Record",
