@@ -121,6 +121,10 @@ fn an_operator_who_unmakes_a_record_is_caught_by_its_machine_by_the_witness_and_
     // a machine that remembers nothing would believe it; the witness does not sign
     scene.machine(Some(&new), &["ls", "records"]).fails(6, &["witness.example/w has signed"]);
     // so the operator lets the ledger grow beyond what the witness saw, without the record
+    scene.put(Some(&new), "other", &["--require-witnesses", "0"]).fails(4, &["read-only", "not signed here"]);
+    let confirm = ["gateway", "confirm", "--require-witnesses", "0"]; // and somebody takes the vault's word for it
+    let head = scene.machine(Some(&new), &confirm).ok().json()["head"].as_str().unwrap().to_owned();
+    scene.machine(Some(&new), &[&confirm[..], &["--head", &head]].concat()).ok();
     for name in ["other", "another", "third"] {
         scene.put(Some(&new), name, &["--require-witnesses", "0"]).ok();
     }

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 144] = [
+const COMMANDS: [&[&str]; 145] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
