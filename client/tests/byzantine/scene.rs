@@ -42,6 +42,8 @@ pub struct Scene {
     /// what was stored, by seed
     stored: Vec<(String, u64)>,
     state: PathBuf,
+    /// a person has confirmed the head for this state
+    confirmed: bool,
     numbers: u64,
 }
 
@@ -59,7 +61,8 @@ impl Scene {
         wire.vault.asset_command(reconcile, shosoin_store::accounts::Caller::this_process()).await.unwrap();
         let state = site.dir.path().join("machine-0");
         let (keyfile, stored) = (site.further_machine(), vec![("note".into(), 2)]);
-        let mut scene = Scene { site, byzantine, client: None, keyfile, other, stored, state, numbers: 100 };
+        let mut scene =
+            Scene { site, byzantine, client: None, keyfile, other, stored, state, confirmed: false, numbers: 100 };
         scene.client = Some(scene.open().await.unwrap());
         scene.put().await.unwrap();
         read(scene.client(), "scan", 0..LARGE as u64).await.unwrap();
@@ -70,15 +73,16 @@ impl Scene {
         self.client.as_ref().unwrap()
     }
 
-    async fn open(&self) -> Result<Client> {
-        let (options, is_new) = (ClientOptions::new(self.state.clone()), !self.state.exists());
+    async fn open(&mut self) -> Result<Client> {
+        let options = ClientOptions::new(self.state.clone());
         let keyring = keyfile::open(&self.keyfile, b"test").unwrap();
         let client = Client::open(options, keyring, self.byzantine.clone()).await?;
-        match client.head().filter(|_| is_new) {
-            // its device may have stored under a state before this one; a person confirms
-            Some(head) => client.confirm_head(head.size, head.root).await.map(|_| client),
-            None => Ok(client),
+        // its device may have stored under a state before this one; a person confirms
+        if let Some(head) = client.head().filter(|_| !self.confirmed) {
+            client.confirm_head(head.size, head.root).await?;
         }
+        self.confirmed = true;
+        Ok(client)
     }
 
     /// The ledger grows behind the back of this machine.
@@ -160,6 +164,7 @@ impl Scene {
 
     fn begin_anew(&mut self) {
         self.numbers += 1;
+        self.confirmed = false;
         self.state = self.site.dir.path().join(format!("machine-{}", self.numbers));
     }
 
