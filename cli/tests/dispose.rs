@@ -135,6 +135,13 @@ fn records_end_by_order_two_approvals_and_a_certificate_that_anybody_verifies_6_
     let audited = site.run(&audit, &[]).ok().json();
     assert_eq!((&audited["holds"], &audited["failed"]), (&true.into(), &0.into()), "nobody owes what ended: {audited}");
     site.run(&run, &["--dry-run"]).ok();
+    let package = site.path("package");
+    let vault = site.root().join("vault");
+    let export = ["handover", "export", "--dir", arg(&vault), "--to", arg(&package), "--json"];
+    let exported = shosoin(&export).ok().json();
+    assert_eq!(exported["missing"], serde_json::json!([]), "what ended is not lost");
+    let verify = ["handover", "verify", "--from", arg(&package), "--json"];
+    assert_eq!(shosoin(&verify).ok().json()["findings"], serde_json::json!([]));
 
     let (certificate, page) = (site.path("certificate.shcd"), site.path("certificate.html"));
     let issue = ["dispose", "certificate", "--order", order, "--out", arg(&certificate), "--html", arg(&page)];

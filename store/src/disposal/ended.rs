@@ -53,16 +53,19 @@ impl Ended {
     /// What has ended, by way of an index.
     pub fn at(index: &dyn crate::index::Index, desk: &Desk) -> Result<Self> {
         let mut ended = Ended::default();
-        for begun in begun(index, desk)? {
-            match begun.order.scope {
-                Scope::These(items) => {
-                    ended.leaves.extend(items.iter().map(|item| item.leaf_index));
-                    ended.versions.extend(items.iter().map(|item| item.version));
-                }
-                Scope::Everything { log_size, .. } => ended.below = ended.below.max(log_size),
-            }
-        }
+        begun(index, desk)?.iter().for_each(|begun| ended.add(&begun.order));
         Ok(ended)
+    }
+
+    /// Adds what an order ended, of which it is proved that it was carried out.
+    pub fn add(&mut self, order: &Order) {
+        match &order.scope {
+            Scope::These(items) => {
+                self.leaves.extend(items.iter().map(|item| item.leaf_index));
+                self.versions.extend(items.iter().map(|item| item.version));
+            }
+            Scope::Everything { log_size, .. } => self.below = self.below.max(*log_size),
+        }
     }
 
     /// Whether the records of the entry at this place have ended.

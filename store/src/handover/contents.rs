@@ -1,5 +1,6 @@
 //! What an entry of the ledger needs beside it: the records it names, in the order in which they are needed to read it.
 
+use crate::disposal::ended::Ended;
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use shosoin_protocol::Address;
@@ -7,9 +8,17 @@ use shosoin_protocol::act::Document;
 use shosoin_protocol::entry::{Body, Deposit};
 use shosoin_protocol::manifest::AddressList;
 
-/// The records that an entry names; those that only a record of its own names are read from that with `read`. What cannot be
-/// read is given to `read` alone: what it names is not known then.
-pub fn named(body: &Body, read: &mut dyn FnMut(&Address) -> Result<Option<Bytes>>) -> Result<Vec<Address>> {
+/// The records that the entry at a leaf names, but those that disposals ended; what only a record of its own names is read from
+/// that with `read`. What cannot be read is given to `read` alone: what it names is not known then.
+pub fn named(
+    leaf: u64,
+    body: &Body,
+    ended: &Ended,
+    read: &mut dyn FnMut(&Address) -> Result<Option<Bytes>>,
+) -> Result<Vec<Address>> {
+    if ended.is(leaf) && body.name_change().is_some() {
+        return Ok(Vec::new());
+    }
     let mut addresses: Vec<Address> = body.attachment().into_iter().collect();
     match body {
         Body::Deposit(deposit) => {
@@ -22,7 +31,7 @@ pub fn named(body: &Body, read: &mut dyn FnMut(&Address) -> Result<Option<Bytes>
             if let Some(bytes) = read(&act.document)? {
                 let document = Document::decode(act.kind, &bytes);
                 let document = document.map_err(|error| damaged("document", act.document)(error.to_string()))?;
-                addresses.extend(document.names());
+                addresses.extend(ended.names(&document));
             }
         }
         _ => {}
@@ -69,7 +78,7 @@ mod tests {
             report: Some(Address([10; 32])),
         };
         let mut own = deposit.own_records();
-        let mut found = named(&Body::Deposit(Box::new(deposit)), &mut |_| Ok(None)).unwrap();
+        let mut found = named(0, &Body::Deposit(Box::new(deposit)), &Ended::default(), &mut |_| Ok(None)).unwrap();
         own.sort();
         found.sort();
         assert_eq!(found, own);

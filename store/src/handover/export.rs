@@ -15,6 +15,7 @@ use super::package::{self, ENROLMENTS, FORMAT, README};
 use super::scratch::Scratch;
 use crate::config::VolumeSpec;
 use crate::desk::Desk;
+use crate::disposal::ended::Ended;
 use crate::error::{Error, Result};
 use crate::hospitals;
 use crate::index::Pending;
@@ -303,9 +304,10 @@ impl<'a> Export<'a> {
                 return self.up_to(size, &head);
             }
             self.meter.begin("pack the ledger and what it names", size, 0);
+            let gone = Ended::of(self.inner, self.desk)?;
             while self.next_leaf < size {
                 let placed = self.desk.ledger().entry(self.next_leaf)?;
-                let named = contents::named(placed.entry.body(), &mut |address| self.read(address))?;
+                let named = contents::named(placed.index, placed.entry.body(), &gone, &mut |address| self.read(address))?;
                 for address in &named {
                     self.pack(address)?;
                 }

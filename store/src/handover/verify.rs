@@ -13,11 +13,14 @@ use super::scratch::Scratch;
 use crate::check::walk::{Terms, Walk};
 use crate::check::{Finding, Severity};
 use crate::config::IndexKind;
+use crate::disposal::ended::Ended;
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
 use crate::rows::{self, LeafRow, RecordRow, Row, Rows};
 use serde::Serialize;
-use shosoin_protocol::act::{ActKind, Document, HandOverWord, OutState, WordStage};
+use shosoin_protocol::act::{ActKind, DisposalStep, Disposed, Document, HandOverWord, Order, OutState, WordStage};
+use shosoin_protocol::approval::ApprovedOrder;
+use shosoin_protocol::certificate::check_approvals;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
 use shosoin_protocol::merkle::Frontier;
@@ -132,6 +135,13 @@ pub(super) fn judge(
     Ok((judge.report, judge.ending))
 }
 
+/// An order of disposal in the ledger.
+struct Ordered {
+    leaf: Digest,
+    document: Address,
+    order: Order,
+}
+
 struct Judge<'a> {
     media: &'a dyn Media,
     package: &'a Package,
@@ -140,8 +150,10 @@ struct Judge<'a> {
     meter: &'a Meter,
     /// texts of signed heads, by their number of leaves
     heads: BTreeMap<u64, Vec<String>>,
-    /// acts by which vaults took the ledger over, by leaf
-    taken_over: BTreeMap<u64, Entry>,
+    /// acts by which vaults took the ledger over, and that ordered and began disposals, by leaf
+    telling: BTreeMap<u64, Entry>,
+    /// what disposals ended
+    ended: Ended,
     lineage: Lineage,
     /// words of the hospital that order a hand-over
     orders: HashMap<VersionId, HandOverWord>,
@@ -177,8 +189,8 @@ impl<'a> Judge<'a> {
             further_findings: 0,
         };
         let lineage = Lineage::of(package.hospital, package.vault, package.vault_key.clone());
-        let (heads, taken_over, orders) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
-        Judge { media, package, rows, pace, meter, heads, taken_over, lineage, orders, ending: None, report }
+        let (heads, telling, orders, ended) = (BTreeMap::new(), BTreeMap::new(), HashMap::new(), Ended::default());
+        Judge { media, package, rows, pace, meter, heads, telling, ended, lineage, orders, ending: None, report }
     }
 
     fn found(&mut self, finding: Finding) {
@@ -323,8 +335,9 @@ impl<'a> Judge<'a> {
                 }
                 let row = LeafRow { leaf, address: walked.address, at: walked.location };
                 rows.put(key, row.encode());
-                if matches!(placed.entry.body(), Body::Act(act) if act.kind == ActKind::HandOverIn) {
-                    self.taken_over.insert(placed.index, placed.entry);
+                let telling = [ActKind::HandOverIn, ActKind::DisposalOrder, ActKind::Disposed];
+                if matches!(placed.entry.body(), Body::Act(act) if telling.contains(&act.kind)) {
+                    self.telling.insert(placed.index, placed.entry);
                 }
             }
             Err(error) => self.damaged("entry", format!("{}: {error}", walked.address)),
@@ -349,10 +362,20 @@ impl<'a> Judge<'a> {
     /// The vaults that kept the ledger, by the acts in it.
     fn trace(&mut self, tier: &Tier) {
         let mut acts = Vec::new();
-        for (index, entry) in std::mem::take(&mut self.taken_over) {
-            match self.document(tier, entry.body()) {
-                Some(Document::HandOverIn(taken)) => acts.push((entry, *taken)),
-                _ => self.damaged("entry-lineage", format!("leaf {index}: what it takes over cannot be read")),
+        let mut ordered = HashMap::new();
+        for (index, entry) in std::mem::take(&mut self.telling) {
+            let Body::Act(act) = entry.body() else { continue };
+            match (self.document(tier, entry.body()), act.kind) {
+                (Some(Document::HandOverIn(taken)), _) => acts.push((entry, *taken)),
+                (Some(Document::DisposalOrder(order)), _) => {
+                    ordered.insert(act.id, Ordered { leaf: entry.leaf_hash(), document: act.document, order });
+                }
+                (Some(Document::Disposed(disposed)), _) => self.disposed(index, &entry, disposed, &ordered),
+                (_, ActKind::HandOverIn) => {
+                    self.damaged("entry-lineage", format!("leaf {index}: what it takes over cannot be read"));
+                }
+                // its document is missing, and that is found where the entry is judged
+                _ => {}
             }
         }
         let Package { hospital, vault, ref vault_key, .. } = *self.package;
@@ -362,6 +385,21 @@ impl<'a> Judge<'a> {
                 self.lineage = lineage;
             }
             Err(error) => self.damaged("entry-lineage", error.to_string()),
+        }
+    }
+
+    /// Takes what a disposal ended for ended, where the order that was agreed to stands before it in the ledger.
+    fn disposed(&mut self, index: u64, entry: &Entry, disposed: Disposed, ordered: &HashMap<VersionId, Ordered>) {
+        let DisposalStep::Begun { order_document, approvals, .. } = disposed.step else { return };
+        let of_order = ordered.get(&disposed.order).filter(|ordered| ordered.document == order_document);
+        let Some(Ordered { leaf, document, order }) = of_order else {
+            return self.damaged("disposal", format!("leaf {index}: records ended without an order"));
+        };
+        let log = entry.statement().log;
+        let approved = ApprovedOrder { log, order: disposed.order, leaf: *leaf, document: *document };
+        match order.verify(log, disposed.order).and_then(|()| check_approvals(&approved, order, &approvals)) {
+            Ok(()) => self.ended.add(order),
+            Err(error) => self.damaged("disposal", format!("leaf {index}: records ended, and {error}")),
         }
     }
 
@@ -460,7 +498,7 @@ impl<'a> Judge<'a> {
     /// Everything an entry names is there, or the manifest says that it is not.
     fn named(&mut self, tier: &Tier, placed: &PlacedEntry) -> Result<()> {
         let suite = self.package.suite();
-        let named = contents::named(placed.entry.body(), &mut |address| {
+        let named = contents::named(placed.index, placed.entry.body(), &self.ended, &mut |address| {
             let row = self.rows.row::<RecordRow>(&rows::record_key(self.package.hospital, address))?;
             Ok(row.and_then(|row| tier.read(suite, &row.at, address).ok()))
         });
