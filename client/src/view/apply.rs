@@ -37,7 +37,7 @@ impl View {
         if let (Body::Act(act), Some(document)) = (placed.entry.body(), placed.document) {
             change.keeping(act, &document)?;
             if let Document::Disposed(disposed) = &document {
-                change.disposed(disposed)?;
+                change.disposed(disposed, placed.entry.statement().log)?;
             }
             let device = placed.entry.statement().device;
             let (leaf_index, accepted_ms, id, subject) = (placed.index, placed.accepted_ms, act.id, act.subject);

@@ -24,8 +24,8 @@ impl Reading<'_> {
 }
 
 impl Change<'_> {
-    /// An end began: what it is about goes out of view.
-    pub(super) fn disposed(&mut self, disposed: &Disposed) -> Result<()> {
+    /// An end began, in an entry of `log`: what it is about goes out of view. What a former vault ended is ordered and approved in its log.
+    pub(super) fn disposed(&mut self, disposed: &Disposed, log: LogId) -> Result<()> {
         let DisposalStep::Begun { order_document, approvals, .. } = &disposed.step else { return Ok(()) };
         let index = self.index;
         let contradicts = |why: String| Error::Contradiction {
@@ -36,7 +36,6 @@ impl Change<'_> {
         let Some((row, Document::DisposalOrder(order))) = ordered.as_ref().map(|row| (row, &row.document)) else {
             return Err(contradicts("without an order of the hospital".to_owned()));
         };
-        let log = self.rows.log()?;
         let approved = ApprovedOrder { log, order: row.id, leaf: row.leaf, document: *order_document };
         let proved = order.verify(log, row.id).and_then(|()| check_approvals(&approved, order, approvals));
         proved.map_err(|source| contradicts(format!("without two approvals of its order: {source}")))?;
@@ -133,12 +132,5 @@ impl super::View {
             buckets.push(row.facts.bucket);
         }
         Ok(buckets)
-    }
-}
-
-impl Reading<'_> {
-    fn log(&self) -> Result<LogId> {
-        let position = self.decode(key::POSITION, super::PositionRow::decode)?;
-        position.map(|position| position.log).ok_or(Error::Lost { task: "the place of the view in the ledger" })
     }
 }
