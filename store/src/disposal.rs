@@ -9,6 +9,8 @@
 //!
 //! Invariants
 //! - A term whose start the hospital has not told never ends (1.1-R1), and an end is not reached before its moment.
+//! - Where everything was handed over, the hospital has confirmed that and the log has ended here, terms go on at the next vault and not
+//!   here (docs/decisions/0040). Holds stop the end here all the same.
 //! - A hold stops everything, whatever has expired.
 //! - No disposal on a clock's word: while the clock of the vault is doubted, because it went back or far ahead, nothing
 //!   has expired.
@@ -61,7 +63,7 @@ pub use shosoin_protocol::certificate::APPROVALS_MIN;
 /// What the guard looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
-    /// when its retention ends: its term, what the hospital added, a lock of an S3 client
+    /// when its retention ends: its term, what the hospital added, a lock of an S3 client; never where another vault keeps it on
     pub end: End,
     /// the hospital, or a court through it, forbids any end
     pub on_hold: bool,

@@ -18,6 +18,7 @@ use shosoin_protocol::approval::{Approval, ApprovalFile, ApprovedOrder};
 use shosoin_protocol::certificate::{Caveat, Certificate, CopyState};
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::envelope::Context;
+use shosoin_protocol::policy::Retention;
 use shosoin_protocol::reconciliation::Reconciliation;
 use shosoin_protocol::sign::SigningKey;
 use shosoin_protocol::{Digest, LogId, RecordKind, Suite, VaultId, VersionId};
@@ -26,7 +27,8 @@ use shosoin_store::applicability::{Lang, StatementRequest};
 use shosoin_store::assets::{AssetCommand, AssetState};
 use shosoin_store::audit::{Action, AuditQuery, Outcome};
 use shosoin_store::disposal::DisposalCommand;
-use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Result, Vault, actor};
+use shosoin_store::handover::{HandoverCommand, HandoverRun};
+use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Result, Vault, VolumeSpec, actor};
 use shosoin_tiers::media::{Faults, FaultyMedia, Media, MemoryMedia, WriteUnit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -423,29 +425,52 @@ async fn orders_that_are_replayed_foreign_forged_or_about_other_entries_are_refu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_everything_stands_on_a_confirmed_hand_over_and_not_on_an_order_to_hand_over_8_2_r1() {
+async fn everything_ends_before_its_terms_only_where_the_log_ended_and_the_hospital_confirmed_the_next_vault_8_2_r1() {
     let (mut stage, vault) = Stage::new(Suite::Default).await;
-    stage.deposit(&vault, "record", &[stage.hospital.chunk(3_000, 1)]).await;
-    let ordered = HandOverWord::order(VaultId([9; 16]), Digest([4; 32]));
+    let mut parcel = stage.hospital.parcel("record", &[stage.hospital.chunk(3_000, 1)]);
+    parcel.deposit.policy.retention = Retention::Term { term_days: 3650, start_ms: Some(NOW_MS) };
+    let request = stage.hospital.send(&parcel);
+    accept(&vault, &mut stage.hospital, [request]).await;
+    let word = HandOverWord::order(VaultId([9; 16]), Digest([4; 32]));
     let confirmed = HandOverWord {
         stage: WordStage::Confirmed,
         looked: Looked { versions: 1, of: 1, ..Looked::default() },
         head: "a head of the receiver".to_owned(),
-        ..ordered.clone()
+        ..word.clone()
     };
-    for (word, is_enough) in [(ordered, false), (confirmed, true)] {
-        let (id, request) = stage.hospital.act(None, &Document::HandOverWord(Box::new(word)));
-        accept(&vault, &mut stage.hospital, [request]).await;
+    let elsewhere = HandOverWord { receiver: VaultId([8; 16]), ..confirmed.clone() };
+    let ordered = stage.state(&vault, &Document::HandOverWord(Box::new(word)), None).await;
+    let early = stage.state(&vault, &Document::HandOverWord(Box::new(confirmed.clone())), None).await;
+    let package = stage.site.dir.path().join("package");
+    std::fs::create_dir(&package).unwrap();
+    let close = HandoverCommand::Export {
+        hospital: None,
+        to: VolumeSpec::at(package),
+        rate: None,
+        segment_bytes: Some(1 << 20),
+        close: true,
+    };
+    vault.handover_command(close, Caller::user(KEEPER), HandoverRun::default()).await.unwrap();
+    let foreign = stage.state(&vault, &Document::HandOverWord(Box::new(elsewhere)), None).await;
+    let late = stage.state(&vault, &Document::HandOverWord(Box::new(confirmed)), None).await;
+    let everything = |stage: &Stage, hand_over| {
         let seen = stage.hospital.device.seen;
-        let scope = Scope::Everything { log_size: seen.size, log_root: seen.root, hand_over: Some(id) };
-        let (_, request, _) = stage.order_request(scope);
-        match is_enough {
-            true => drop(accept(&vault, &mut stage.hospital, [request]).await),
-            false => {
-                let refusal = refused(&vault, &mut stage.hospital, request).await;
-                assert!(refusal.message.contains("confirmation of a hand-over"), "{}", refusal.message);
-            }
+        Scope::Everything { log_size: seen.size, log_root: seen.root, hand_over }
+    };
+    for word in [ordered, early, foreign] {
+        let (_, request, _) = stage.order_request(everything(&stage, Some(word)));
+        let refusal = refused(&vault, &mut stage.hospital, request).await;
+        assert!(refusal.message.contains("confirmation of a hand-over"), "{}", refusal.message);
+    }
+    for (hand_over, goes) in [(None, false), (Some(late), true)] {
+        let order = stage.ordered_in(&vault, everything(&stage, hand_over)).await;
+        stage.approved(&vault, &order).await;
+        stage.pass_cool_down();
+        match run(&vault, &order).await {
+            Ok(report) => assert!(goes && report["certificate"]["pending"] == 0, "{report}"),
+            Err(error) => assert!(!goes && error.to_string().contains("kept until"), "{error}"),
         }
+        assert_eq!(stage.is_on_media(&parcel.chunks[0]), !goes);
     }
     vault.close().await.unwrap();
 }

@@ -60,6 +60,16 @@ pub enum Scope {
     },
 }
 
+impl Scope {
+    /// The act by which the hospital confirmed that another vault has everything, where it did.
+    pub fn hand_over(&self) -> Option<VersionId> {
+        match self {
+            Scope::These(_) => None,
+            Scope::Everything { hand_over, .. } => *hand_over,
+        }
+    }
+}
+
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {

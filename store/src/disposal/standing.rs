@@ -11,13 +11,13 @@ use super::{Case, Now, OrderCase, Refused, judge_order};
 use crate::assets::{self, AssetState, Slot};
 use crate::error::{Error, Result};
 use crate::keeping;
-use crate::rows::{self, ActRow, DisposedRow, LeafIndex, LeafRow, OrderRow, OrderStanding, Rows};
+use crate::rows::{self, ActRow, DisposedRow, EndedRow, LeafIndex, LeafRow, OrderRow, OrderStanding, Rows};
 use shosoin_protocol::act::{
     Act, ActKind, Cancel, DisposalStep, Disposed, Document, Order, OrderItem, Scope, WordStage,
 };
 use shosoin_protocol::approval::{Approval, ApprovedOrder};
 use shosoin_protocol::certificate::check_approvals;
-use shosoin_protocol::retention::DAY_MS;
+use shosoin_protocol::retention::{DAY_MS, End};
 use shosoin_protocol::{Digest, HospitalId, LogId, VersionId};
 
 /// Days that an order may wait at most, from its acceptance on.
@@ -185,10 +185,24 @@ fn is_confirmed(rows: &(impl Rows + ?Sized), around: &Surroundings<'_>, id: Vers
     if row.act.kind != ActKind::HandOverWord {
         return Err(missing());
     }
-    match (around.document_of)(&row.act)? {
-        Document::HandOverWord(word) if word.stage == WordStage::Confirmed => Ok(()),
+    let ended: Option<EndedRow> = rows.row(&rows::ended_key(around.hospital))?;
+    let ended = ended.filter(|ended| ended.ended && ended.index < leaf).ok_or_else(missing)?;
+    let out: ActRow = rows.row(&rows::act_key(around.hospital, ended.index))?.ok_or_else(missing)?;
+    match ((around.document_of)(&row.act)?, (around.document_of)(&out.act)?) {
+        (Document::HandOverWord(word), Document::HandOverOut(out))
+            if word.stage == WordStage::Confirmed && word.receiver == out.receiver =>
+        {
+            Ok(())
+        }
         _ => Err(missing()),
     }
+}
+
+/// Whether another vault keeps what an order names, terms and all: it was handed over, as the order's hospital has confirmed, and the
+/// log has not gone on here.
+fn is_kept_elsewhere(rows: &(impl Rows + ?Sized), hospital: HospitalId, order: &Order) -> Result<bool> {
+    let ended = rows.row::<EndedRow>(&rows::ended_key(hospital))?;
+    Ok(order.scope.hand_over().is_some() && ended.is_some_and(|ended| ended.ended))
 }
 
 fn step(rows: &(impl Rows + ?Sized), around: &Surroundings<'_>, disposed: &Disposed) -> Result<OrderChange> {
@@ -284,8 +298,9 @@ pub fn cases(
 ) -> Result<Vec<(u64, Case)>> {
     let everything_on_hold = !keeping::of_everything(rows, hospital)?.is_empty();
     let keeping_known = keeping::is_known(rows, hospital)?;
+    let kept_elsewhere = is_kept_elsewhere(rows, hospital, order)?;
     let case = |slot: Slot| Case {
-        end: slot.end(),
+        end: if kept_elsewhere { End::Never } else { slot.end() },
         on_hold: slot.on_hold || everything_on_hold,
         keeping_known,
         ordered: true,
@@ -313,7 +328,7 @@ pub fn cases(
     // an order of changes alone, or of nothing that is held: the hold on everything still stands against it
     if cases.is_empty() && everything_on_hold {
         let case = Case {
-            end: shosoin_protocol::retention::End::Never,
+            end: End::Never,
             on_hold: true,
             keeping_known,
             ordered: true,

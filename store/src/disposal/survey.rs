@@ -12,12 +12,12 @@ use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::rows::{self, RecordRow, Rows};
 use crate::vault::Inner;
-use shosoin_protocol::act::{Act, ActKind, Document, Order, OrderItem, Scope};
+use shosoin_protocol::act::{Act, ActKind, Document, Order, OrderItem, OutState, Scope};
 use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
 use shosoin_protocol::manifest::AddressList;
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::policy::Retention;
-use shosoin_protocol::retention::{About, Kept};
+use shosoin_protocol::retention::{About, End, Kept};
 use shosoin_protocol::{Address, Digest, NameToken, VersionId};
 use shosoin_tiers::{Location, Pace};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -45,6 +45,10 @@ pub struct Survey<'a> {
     obstacles: Vec<Refused>,
     /// whether everything is ordered, and newer deposits stand against it
     everything_below: Option<u64>,
+    /// whether what is ordered was handed over
+    handed_over: bool,
+    /// whether the log has ended here
+    log_ended: bool,
     /// deposits of an order of everything that came after it
     newer: bool,
 }
@@ -89,6 +93,8 @@ impl<'a> Survey<'a> {
             frontier: Frontier::default(),
             obstacles: Vec::new(),
             everything_below: None,
+            handed_over: order.scope.hand_over().is_some(),
+            log_ended: false,
             newer: false,
         };
         match &order.scope {
@@ -215,7 +221,8 @@ impl<'a> Survey<'a> {
 
     /// What an act says of keeping what is ordered, by the rules that the committer went by.
     fn act(&mut self, act: &Act) -> Result<()> {
-        if !crate::keeping::concerns(act.kind) && act.kind != ActKind::Rewrap {
+        let concerns = [ActKind::Rewrap, ActKind::HandOverOut].contains(&act.kind) || crate::keeping::concerns(act.kind);
+        if !concerns {
             return Ok(());
         }
         let document = crate::keeping::decode(act, &self.desk.record(&act.document)?)?;
@@ -223,6 +230,10 @@ impl<'a> Survey<'a> {
         if let Document::Rewrap(rewrap) = &document {
             let own = rewrap.wraps().iter().filter(|(version, _)| self.deposits.contains_key(version));
             self.wraps.extend(own.map(|(_, wrap)| *wrap));
+            return Ok(());
+        }
+        if let Document::HandOverOut(out) = &document {
+            self.log_ended = out.state == OutState::Closed;
             return Ok(());
         }
         if let Document::Release(release) = document {
@@ -251,10 +262,12 @@ impl<'a> Survey<'a> {
 
     /// What the guard looks at, as media have it.
     pub fn cases(&self, approvals: usize) -> Vec<(u64, Case)> {
+        let kept_elsewhere = self.handed_over && self.log_ended;
         let case = |(version, (leaf, retention)): (&VersionId, &(u64, Retention))| {
             let kept = self.kept.get(version).cloned().unwrap_or_default();
             let on_hold = !kept.holds.is_empty() || !self.holds.is_empty();
-            (*leaf, Case { end: kept.end(*retention), on_hold, keeping_known: true, ordered: true, approvals })
+            let end = if kept_elsewhere { End::Never } else { kept.end(*retention) };
+            (*leaf, Case { end, on_hold, keeping_known: true, ordered: true, approvals })
         };
         self.deposits.iter().map(case).collect()
     }
