@@ -169,10 +169,14 @@ async fn carry_out(args: RunArgs, output: Output) -> Result<()> {
 async fn certificate(args: CertificateArgs, output: Output) -> Result<()> {
     let CertificateArgs { dir, order, out, html } = args;
     let command = DisposalCommand::Certificate { order };
-    let issued = operator::disposal(&dir, "issue the certificate", &command).await?;
-    for (field, path) in [("file", out), ("html", html)] {
+    let mut issued = operator::disposal(&dir, "issue the certificate", &command).await?;
+    for (carried, field, path) in [("signed_hex", "file", out), ("page_hex", "html", html)] {
+        let carried = issued[carried].take();
         let (Some(path), Some(from)) = (path, issued[field].as_str()) else { continue };
-        let bytes = std::fs::read(from).map_err(Error::file("read", PathBuf::from(from)))?;
+        let bytes = match carried.as_str().map(|text| hex::decode(text)) {
+            Some(bytes) => bytes.map_err(|_| Error::invalid("the vault's answer", "the certificate in it is not hex"))?,
+            None => std::fs::read(from).map_err(Error::file("read", PathBuf::from(from)))?,
+        };
         files::create(&path, &bytes)?;
     }
     output.answer(&issued, || issued_text(&issued))

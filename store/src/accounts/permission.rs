@@ -52,10 +52,14 @@ vocabulary! {
         RequestWork = 20 "request-work",
         /// be that second person
         ApproveWork = 21 "approve-work",
-        /// draft and read agreements, reports and notifications
+        /// make and read reports, incidents and notifications
         Hospitals = 22 "hospitals",
         /// write packages of hospitals, and take hospitals over
         HandOver = 23 "hand-over",
+        /// draft and read agreements
+        ReadAgreements = 24 "read-agreements",
+        /// see orders of disposal, and hand agreement to them in
+        SeeDisposals = 25 "see-disposals",
     }
 }
 
@@ -69,10 +73,11 @@ impl Permission {
             Permission::ChangeMedia => &[Media],
             Permission::RunJobs | Permission::RequestWork => &[Keeper, Media],
             Permission::EnrolHospital | Permission::ManageAccounts => &[Admin],
+            Permission::SeeDisposals => &[Keeper, DisposalApprover, Auditor],
             Permission::ReadAssets | Permission::Reconcile | Permission::Hospitals => &[Keeper, Auditor],
             Permission::ReadAudit | Permission::ConfirmClock | Permission::StopAccounts => &[Auditor, Admin],
             Permission::ReadAccounts | Permission::ApproveRights => &[Auditor, Admin],
-            Permission::Statement => &[Keeper, Auditor, Admin],
+            Permission::Statement | Permission::ReadAgreements => &[Keeper, Auditor, Admin],
             Permission::RunDisposal | Permission::Quarantine | Permission::HandOver => &[Keeper],
             Permission::ApproveDisposal => &[DisposalApprover],
             Permission::ApproveWork => &[Keeper, Media, Auditor, Admin],
@@ -102,11 +107,11 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("assets show", Permission::ReadAssets),
     ("assets export", Permission::ReadAssets),
     ("reconcile sign", Permission::Reconcile),
-    ("dispose due", Permission::ReadAssets),
-    ("dispose status", Permission::ReadAssets),
-    ("dispose approve", Permission::ReadAssets),
+    ("dispose due", Permission::SeeDisposals),
+    ("dispose status", Permission::SeeDisposals),
+    ("dispose approve", Permission::SeeDisposals),
     ("dispose run", Permission::RunDisposal),
-    ("dispose certificate", Permission::ReadAssets),
+    ("dispose certificate", Permission::SeeDisposals),
     ("applicability", Permission::Statement),
     ("hospital enrol", Permission::EnrolHospital),
     ("notify status", Permission::Hospitals),
@@ -118,8 +123,8 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("/reports/{hospital}/{month}", Permission::Hospitals),
     ("incident state", Permission::Hospitals),
     ("incident list", Permission::Hospitals),
-    ("agreement draft", Permission::Hospitals),
-    ("agreement show", Permission::Hospitals),
+    ("agreement draft", Permission::ReadAgreements),
+    ("agreement show", Permission::ReadAgreements),
     ("agreement sign", Permission::EnrolHospital),
     ("quarantine list", Permission::Quarantine),
     ("quarantine show", Permission::Quarantine),

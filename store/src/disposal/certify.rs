@@ -25,6 +25,7 @@ use crate::media_ledger::Medium;
 use crate::rows::{self, GoneRow, OrderStanding, Row, ShelfRow};
 use crate::vault::Inner;
 use serde::Serialize;
+use serde_json::{Value, json};
 use shosoin_protocol::act::agreement::Erasure;
 use shosoin_protocol::act::{DisposalStep, Disposed, Document, Scope};
 use shosoin_protocol::certificate::{Caveat, Certificate, CopyFacts, CopyState, EndedFacts, MediumFacts, ProvedEntry};
@@ -58,6 +59,25 @@ pub struct Issued {
     pub file: PathBuf,
     /// the same for people
     pub html: PathBuf,
+}
+
+/// Bytes of a signed certificate and its page that an answer carries; a larger one is fetched from the vault's folder by its owner.
+const HANDED_OUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+impl Issued {
+    /// The answer to whoever asked, with both files in it: who may have a certificate need not be able to read the vault's folder.
+    pub(super) fn handed_out(&self) -> Result<Value> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.clone(), source })
+        };
+        let (signed, page) = (read(&self.file)?, read(&self.html)?);
+        let mut answer = json!(self);
+        if signed.len() + page.len() <= HANDED_OUT_BYTES_MAX {
+            answer["signed_hex"] = hex::encode(signed).into();
+            answer["page_hex"] = hex::encode(page).into();
+        }
+        Ok(answer)
+    }
 }
 
 /// A copy, by what tells it from others.
