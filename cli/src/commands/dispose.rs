@@ -174,7 +174,9 @@ async fn certificate(args: CertificateArgs, output: Output) -> Result<()> {
         let carried = issued[carried].take();
         let (Some(path), Some(from)) = (path, issued[field].as_str()) else { continue };
         let bytes = match carried.as_str().map(|text| hex::decode(text)) {
-            Some(bytes) => bytes.map_err(|_| Error::invalid("the vault's answer", "the certificate in it is not hex"))?,
+            Some(bytes) => {
+                bytes.map_err(|_| Error::invalid("the vault's answer", "the certificate in it is not hex"))?
+            }
             None => std::fs::read(from).map_err(Error::file("read", PathBuf::from(from)))?,
         };
         files::create(&path, &bytes)?;

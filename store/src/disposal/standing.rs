@@ -327,13 +327,7 @@ pub fn cases(
     }
     // an order of changes alone, or of nothing that is held: the hold on everything still stands against it
     if cases.is_empty() && everything_on_hold {
-        let case = Case {
-            end: End::Never,
-            on_hold: true,
-            keeping_known,
-            ordered: true,
-            approvals,
-        };
+        let case = Case { end: End::Never, on_hold: true, keeping_known, ordered: true, approvals };
         cases.push((0, case));
     }
     Ok(cases)

@@ -221,7 +221,8 @@ impl<'a> Survey<'a> {
 
     /// What an act says of keeping what is ordered, by the rules that the committer went by.
     fn act(&mut self, act: &Act) -> Result<()> {
-        let concerns = [ActKind::Rewrap, ActKind::HandOverOut].contains(&act.kind) || crate::keeping::concerns(act.kind);
+        let concerns =
+            [ActKind::Rewrap, ActKind::HandOverOut].contains(&act.kind) || crate::keeping::concerns(act.kind);
         if !concerns {
             return Ok(());
         }

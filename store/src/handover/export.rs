@@ -307,7 +307,8 @@ impl<'a> Export<'a> {
             let gone = Ended::of(self.inner, self.desk)?;
             while self.next_leaf < size {
                 let placed = self.desk.ledger().entry(self.next_leaf)?;
-                let named = contents::named(placed.index, placed.entry.body(), &gone, &mut |address| self.read(address))?;
+                let named =
+                    contents::named(placed.index, placed.entry.body(), &gone, &mut |address| self.read(address))?;
                 for address in &named {
                     self.pack(address)?;
                 }
