@@ -5,7 +5,7 @@ use crate::clock::{fresh_version, now_ms};
 use crate::{Client, Error, Result};
 use shosoin_protocol::entry::{Body, Expected};
 use shosoin_protocol::limits::{BUCKET_BYTES_MAX, CHUNK_PLAIN_BYTES_MAX, CHUNK_PLAIN_BYTES_MIN};
-use shosoin_protocol::manifest::{BucketFacts, Summary};
+use shosoin_protocol::manifest::{BucketFacts, Summary, Versioning};
 
 impl Client {
     /// Makes a bucket.
@@ -24,6 +24,16 @@ impl Client {
         self.change_bucket(&facts.bucket, |now| match now {
             Some(now) => Ok(BucketFacts { deleted: false, created_ms: now.created_ms, ..facts.clone() }),
             None => Err(Error::NoSuchBucket { bucket: facts.bucket.clone() }),
+        })
+        .await
+    }
+
+    /// Changes a bucket by what is there now, so that nothing that somebody else changes meanwhile is lost.
+    pub async fn edit_bucket(&self, bucket: &str, edit: impl Fn(&mut BucketFacts)) -> Result<()> {
+        self.change_bucket(bucket, |now| {
+            let mut facts = now.ok_or_else(|| Error::NoSuchBucket { bucket: bucket.to_owned() })?;
+            edit(&mut facts);
+            check(&facts).map(|()| facts)
         })
         .await
     }
@@ -50,12 +60,26 @@ impl Client {
         self.until_expected(|| {
             let row = self.inner.view.bucket(bucket)?;
             let expected = row.as_ref().map_or(Expected::Absent, |row| Expected::Version(row.change));
-            let facts = next(row.map(|row| row.facts).filter(|facts| !facts.deleted))?;
+            let now = row.map(|row| row.facts).filter(|facts| !facts.deleted);
+            let had_lock = now.as_ref().is_some_and(|now| now.rules.object_lock);
+            let facts = next(now)?;
+            check_lock(had_lock, &facts)?;
             let (id, token) = (fresh_version(now_ms())?, self.inner.keyring.bucket_token(bucket));
             summary_intent(&self.inner.keyring, (id, expected, token), Summary::Bucket(facts), Body::Policy)
         })
         .await
         .map(|_| ())
+    }
+}
+
+/// Object lock stays for as long as the bucket, and every put of such a bucket is a version.
+fn check_lock(had_lock: bool, facts: &BucketFacts) -> Result<()> {
+    let refuse = |why| Err(Error::Invalid { what: "object lock", why });
+    match facts.rules.object_lock {
+        _ if facts.deleted => Ok(()),
+        true if facts.versioning != Versioning::Enabled => refuse("the bucket needs versioning"),
+        false if had_lock => refuse("it is never taken away from a bucket"),
+        _ => Ok(()),
     }
 }
 

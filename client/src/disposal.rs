@@ -64,12 +64,7 @@ impl Client {
         let mut selected = self.select(selection).await?;
         let now = now_ms();
         let is_due = |one: &Selected| {
-            !one.keeping.is_on_hold()
-                && match one.keeping.end() {
-                    End::At(end_ms) => end_ms <= now,
-                    End::Never => !due_only,
-                    End::StartUnknown => false,
-                }
+            one.keeping.is_over(now) && !(due_only && one.keeping.end() == End::Never)
         };
         if due_only {
             selected.retain(is_due);

@@ -49,6 +49,12 @@ impl Keeping {
     pub fn is_on_hold(&self) -> bool {
         !self.kept.holds.is_empty() || !self.holds_on_everything.is_empty()
     }
+
+    /// Whether nothing keeps it at a moment, in milliseconds since 1970: its term has ended, no lock runs, and no hold is on it.
+    /// What the vault's own guard asks of a disposal, as far as the hospital can see it.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        !self.is_on_hold() && self.end().has_come(now_ms)
+    }
 }
 
 /// The hospital's own reference to the case of a hold, in clear.

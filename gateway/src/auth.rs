@@ -125,8 +125,11 @@ fn role_for(operation: &str) -> Role {
         "GetObjectLockConfiguration" | "GetBucketOwnershipControls" | "GetBucketRequestPayment" => Role::Read,
         "ListObjects" | "ListObjectsV2" | "ListObjectVersions" | "ListMultipartUploads" | "ListParts" => Role::Read,
         "GetObject" | "HeadObject" | "GetObjectAcl" | "GetObjectAttributes" | "GetObjectTagging" => Role::Read,
+        "GetObjectRetention" | "GetObjectLegalHold" => Role::Read,
         "PutObject" | "CopyObject" | "DeleteObject" | "DeleteObjects" => Role::Write,
         "PutObjectTagging" | "DeleteObjectTagging" => Role::Write,
+        // These only ever keep more; ending a legal hold asks for more in its own file.
+        "PutObjectRetention" | "PutObjectLegalHold" => Role::Write,
         "CreateMultipartUpload" | "UploadPart" | "UploadPartCopy" => Role::Write,
         "CompleteMultipartUpload" | "AbortMultipartUpload" => Role::Write,
         _ => Role::Admin,
@@ -147,6 +150,8 @@ mod tests {
         assert_eq!(role_for("PutBucketEverything"), Role::Admin);
         assert_eq!(role_for("CreateBucket"), Role::Admin);
         assert_eq!(role_for("PutBucketVersioning"), Role::Admin);
+        assert_eq!(role_for("PutObjectLockConfiguration"), Role::Admin);
+        assert_eq!(role_for("PutBucketLifecycleConfiguration"), Role::Admin);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::s3::Gateway;
 use crate::users::User;
 use s3s::dto::*;
 use s3s::{S3Result, s3_error};
-use shosoin_protocol::manifest::BucketFacts;
+use shosoin_protocol::manifest::{BucketFacts, Versioning};
 
 /// The region that S3 treats unlike all others.
 const FIRST_REGION: &str = "us-east-1";
@@ -13,11 +13,12 @@ const FIRST_REGION: &str = "us-east-1";
 const PAGE_BUCKETS_MAX: usize = 10_000;
 /// Makes a bucket; one that exists is the caller's own.
 pub(crate) async fn create(gateway: &Gateway, input: CreateBucketInput) -> S3Result<CreateBucketOutput> {
-    if input.object_lock_enabled_for_bucket == Some(true) {
-        return Err(reply::not_implemented("Object lock"));
-    }
     check_location(gateway, input.create_bucket_configuration.as_ref())?;
-    let created = gateway.client.create_bucket(BucketFacts::new(&input.bucket, shosoin_client::now_ms())).await;
+    let mut facts = BucketFacts::new(&input.bucket, shosoin_client::now_ms());
+    if input.object_lock_enabled_for_bucket == Some(true) {
+        (facts.versioning, facts.rules.object_lock) = (Versioning::Enabled, true);
+    }
+    let created = gateway.client.create_bucket(facts).await;
     match created {
         // The oldest region of S3 answers a repeated creation with success, and tools rely on it there.
         Err(shosoin_client::Error::BucketExists { .. })

@@ -2,8 +2,9 @@
 //! moved, wherever the target seals alike.
 
 use crate::checksum::{self, Hasher, answer_in};
-use crate::conditions::{self, Conditions, source_conditions};
+use crate::conditions::{Conditions, source_conditions};
 use crate::headers::{system_headers, user_metadata};
+use crate::lock::{self, Asked, asked_lock};
 use crate::multipart::{part_number, refuse_customer_key};
 use crate::s3::{Found, Gateway, written_version};
 use crate::unsupported::{refuse_given, refuse_options};
@@ -15,7 +16,7 @@ use s3s::{S3Result, s3_error};
 use shosoin_client::{NewObject, OpenObject, now_ms};
 use shosoin_protocol::limits::PART_BYTES_MAX;
 use shosoin_protocol::manifest::{Checksum as KeptChecksum, ChecksumAlgorithm as Algorithm};
-use shosoin_protocol::policy::Label;
+use shosoin_protocol::policy::{DepositPolicy, Label};
 use std::ops::Range;
 
 /// The version a copy reads.
@@ -37,6 +38,13 @@ impl Source {
         Ok(Source { bucket: bucket.into(), name: key.into(), by_version: version_id.is_some(), found })
     }
 
+    /// What keeps the source by now: its deposit, and what the hospital said since.
+    fn kept(&self, gateway: &Gateway) -> S3Result<(DepositPolicy, u64)> {
+        let keeping = gateway.client.keeping(self.found.version).map_err(reply::s3)?;
+        let keeping = keeping.ok_or_else(reply::no_such_version)?;
+        Ok((DepositPolicy { retention: keeping.retention(), ..keeping.policy }, keeping.kept.until_ms))
+    }
+
     async fn open(&self, gateway: &Gateway) -> S3Result<OpenObject> {
         gateway.client.open_object(&self.bucket, &self.name, Some(self.found.version)).await.map_err(reply::s3)
     }
@@ -47,6 +55,7 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
     refuse_options!(input);
     refuse_customer_key(input.copy_source_sse_customer_key.is_some())?;
     let bucket = gateway.bucket(&input.bucket)?;
+    let asked = asked_lock!(input, &bucket)?;
     let source = Source::find(gateway, input.copy_source.clone(), &source_conditions!(input))?;
     refuse_no_change(&input, &source)?;
     if source.found.facts.size_bytes > PART_BYTES_MAX {
@@ -57,14 +66,16 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
     }
     let mut new = described(&mut input, &source)?;
     let opened = source.open(gateway).await?;
-    let policy = policy::of_copy(bucket.policy, opened.policy(), &new.metadata)?;
+    let (of_source, until_ms) = source.kept(gateway)?;
+    let policy = policy::of_copy(bucket.policy, of_source, &new.metadata)?;
     new.policy = Some(policy);
     new.signature = opened.carried_signature();
-    let asked = input.checksum_algorithm.as_ref().map(|asked| checksum::algorithm(asked.as_str())).transpose()?;
-    new.checksum = checksum_of_copy(&opened, asked).await?;
+    let algorithm = input.checksum_algorithm.as_ref().map(|asked| checksum::algorithm(asked.as_str())).transpose()?;
+    new.checksum = checksum_of_copy(&opened, algorithm).await?;
     let parts = opened.copy_parts(&bucket, policy.label).await.map_err(reply::s3)?;
     let count = parts.len();
-    let stored = conditions::deposit(gateway, new, parts, shosoin_client::Condition::Any).await?;
+    let asked = Asked { until_ms, ..asked };
+    let stored = lock::deposit(gateway, &bucket, asked, new, parts, shosoin_client::Condition::Any).await?;
     let mut result = CopyObjectResult {
         e_tag: Some(ETag::Strong(stored.etag)),
         last_modified: Some(reply::timestamp(stored.facts.modified_ms)),
@@ -165,7 +176,9 @@ pub(crate) async fn part(gateway: &Gateway, mut input: UploadPartCopyInput) -> S
     let source = Source::find(gateway, input.copy_source.clone(), &source_conditions!(input))?;
     let range = source_range(input.copy_source_range.as_deref(), source.found.facts.size_bytes)?;
     let opened = source.open(gateway).await?;
-    refuse_lower_label(upload.policy.label, opened.policy().label)?;
+    let (of_source, until_ms) = source.kept(gateway)?;
+    refuse_lower_label(upload.policy.label, of_source.label)?;
+    gateway.raise_upload(&id, of_source, until_ms).await?;
     let checksum = match upload.checksum {
         Some((algorithm, _)) => Some(read_checksum(&opened, range.clone(), algorithm).await?),
         None => None,

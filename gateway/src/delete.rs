@@ -5,6 +5,7 @@
 
 use crate::conditions::{self, Conditions, Verdict};
 use crate::list;
+use crate::lock;
 use crate::name::{Which, version_text};
 use crate::reply;
 use crate::s3::Gateway;
@@ -156,6 +157,9 @@ async fn withdraw(gateway: &Gateway, bucket: &str, key: &str, which: Which, guar
         return Ok(Done { version: Some(version), marker: false });
     };
     guard.check(&row.content)?;
+    if row.object().is_some() {
+        lock::refuse_kept(gateway, &gateway.bucket(bucket)?, row.version)?;
+    }
     let version = Some(version_text(row.version, row.null_version));
     match gateway.client.withdraw(bucket, key, row.version).await {
         Ok(withdrawn) => Ok(Done { version, marker: withdrawn.was_marker }),

@@ -17,6 +17,7 @@
 //! | `bucket`, `versioning`, `list` | buckets and what is in them |
 //! | `object`, `receive`, `span`, `headers`, `checksum`, `conditions`, `policy`, `tagging`, `attributes` | objects |
 //! | `copy`, `delete` | copies, deletes |
+//! | `lock`, `lifecycle`, `expiry` | what keeps versions, rules of a bucket over time and what they do |
 //! | `multipart`, `uploads`, `list_uploads` | uploads in parts, their state on disk |
 //! | `unsupported` | what is refused |
 
@@ -29,9 +30,12 @@ mod conditions;
 mod copy;
 mod delete;
 mod error;
+mod expiry;
 mod headers;
+mod lifecycle;
 mod list;
 mod list_uploads;
+mod lock;
 mod multipart;
 mod name;
 mod object;

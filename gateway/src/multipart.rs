@@ -9,6 +9,7 @@
 
 use crate::checksum::{self, answer_in, declared_in};
 use crate::headers::{system_headers, user_metadata};
+use crate::lock::{self, Asked, asked_lock};
 use crate::object::{declared, length};
 use crate::receive::receive;
 use crate::s3::{Gateway, written_version};
@@ -20,6 +21,7 @@ use s3s::{S3Error, S3Request, S3Result, s3_error};
 use shosoin_client::{NewObject, Part as NewPart, now_ms};
 use shosoin_protocol::limits::{OBJECT_CHUNKS_MAX, PART_BYTES_MIN, PARTS_MAX};
 use shosoin_protocol::manifest::Checksum as KeptChecksum;
+use shosoin_protocol::policy::DepositPolicy;
 use std::sync::Arc;
 
 /// Parts in one page of `ListParts`.
@@ -42,6 +44,7 @@ pub(crate) async fn create(
         metadata,
         tags: tagging::from_header(input.tagging.as_deref())?,
         checksum: asked_checksum(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?,
+        asked: asked_lock!(input, &bucket)?,
     };
     gateway.client.check_agreed(&upload.policy).map_err(reply::s3)?;
     let id = UploadId::random().map_err(state_failed)?;
@@ -123,7 +126,7 @@ pub(crate) async fn complete(
     gateway: &Gateway,
     input: CompleteMultipartUploadInput,
 ) -> S3Result<CompleteMultipartUploadOutput> {
-    gateway.bucket(&input.bucket)?;
+    let bucket = gateway.bucket(&input.bucket)?;
     let id = UploadId::parse(&input.upload_id).ok_or_else(no_such_upload)?;
     let uploads = Arc::clone(&gateway.uploads);
     let _alone = uploads.lock(&id).write().await;
@@ -135,6 +138,7 @@ pub(crate) async fn complete(
     let parts = gateway.take_parts(&id, listed).await?;
     check_size(&parts, input.mpu_object_size)?;
     let checksum = whole_checksum(&upload, &parts, declared_in!(input)?, input.checksum_type.as_ref())?;
+    let policy = policy::of_completed(bucket.policy, upload.policy)?;
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     let new = NewObject {
         bucket: upload.bucket,
@@ -143,14 +147,14 @@ pub(crate) async fn complete(
         metadata: upload.metadata,
         tags: upload.tags,
         checksum,
-        policy: Some(upload.policy),
+        policy: Some(policy),
         multipart: true,
         signature: None,
         version: Some(id.version(upload.initiated_ms)),
         modified_ms: None,
     };
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
-    let stored = conditions::deposit(gateway, new, parts, condition).await?;
+    let stored = lock::deposit(gateway, &bucket, upload.asked, new, parts, condition).await?;
     let done = Done {
         bucket: input.bucket,
         name: input.key,
@@ -364,6 +368,26 @@ impl Gateway {
         match self.on_disk(move |uploads, keyring| uploads.upload(keyring, &asked)).await? {
             Some(upload) if upload.bucket == bucket && upload.name == key => Ok((id, upload)),
             _ => Err(no_such_upload()),
+        }
+    }
+
+    /// Raises what an upload will be kept under to that of a source of one of its parts.
+    pub(crate) async fn raise_upload(&self, id: &UploadId, source: DepositPolicy, until_ms: u64) -> S3Result<()> {
+        let uploads = Arc::clone(&self.uploads);
+        let _alone = uploads.lock(id).write().await;
+        let id = id.clone();
+        let raised = self.on_disk(move |uploads, keyring| {
+            let Some(upload) = uploads.upload(keyring, &id)? else { return Ok(false) };
+            let asked = Asked { until_ms: upload.asked.until_ms.max(until_ms), ..upload.asked };
+            let raised = Upload { policy: policy::no_lower_than(source, upload.policy), asked, ..upload.clone() };
+            if raised != upload {
+                uploads.put_upload(keyring, &id, &raised)?;
+            }
+            Ok(true)
+        });
+        match raised.await? {
+            true => Ok(()),
+            false => Err(no_such_upload()),
         }
     }
 

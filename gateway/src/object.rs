@@ -7,6 +7,7 @@ use crate::receive::{announced, receive};
 use crate::s3::{Found, Gateway, written_version};
 use crate::span::Span;
 use crate::unsupported::refuse_options;
+use crate::lock::{self, answer_lock, asked_lock};
 use crate::{list, policy, reply, tagging};
 use futures::TryStreamExt;
 use http::HeaderMap;
@@ -24,6 +25,7 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     let S3Request { mut input, headers, trailing_headers, .. } = request;
     refuse_options!(input);
     let bucket = gateway.bucket(&input.bucket)?;
+    let asked = asked_lock!(input, &bucket)?;
     let declared = declared(&headers, declared_in!(input)?, input.checksum_algorithm.as_ref())?;
     let mut new = NewObject {
         bucket: input.bucket.clone(),
@@ -41,7 +43,7 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     let received = receive(writer, input.body, length(&headers, input.content_length)?, declared.hasher()).await?;
     declared.check(&received.content.md5, received.checksum.as_ref(), trailing_headers.as_ref())?;
     new.checksum = received.checksum;
-    let stored = conditions::deposit(gateway, new, Part::single(received.content), condition).await?;
+    let stored = lock::deposit(gateway, &bucket, asked, new, Part::single(received.content), condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(ETag::Strong(stored.etag)),
         version_id: written_version(stored.version, stored.facts.null_version),
@@ -93,6 +95,7 @@ pub(crate) async fn get(gateway: &Gateway, input: GetObjectInput) -> S3Result<Ge
         ..Default::default()
     };
     answer_headers!(output, facts);
+    answer_lock!(output, gateway.kept(&found)?);
     if let Some((algorithm, full_object, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
         output.checksum_type = Some(checksum::type_of(full_object));
         answer_in!(output, algorithm, text);
@@ -117,6 +120,7 @@ pub(crate) fn head(gateway: &Gateway, input: HeadObjectInput) -> S3Result<S3Resp
         ..Default::default()
     };
     answer_headers!(output, facts);
+    answer_lock!(output, gateway.kept(&found)?);
     if let Some((algorithm, full_object, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
         output.checksum_type = Some(checksum::type_of(full_object));
         answer_in!(output, algorithm, text);

@@ -42,8 +42,21 @@ pub(crate) fn of_copy(bucket: DepositPolicy, source: DepositPolicy, metadata: &P
     Ok(no_lower_than(source, of_upload(bucket, metadata)?))
 }
 
+/// The policy of an upload in parts when it completes: the bucket's may have been raised since it began. A label cannot be, for
+/// the parts were sealed under the lower one.
+pub(crate) fn of_completed(bucket: DepositPolicy, upload: DepositPolicy) -> S3Result<DepositPolicy> {
+    match bucket.label > upload.label {
+        false => Ok(no_lower_than(bucket, upload)),
+        true => Err(s3_error!(
+            InvalidRequest,
+            "The bucket's records are labelled {} since the upload began: abort it and begin again.",
+            bucket.label.name()
+        )),
+    }
+}
+
 /// `policy`, raised where it is below `floor`.
-fn no_lower_than(floor: DepositPolicy, policy: DepositPolicy) -> DepositPolicy {
+pub(crate) fn no_lower_than(floor: DepositPolicy, policy: DepositPolicy) -> DepositPolicy {
     let retention = no_shorter_than(floor.retention, policy.retention);
     DepositPolicy { label: policy.label.max(floor.label), retention, ..policy }
 }
@@ -161,6 +174,16 @@ mod tests {
             let kept = [source.retention, Retention::Term { term_days: 3652, start_ms: None }];
             assert!(kept.contains(&copied.retention), "{copied:?}");
         }
+    }
+
+    #[test]
+    fn an_upload_in_parts_completes_under_what_the_bucket_asks_by_then() {
+        let term = |term_days| Retention::Term { term_days, start_ms: None };
+        let of = |label, retention| DepositPolicy { label, retention, ..Default::default() };
+        let upload = of(Label::Sensitive, term(10));
+        assert_eq!(of_completed(of(Label::Ordinary, term(20)), upload).unwrap(), of(Label::Sensitive, term(20)));
+        assert_eq!(of_completed(of(Label::Sensitive, Retention::None), upload).unwrap(), upload);
+        assert!(of_completed(of(Label::Restricted, term(1)), upload).is_err());
     }
 
     #[test]

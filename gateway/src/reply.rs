@@ -34,6 +34,7 @@ fn tell(error: &Error) -> S3Error {
         Error::NoSuchVersion { .. } | Error::WasDisposed { .. } => no_such_version(),
         Error::BucketExists { .. } => already_owned(),
         Error::BucketNotEmpty { .. } => s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty."),
+        Error::KeepingRule { .. } => s3_error!(AccessDenied, "{}.", sentence(error)),
         Error::Precondition => crate::conditions::failed(),
         // Metadata and tags are measured before the client library sees them, and names but for those of a multi-delete;
         // what is left is content.

@@ -4,7 +4,8 @@ use crate::name::{Which, version_text};
 use crate::uploads::Uploads;
 use crate::users::User;
 use crate::{
-    attributes, bucket, copy, delete, list, list_uploads, multipart, object, reply, tagging, unsupported, versioning,
+    attributes, bucket, copy, delete, lifecycle, list, list_uploads, lock, multipart, object, reply, tagging, unsupported,
+    versioning,
 };
 use s3s::dto::*;
 use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
@@ -25,6 +26,8 @@ pub(crate) struct Found {
     pub(crate) version: VersionId,
     pub(crate) facts: Box<ObjectFacts>,
     pub(crate) etag: String,
+    /// whether its bucket has object lock
+    pub(crate) object_lock: bool,
     null_version: bool,
     versioning: Versioning,
 }
@@ -59,14 +62,17 @@ impl Gateway {
 
     /// The object version a request speaks of, or the S3 error for what is there instead.
     pub(crate) fn find_object(&self, bucket: &str, name: &str, version_id: Option<&str>) -> S3Result<Found> {
-        let versioning = self.bucket(bucket)?.versioning;
+        let BucketFacts { versioning, rules, .. } = self.bucket(bucket)?;
+        let object_lock = rules.object_lock;
         let which = Which::parse(version_id)?;
         let latest = which == Which::Latest;
         match self.row(bucket, name, which)? {
             None if latest => Err(reply::no_such_key()),
             None => Err(reply::no_such_version()),
             Some(ViewRow { version, null_version, content, .. }) => match content {
-                RowContent::Object { facts, etag } => Ok(Found { version, facts, etag, null_version, versioning }),
+                RowContent::Object { facts, etag } => {
+                    Ok(Found { version, facts, etag, object_lock, null_version, versioning })
+                },
                 RowContent::Marker { .. } => Err(reply::is_marker(version, null_version, !latest)),
             },
         }
@@ -261,12 +267,6 @@ impl S3 for Gateway {
     ) -> S3Result<S3Response<GetBucketCorsOutput>> {
         unsupported::absent(self, &request.input.bucket, S3ErrorCode::NoSuchCORSConfiguration)
     }
-    async fn get_bucket_lifecycle_configuration(
-        &self,
-        request: S3Request<GetBucketLifecycleConfigurationInput>,
-    ) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
-        unsupported::absent(self, &request.input.bucket, S3ErrorCode::NoSuchLifecycleConfiguration)
-    }
     async fn get_bucket_tagging(
         &self,
         request: S3Request<GetBucketTaggingInput>,
@@ -291,10 +291,61 @@ impl S3 for Gateway {
     ) -> S3Result<S3Response<GetBucketEncryptionOutput>> {
         unsupported::absent(self, &request.input.bucket, S3ErrorCode::ServerSideEncryptionConfigurationNotFoundError)
     }
+
+    // What keeps versions, and what rules do over time
     async fn get_object_lock_configuration(
         &self,
         request: S3Request<GetObjectLockConfigurationInput>,
     ) -> S3Result<S3Response<GetObjectLockConfigurationOutput>> {
-        unsupported::absent(self, &request.input.bucket, S3ErrorCode::ObjectLockConfigurationNotFoundError)
+        ok(lock::get_configuration(self, &request.input))
+    }
+    async fn put_object_lock_configuration(
+        &self,
+        request: S3Request<PutObjectLockConfigurationInput>,
+    ) -> S3Result<S3Response<PutObjectLockConfigurationOutput>> {
+        ok(lock::put_configuration(self, request.input).await)
+    }
+    async fn get_object_retention(
+        &self,
+        request: S3Request<GetObjectRetentionInput>,
+    ) -> S3Result<S3Response<GetObjectRetentionOutput>> {
+        ok(lock::get_retention(self, &request.input))
+    }
+    async fn put_object_retention(
+        &self,
+        request: S3Request<PutObjectRetentionInput>,
+    ) -> S3Result<S3Response<PutObjectRetentionOutput>> {
+        ok(lock::put_retention(self, request.input).await)
+    }
+    async fn get_object_legal_hold(
+        &self,
+        request: S3Request<GetObjectLegalHoldInput>,
+    ) -> S3Result<S3Response<GetObjectLegalHoldOutput>> {
+        ok(lock::get_hold(self, &request.input))
+    }
+    async fn put_object_legal_hold(
+        &self,
+        request: S3Request<PutObjectLegalHoldInput>,
+    ) -> S3Result<S3Response<PutObjectLegalHoldOutput>> {
+        let user = request.extensions.get::<Arc<User>>().map(Arc::as_ref);
+        ok(lock::put_hold(self, user, request.input).await)
+    }
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        request: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
+        ok(lifecycle::get(self, &request.input))
+    }
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        request: S3Request<PutBucketLifecycleConfigurationInput>,
+    ) -> S3Result<S3Response<PutBucketLifecycleConfigurationOutput>> {
+        ok(lifecycle::put(self, request.input).await)
+    }
+    async fn delete_bucket_lifecycle(
+        &self,
+        request: S3Request<DeleteBucketLifecycleInput>,
+    ) -> S3Result<S3Response<DeleteBucketLifecycleOutput>> {
+        ok(lifecycle::delete(self, request.input).await)
     }
 }

@@ -8,6 +8,7 @@
 use crate::auth::Door;
 use crate::chunked::{Bounded, Form};
 use crate::error::Error;
+use crate::expiry;
 use crate::name::BucketNames;
 use crate::s3::Gateway;
 use crate::uploads::Uploads;
@@ -81,17 +82,21 @@ pub async fn serve(
     options: GatewayOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<RunningGateway, Error> {
-    let front = Front { service: service(client, &options)?, requests: Arc::default() };
+    let uploads = Arc::new(Uploads::open(&options.state_dir)?);
+    let front = Front { service: service(client.clone(), Arc::clone(&uploads), &options)?, requests: Arc::default() };
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
-    let task = tokio::spawn(accept(listener, front, shutdown));
+    let task = tokio::spawn(async move {
+        let rules = tokio::spawn(expiry::run(client, uploads));
+        accept(listener, front, shutdown).await;
+        rules.abort();
+    });
     Ok(RunningGateway { addr, task })
 }
 
-fn service(client: Client, options: &GatewayOptions) -> Result<S3Service, Error> {
+fn service(client: Client, uploads: Arc<Uploads>, options: &GatewayOptions) -> Result<S3Service, Error> {
     let users = Arc::new(Users::at(&options.state_dir));
-    let uploads = Arc::new(Uploads::open(&options.state_dir)?);
     let door = Door::new(client.clone(), users);
     let mut builder = S3ServiceBuilder::new(Gateway { client, uploads, region: options.region.clone() });
     builder.set_auth(door.clone());

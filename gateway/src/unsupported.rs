@@ -1,5 +1,4 @@
-//! What this store does not do, said before a byte is taken: access lists, keys of the client, locks, other storage
-//! classes. What a bucket is not set up with is answered as S3 answers for a bucket that never was.
+//! What this store does not do, said before a byte is taken: access lists, keys of the client, other storage classes. What a bucket is not set up with is answered as S3 answers for a bucket that never was.
 //!
 //! An option that is silently ignored would be a promise that is not kept, so each is refused by name. Encryption with
 //! `AES256` is accepted: it is what every record gets before it leaves the hospital. A canned ACL beside a create or put,
@@ -18,9 +17,6 @@ macro_rules! refuse_options {
         refuse::refuse_given("Granting access by header", $input.grant_read.is_some())?;
         refuse::refuse_given("Granting access by header", $input.grant_read_acp.is_some())?;
         refuse::refuse_given("Granting access by header", $input.grant_write_acp.is_some())?;
-        refuse::refuse_given("Object lock", $input.object_lock_mode.is_some())?;
-        refuse::refuse_given("Object lock", $input.object_lock_retain_until_date.is_some())?;
-        refuse::refuse_given("Legal hold", $input.object_lock_legal_hold_status.is_some())?;
         refuse::refuse_given("Encryption with a key of the client", $input.sse_customer_key.is_some())?;
         refuse::refuse_given("Encryption with a key of the client", $input.sse_customer_algorithm.is_some())?;
         refuse::refuse_given("Encryption with a KMS key", $input.ssekms_key_id.is_some())?;
@@ -110,6 +106,6 @@ mod tests {
         assert!(refuse_encryption(Some(&ServerSideEncryption::from_static("AES256"))).is_ok());
         assert!(refuse_encryption(Some(&ServerSideEncryption::from_static("aws:kms"))).is_err());
         assert!(refuse_storage_class(Some(&StorageClass::from_static("GLACIER"))).is_err());
-        assert_eq!(refuse_given("Legal hold", true).unwrap_err().code(), &S3ErrorCode::NotImplemented);
+        assert_eq!(refuse_given("A feature", true).unwrap_err().code(), &S3ErrorCode::NotImplemented);
     }
 }

@@ -15,8 +15,10 @@
 //! an upload that ended, and outcomes older than a day, are tidied away at the start and then now and again.
 
 use crate::error::Error;
+use crate::lock::Asked;
 use shosoin_client::{Keyring, PartContent, durable};
 use shosoin_protocol::VersionId;
+use shosoin_protocol::act::{Lock, LockMode};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::*;
 use shosoin_protocol::manifest::{
@@ -87,6 +89,8 @@ pub(crate) struct Upload {
     pub(crate) policy: DepositPolicy,
     /// checksum that every part gets, and whether the object's is of the whole
     pub(crate) checksum: Option<(ChecksumAlgorithm, bool)>,
+    /// what keeps it besides its policy
+    pub(crate) asked: Asked,
 }
 
 /// One part that arrived.
@@ -145,6 +149,11 @@ impl Uploads {
         std::fs::create_dir(&folder).map_err(Error::write(WHAT, &folder))?;
         self.write(keyring, id, "upload", &upload.encode())?;
         durable::sync_folder(&self.folder).map_err(Error::write(WHAT, &self.folder))
+    }
+
+    /// Replaces what an upload will be; durable on return.
+    pub(crate) fn put_upload(&self, keyring: &Keyring, id: &UploadId, upload: &Upload) -> Result<(), Error> {
+        self.write(keyring, id, "upload", &upload.encode())
     }
 
     /// An upload under way; none if there is no such, or it is completed.
@@ -338,6 +347,8 @@ impl Upload {
         let (algorithm, full_object) =
             self.checksum.map_or((0, 0), |(algorithm, full)| (algorithm as u8, u8::from(full)));
         out.u8(algorithm).u8(full_object);
+        let (mode, until_ms) = self.asked.lock.map_or((0, 0), |lock| (lock.mode.code(), lock.until_ms));
+        out.u8(mode).u64(until_ms).u8(u8::from(self.asked.hold)).u64(self.asked.until_ms);
         out.finish()
     }
 
@@ -352,10 +363,19 @@ impl Upload {
             tags: read_pairs(&mut reader, TAGS_MAX, TAGS_BYTES_MAX, "tags")?,
             policy: DepositPolicy::read(&mut reader)?,
             checksum: read_algorithm(&mut reader)?,
+            asked: read_asked(&mut reader)?,
         };
         reader.finish()?;
         Ok(upload)
     }
+}
+
+fn read_asked(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Asked> {
+    let lock = match (reader.u8("mode of the lock")?, reader.u64("locked until")?) {
+        (0, _) => None,
+        (mode, until_ms) => Some(Lock { mode: LockMode::from_code(mode)?, until_ms }),
+    };
+    Ok(Asked { lock, hold: reader.u8("legal hold")? == 1, until_ms: reader.u64("kept until")? })
 }
 
 fn read_algorithm(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Option<(ChecksumAlgorithm, bool)>> {

@@ -4,7 +4,7 @@ use crate::reply;
 use crate::s3::Gateway;
 use s3s::dto::*;
 use s3s::{S3Result, s3_error};
-use shosoin_protocol::manifest::{BucketFacts, Versioning};
+use shosoin_protocol::manifest::Versioning;
 
 /// What the bucket does now; nothing where versioning was never enabled.
 pub(crate) fn get(gateway: &Gateway, input: &GetBucketVersioningInput) -> S3Result<GetBucketVersioningOutput> {
@@ -31,8 +31,13 @@ pub(crate) async fn put(gateway: &Gateway, input: PutBucketVersioningInput) -> S
             return Err(s3_error!(IllegalVersioningConfigurationException, "{message}"));
         }
     };
+    if facts.rules.object_lock && versioning != Versioning::Enabled {
+        let message = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+        return Err(s3_error!(InvalidBucketState, "{message}"));
+    }
     if facts.versioning != versioning {
-        gateway.client.update_bucket(BucketFacts { versioning, ..facts }).await.map_err(reply::s3)?;
+        let edited = gateway.client.edit_bucket(&input.bucket, |facts| facts.versioning = versioning);
+        edited.await.map_err(reply::s3)?;
     }
     Ok(PutBucketVersioningOutput {})
 }

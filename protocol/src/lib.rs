@@ -12,6 +12,7 @@ pub mod act;
 pub mod answer;
 pub mod api;
 pub mod approval;
+pub mod bucket_rules;
 pub mod certificate;
 pub mod checkpoint;
 pub mod codec;

@@ -26,6 +26,13 @@ pub const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024 * 1024;
 pub const NAME_BYTES_MAX: usize = 1024;
 /// Longest bucket name, in bytes.
 pub const BUCKET_BYTES_MAX: usize = 63;
+/// Longest lock that a bucket gives by default or a client asks for, in days: a hundred years, the limit of S3. A lock is never taken
+/// back.
+pub const LOCK_DAYS_MAX: u32 = 36_500;
+/// Lifecycle rules of one bucket: a tenth of those of S3, so that a state of the longest prefixes stays below 140 KiB.
+pub const LIFECYCLE_RULES_MAX: usize = 100;
+/// Longest id of a lifecycle rule, in bytes: the limit of S3.
+pub const LIFECYCLE_RULE_ID_BYTES_MAX: usize = 255;
 /// User metadata of one object, names and values together, in bytes.
 pub const USER_METADATA_BYTES_MAX: usize = 2 * 1024;
 /// System headers of one object (content type and the like), names and values together, in bytes: S3 takes 8 KiB.
@@ -164,6 +171,7 @@ const _: () = {
     assert!(4 + ADDRESS_LIST_MAX * 32 < RECORD_BYTES_MAX);
     assert!(FACTS_BYTES_MAX + FACTS_BYTES_MAX / 50 + 256 < SUMMARY_BYTES_MAX);
     assert!(SUMMARY_BYTES_MAX < LOG_PAGE_BYTES_MAX);
+    assert!(LIFECYCLE_RULES_MAX * (NAME_BYTES_MAX + LIFECYCLE_RULE_ID_BYTES_MAX + 32) < SUMMARY_BYTES_MAX / 2);
     assert!(DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX && DOCUMENT_BYTES_MAX <= SUMMARY_BYTES_MAX);
     assert!(DEPOSIT_BYTES_MAX + EVIDENCE_RECORDS_MAX * 38 + 256 < EVIDENCE_HEAD_BYTES_MAX);
     assert!(SHARE_VERSIONS_MAX * 48 + SHARE_ENCAPSULATED_BYTES_MAX + 256 < DOCUMENT_BYTES_MAX);

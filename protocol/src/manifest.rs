@@ -7,6 +7,7 @@ mod signature;
 
 pub use signature::{DocumentSignature, DocumentSigner, SignerStanding};
 
+use crate::bucket_rules::BucketRules;
 use crate::codec::{Reader, Writer};
 use crate::limits::*;
 use crate::policy::DepositPolicy;
@@ -385,6 +386,8 @@ pub struct BucketFacts {
     pub codec: u8,
     /// record type, label and retention of its deposits
     pub policy: DepositPolicy,
+    /// object lock and lifecycle
+    pub rules: BucketRules,
 }
 
 impl BucketFacts {
@@ -399,6 +402,7 @@ impl BucketFacts {
             dedup_class: 1,
             codec: 0,
             policy: DepositPolicy::default(),
+            rules: BucketRules::default(),
         }
     }
 }
@@ -456,6 +460,7 @@ impl Summary {
                 out.u8(3).var(facts.bucket.as_bytes()).u64(facts.created_ms).u8(u8::from(facts.deleted));
                 out.u8(facts.versioning as u8).u32(facts.chunk_plain_bytes).u8(facts.dedup_class).u8(facts.codec);
                 facts.policy.write(&mut out);
+                facts.rules.write(&mut out);
             }
             Summary::Tags { bucket, name, version, tags } => {
                 out.u8(4).var(bucket.as_bytes()).var(name.as_bytes()).put(&version.0);
@@ -536,8 +541,8 @@ fn read_bucket(reader: &mut Reader<'_>) -> Result<BucketFacts> {
     if codec > 1 {
         return Err(Error::Invalid { what: "codec", why: "no such codec" });
     }
-    let policy = DepositPolicy::read(reader)?;
-    Ok(BucketFacts { bucket, created_ms, deleted, versioning, chunk_plain_bytes, dedup_class, codec, policy })
+    let (policy, rules) = (DepositPolicy::read(reader)?, BucketRules::read(reader)?);
+    Ok(BucketFacts { bucket, created_ms, deleted, versioning, chunk_plain_bytes, dedup_class, codec, policy, rules })
 }
 
 fn read_bool(reader: &mut Reader<'_>, what: &'static str) -> Result<bool> {

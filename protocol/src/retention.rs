@@ -26,6 +26,17 @@ pub enum End {
     StartUnknown,
 }
 
+impl End {
+    /// Whether time stands in the way no longer.
+    pub fn has_come(self, now_ms: u64) -> bool {
+        match self {
+            End::Never => true,
+            End::At(end_ms) => end_ms <= now_ms,
+            End::StartUnknown => false,
+        }
+    }
+}
+
 /// What acts have added to what a deposit said of one version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {

@@ -6,16 +6,17 @@ use bytes::Bytes;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use shosoin_protocol::act::{Act, ActKind};
+use shosoin_protocol::act::{Act, ActKind, LockMode};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, InlineRecord, LogItem, LogPage, Problem, VersionReply,
     decode_addresses, encode_addresses,
 };
+use shosoin_protocol::bucket_rules::{BucketRules, DefaultLock, LifecycleRule, LockPeriod};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
 use shosoin_protocol::envelope::{Context, Envelope, write_aad};
-use shosoin_protocol::limits::{CHUNK_PLAIN_BYTES_MAX, CHUNK_PLAIN_BYTES_MIN};
+use shosoin_protocol::limits::{CHUNK_PLAIN_BYTES_MAX, CHUNK_PLAIN_BYTES_MIN, LOCK_DAYS_MAX};
 use shosoin_protocol::manifest::*;
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
 use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
@@ -125,6 +126,38 @@ fn policy() -> impl Strategy<Value = DepositPolicy> {
 }
 
 prop_compose! {
+    fn lifecycle_rule()(
+        id in ".{0,20}",
+        enabled: bool,
+        prefix in ".{0,40}",
+        expire_days: u32,
+        expire_markers: bool,
+        noncurrent_days in 1..=u32::MAX,
+        noncurrent_kept: u32,
+        abort_days: u32,
+    ) -> LifecycleRule {
+        LifecycleRule {
+            id, enabled, prefix, expire_days, expire_markers, noncurrent_days, noncurrent_kept, abort_days,
+        }
+    }
+}
+
+fn rules() -> impl Strategy<Value = BucketRules> {
+    let mode = prop_oneof![Just(LockMode::Governance), Just(LockMode::Compliance)];
+    let period = prop_oneof![
+        (1..=LOCK_DAYS_MAX).prop_map(LockPeriod::Days),
+        (1..=LOCK_DAYS_MAX / 365).prop_map(LockPeriod::Years)
+    ];
+    let lock = (mode, period).prop_map(|(mode, period)| DefaultLock { mode, period });
+    let lifecycle = vec(lifecycle_rule(), 0..4);
+    (option::of(option::of(lock)), lifecycle).prop_map(|(lock, lifecycle)| BucketRules {
+        object_lock: lock.is_some(),
+        default_lock: lock.flatten(),
+        lifecycle,
+    })
+}
+
+prop_compose! {
     fn bucket()(
         (bucket, _) in place(),
         created_ms: u64,
@@ -134,8 +167,9 @@ prop_compose! {
         dedup_class: u8,
         codec in 0..2u8,
         policy in policy(),
+        rules in rules(),
     ) -> BucketFacts {
-        BucketFacts { bucket, created_ms, deleted, versioning, chunk_plain_bytes, dedup_class, codec, policy }
+        BucketFacts { bucket, created_ms, deleted, versioning, chunk_plain_bytes, dedup_class, codec, policy, rules }
     }
 }
 

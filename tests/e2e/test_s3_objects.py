@@ -227,7 +227,6 @@ def test_what_the_store_does_not_do_is_refused_by_name(s3, bucket):
     assert failure(s3.put_object, GrantRead="uri=http://acs.amazonaws.com/groups/global/AllUsers", **put)[0] == 501
     assert failure(s3.put_object, ServerSideEncryption="aws:kms", **put) == (501, "NotImplemented")
     assert failure(s3.put_object, SSECustomerAlgorithm="AES256", SSECustomerKey="0" * 32, **put)[1] == "NotImplemented"
-    assert failure(s3.put_object, ObjectLockLegalHoldStatus="ON", **put) == (501, "NotImplemented")
     assert failure(s3.head_object, Bucket=bucket, Key="a")[0] == 404
 
 

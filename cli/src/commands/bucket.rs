@@ -8,6 +8,7 @@ use crate::text;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shosoin_client::Client;
+use shosoin_protocol::bucket_rules::{DefaultLock, LockPeriod};
 use shosoin_protocol::manifest::{BucketFacts, Versioning};
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
 
@@ -165,6 +166,12 @@ fn answer(facts: &BucketFacts) -> Value {
         "label": policy.label.name(),
         "retention_days": days,
         "retention_start": start,
+        "object_lock": facts.rules.object_lock,
+        "default_lock": facts.rules.default_lock.map(|DefaultLock { mode, period }| match period {
+            LockPeriod::Days(days) => format!("{}, {days} days", mode.name()),
+            LockPeriod::Years(years) => format!("{}, {years} years", mode.name()),
+        }),
+        "lifecycle_rules": facts.rules.lifecycle.len(),
     })
 }
 

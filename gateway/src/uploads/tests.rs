@@ -15,6 +15,11 @@ fn upload(name: &str) -> Upload {
         tags: vec![("ward".into(), "3".into())],
         policy: DepositPolicy::default(),
         checksum: Some((ChecksumAlgorithm::Crc32c, true)),
+        asked: Asked {
+            lock: Some(Lock { mode: LockMode::Compliance, until_ms: 1_900_000_000_000 }),
+            hold: true,
+            until_ms: 7,
+        },
     }
 }
 

@@ -16,6 +16,7 @@ use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DepositRequest, DeviceReply, Enrolment, InlineRecord, LogItem, LogPage, Problem,
     VersionReply, WrapsReply, encode_addresses, encode_versions,
 };
+use shosoin_protocol::bucket_rules::{BucketRules, DefaultLock, LifecycleRule, LockPeriod};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
@@ -260,12 +261,48 @@ fn policy() -> (DepositPolicy, Fields) {
     (DepositPolicy { record_type, label: Label::Restricted, retention }, fields)
 }
 
+/// Rules of a bucket, their fields, and the fields of the one lifecycle rule in them.
+fn bucket_rules() -> (BucketRules, Fields, Fields) {
+    let rule = LifecycleRule {
+        id: "r".to_owned(),
+        enabled: true,
+        prefix: "p/".to_owned(),
+        expire_days: 11,
+        expire_markers: true,
+        noncurrent_days: 12,
+        noncurrent_kept: 13,
+        abort_days: 14,
+    };
+    let fields = vec![
+        ("id", var(b"r")),
+        ("enabled", vec![1]),
+        ("expire markers", vec![1]),
+        ("reserved", vec![0; 2]),
+        ("prefix", var(b"p/")),
+        ("expire days", u32(11)),
+        ("noncurrent days", u32(12)),
+        ("noncurrent kept", u32(13)),
+        ("abort days", u32(14)),
+    ];
+    let default_lock = Some(DefaultLock { mode: LockMode::Compliance, period: LockPeriod::Years(5) });
+    let all = vec![
+        ("object lock", vec![1]),
+        ("mode", vec![2]),
+        ("unit", vec![2]),
+        ("reserved", vec![0]),
+        ("period", u32(5)),
+        ("lifecycle", [u32(1), flat(&fields)].concat()),
+    ];
+    (BucketRules { object_lock: true, default_lock, lifecycle: vec![rule] }, all, fields)
+}
+
 fn summaries() -> Vec<(&'static str, Structure)> {
     let (facts, fields) = facts();
     let (policy, policy_fields) = policy();
     let [bucket, name] = ["bucket", "a name"].map(str::to_owned);
     let place = [("bucket", var(b"bucket")), ("name", var(b"a name"))];
     let (tags, tags_encoded) = pairs("study", "1");
+    let (rules, rules_fields, rule_fields) = bucket_rules();
     let state = BucketFacts {
         bucket: bucket.clone(),
         created_ms: TIME,
@@ -275,7 +312,12 @@ fn summaries() -> Vec<(&'static str, Structure)> {
         dedup_class: 5,
         codec: 1,
         policy,
+        rules,
     };
+    let encoded = Summary::Bucket(state.clone()).encode();
+    let end_of = |fields: &Fields| encoded[encoded.len() - flat(fields).len()..].to_vec();
+    let rules_of = whole(end_of(&rules_fields), rules_fields.clone());
+    let rule_of = whole(end_of(&rule_fields), rule_fields);
     let bucket_fields = vec![
         ("kind", vec![3]),
         place[0].clone(),
@@ -286,6 +328,7 @@ fn summaries() -> Vec<(&'static str, Structure)> {
         ("dedup class", vec![5]),
         ("codec", vec![1]),
         ("policy", flat(&policy_fields)),
+        ("rules", flat(&rules_fields)),
     ];
     let of_name = |kind: u8, rest: Fields| [vec![("kind", vec![kind])], place.to_vec(), rest].concat();
     let marker = Summary::Marker { bucket: bucket.clone(), name: name.clone(), modified_ms: TIME, null_version: true };
@@ -304,6 +347,8 @@ fn summaries() -> Vec<(&'static str, Structure)> {
             whole(marker.encode(), of_name(2, vec![("modified", u64(TIME)), ("null version", vec![1])])),
         ),
         ("Summary of a bucket", whole(Summary::Bucket(state).encode(), bucket_fields)),
+        ("Rules of a bucket", rules_of),
+        ("Lifecycle rule", rule_of),
         ("Summary of tags", whole(tagged.encode(), of_name(4, vec![version.clone(), ("tags", tags_encoded)]))),
         ("Summary of a withdrawal", whole(withdrawn.encode(), of_name(5, vec![version]))),
         ("Deposit policy", whole(out.finish(), policy_fields)),

@@ -1,6 +1,8 @@
 //! Envelopes from outside, and what manifests and summaries hold inside.
 
 use super::{Made, World, append, cut, put};
+use shosoin_protocol::act::LockMode;
+use shosoin_protocol::bucket_rules::{BucketRules, DefaultLock, LifecycleRule, LockPeriod};
 use shosoin_protocol::envelope::{COMMIT_LEN, Context, write_aad};
 use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_DEFAULT;
 use shosoin_protocol::manifest::{
@@ -314,7 +316,26 @@ fn bucket() -> BucketFacts {
         dedup_class: 1,
         codec: 0,
         policy: DepositPolicy::default(),
+        rules: BucketRules::default(),
     }
+}
+
+/// A bucket with object lock, a lock by default, and two lifecycle rules.
+fn bucket_with_rules() -> BucketFacts {
+    let default_lock = Some(DefaultLock { mode: LockMode::Compliance, period: LockPeriod::Years(5) });
+    let hides = LifecycleRule {
+        id: "replaced".to_owned(),
+        enabled: true,
+        prefix: "2026/".to_owned(),
+        expire_days: 1827,
+        expire_markers: true,
+        noncurrent_days: 30,
+        noncurrent_kept: 2,
+        abort_days: 0,
+    };
+    let aborts = LifecycleRule { id: "uploads".to_owned(), abort_days: 7, ..LifecycleRule::default() };
+    let rules = BucketRules { object_lock: true, default_lock, lifecycle: vec![hides, aborts] };
+    BucketFacts { rules, ..bucket() }
 }
 
 fn summaries() -> Vec<Made> {
@@ -325,6 +346,11 @@ fn summaries() -> Vec<Made> {
         summary("valid-object", "A version was stored.", &Summary::Object(facts())),
         summary("valid-marker", "A delete marker that S3 calls `null`.", &marker("radiology", "2026/CT 0001.dcm")),
         summary("valid-bucket", "A bucket was made.", &Summary::Bucket(bucket())),
+        summary(
+            "valid-bucket-rules",
+            "A bucket with object lock, a default lock and lifecycle rules.",
+            &Summary::Bucket(bucket_with_rules()),
+        ),
         summary("valid-tags", "The tags of a version changed; the name is not ASCII.", &tags),
         summary("valid-withdrawn", "A version was withdrawn from view.", &withdrawn),
         summary("valid-longest-name", "A name of 1,024 bytes.", &marker("b", &"n".repeat(1024))),
