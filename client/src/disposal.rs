@@ -63,9 +63,7 @@ impl Client {
     ) -> Result<Vec<OrderStated>> {
         let mut selected = self.select(selection).await?;
         let now = now_ms();
-        let is_due = |one: &Selected| {
-            one.keeping.is_over(now) && !(due_only && one.keeping.end() == End::Never)
-        };
+        let is_due = |one: &Selected| one.keeping.is_over(now) && !(due_only && one.keeping.end() == End::Never);
         if due_only {
             selected.retain(is_due);
         } else if let Some(kept) = selected.iter().find(|one| !is_due(one)) {

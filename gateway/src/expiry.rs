@@ -60,7 +60,10 @@ pub(crate) async fn run(client: Client, uploads: Arc<Uploads>) {
                 tracing::info!(hidden, withdrawn, kept, uploads, failed, "lifecycle rules were applied");
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "lifecycle rules could not be applied; the next pass tries again");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "lifecycle rules could not be applied; the next pass tries again"
+                );
             }
         }
     }
@@ -144,7 +147,10 @@ async fn take(client: &Client, bucket: &BucketFacts, step: Step, now_ms: u64) ->
         Ok(outcome) => outcome,
         Err(Error::Precondition | Error::NoSuchVersion { .. } | Error::NoSuchName { .. }) => Outcome::Changed,
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a lifecycle rule could not be applied to a version");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a lifecycle rule could not be applied to a version"
+            );
             Outcome::Failed
         }
     }

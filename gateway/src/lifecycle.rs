@@ -4,8 +4,8 @@
 //! uploads in parts. It ends no record. What it cannot do is refused by name, and the whole configuration with it: a rule that is
 //! half kept would be a promise that is not.
 
-use crate::s3::Gateway;
 use crate::reply;
+use crate::s3::Gateway;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use shosoin_protocol::bucket_rules::LifecycleRule as Rule;
@@ -45,7 +45,10 @@ pub(crate) fn get(
 }
 
 /// `DeleteBucketLifecycle`.
-pub(crate) async fn delete(gateway: &Gateway, input: DeleteBucketLifecycleInput) -> S3Result<DeleteBucketLifecycleOutput> {
+pub(crate) async fn delete(
+    gateway: &Gateway,
+    input: DeleteBucketLifecycleInput,
+) -> S3Result<DeleteBucketLifecycleOutput> {
     if !gateway.bucket(&input.bucket)?.rules.lifecycle.is_empty() {
         let edited = gateway.client.edit_bucket(&input.bucket, |facts| facts.rules.lifecycle.clear());
         edited.await.map_err(reply::s3)?;
@@ -74,7 +77,10 @@ fn rule(mut asked: LifecycleRule, number: usize) -> S3Result<Rule> {
     refuse(asked.noncurrent_version_transitions.is_some(), "A transition: tiers are the operator's matter, and so")?;
     let id = asked.id.take().filter(|id| !id.is_empty()).unwrap_or_else(|| format!("rule-{number}"));
     if id.len() > LIFECYCLE_RULE_ID_BYTES_MAX {
-        return Err(s3_error!(InvalidArgument, "ID length should not exceed allowed limit of {LIFECYCLE_RULE_ID_BYTES_MAX}"));
+        return Err(s3_error!(
+            InvalidArgument,
+            "ID length should not exceed allowed limit of {LIFECYCLE_RULE_ID_BYTES_MAX}"
+        ));
     }
     let enabled = match asked.status.as_str() {
         ExpirationStatus::ENABLED => true,
@@ -138,7 +144,9 @@ fn prefix(old: Option<String>, filter: Option<LifecycleRuleFilter>) -> S3Result<
 
 fn refuse(given: bool, feature: &str) -> S3Result<()> {
     match given {
-        true => Err(s3_error!(NotImplemented, "{feature} is not kept by this store's lifecycle rules; none was changed.")),
+        true => {
+            Err(s3_error!(NotImplemented, "{feature} is not kept by this store's lifecycle rules; none was changed."))
+        }
         false => Ok(()),
     }
 }

@@ -131,6 +131,7 @@ fn listed(gateway: &Gateway, spelling: &Spelling, ((name, id), upload): Found) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::Asked;
     use shosoin_protocol::policy::DepositPolicy;
 
     fn found(names: &[&str]) -> BTreeMap<(String, UploadId), Upload> {
@@ -142,6 +143,7 @@ mod tests {
             metadata: Vec::new(),
             tags: Vec::new(),
             policy: DepositPolicy::default(),
+            asked: Asked::default(),
             checksum: None,
         };
         let id = |number: usize| UploadId::parse(&format!("{number:032x}")).unwrap();

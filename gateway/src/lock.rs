@@ -82,7 +82,8 @@ pub(crate) fn asked(
     let lock = match (mode, until) {
         (None, None) => None,
         (Some(mode), Some(until)) => {
-            let mode = mode_named(mode.as_str()).ok_or_else(|| s3_error!(InvalidArgument, "Unknown wormMode directive."))?;
+            let mode =
+                mode_named(mode.as_str()).ok_or_else(|| s3_error!(InvalidArgument, "Unknown wormMode directive."))?;
             Some(Lock { mode, until_ms: until_ms(until, now_ms())? })
         }
         _ => {
@@ -141,7 +142,9 @@ fn needs_object_lock(bucket: &BucketFacts) -> S3Result<()> {
 fn default_until(period: LockPeriod, now_ms: u64) -> u64 {
     match period {
         LockPeriod::Days(days) => now_ms.saturating_add(u64::from(days) * DAY_MS),
-        LockPeriod::Years(years) => in_years(now_ms, years).unwrap_or(now_ms.saturating_add(u64::from(years) * 366 * DAY_MS)),
+        LockPeriod::Years(years) => {
+            in_years(now_ms, years).unwrap_or(now_ms.saturating_add(u64::from(years) * 366 * DAY_MS))
+        }
     }
 }
 
@@ -257,7 +260,10 @@ pub(crate) fn shown(keeping: &Keeping) -> Option<Lock> {
 }
 
 /// `PutObjectRetention`.
-pub(crate) async fn put_retention(gateway: &Gateway, input: PutObjectRetentionInput) -> S3Result<PutObjectRetentionOutput> {
+pub(crate) async fn put_retention(
+    gateway: &Gateway,
+    input: PutObjectRetentionInput,
+) -> S3Result<PutObjectRetentionOutput> {
     let (found, keeping) = gateway.lockable(&input.bucket, &input.key, input.version_id.as_deref())?;
     let asked = input.retention.ok_or_else(|| s3_error!(MalformedXML, "A retention is a mode and a date."))?;
     let (mode, until) = match (asked.mode, asked.retain_until_date) {
@@ -265,7 +271,8 @@ pub(crate) async fn put_retention(gateway: &Gateway, input: PutObjectRetentionIn
         (None, None) => return Err(s3_error!(AccessDenied, "{NEVER_SHORTER}")),
         _ => return Err(s3_error!(MalformedXML, "A retention is a mode and a date.")),
     };
-    let mode = mode_named(mode.as_str()).ok_or_else(|| s3_error!(MalformedXML, "A mode is GOVERNANCE or COMPLIANCE."))?;
+    let mode =
+        mode_named(mode.as_str()).ok_or_else(|| s3_error!(MalformedXML, "A mode is GOVERNANCE or COMPLIANCE."))?;
     let asked = Lock { mode, until_ms: until_ms(until, now_ms())? };
     let now = keeping.kept.lock;
     if now.is_some_and(|now| asked.until_ms < now.until_ms || asked.mode < now.mode) {
@@ -345,7 +352,10 @@ pub(crate) async fn put_configuration(
 ) -> S3Result<PutObjectLockConfigurationOutput> {
     let facts = gateway.bucket(&input.bucket)?;
     if facts.versioning != shosoin_protocol::manifest::Versioning::Enabled {
-        return Err(s3_error!(InvalidBucketState, "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"));
+        return Err(s3_error!(
+            InvalidBucketState,
+            "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+        ));
     }
     let configuration = input.object_lock_configuration.unwrap_or_default();
     if configuration.object_lock_enabled.as_ref().map(ObjectLockEnabled::as_str) != Some(ENABLED) {
@@ -456,7 +466,11 @@ mod tests {
     #[test]
     fn a_default_is_a_mode_and_either_days_or_years() {
         let rule = |mode: Option<&'static str>, days, years| ObjectLockRule {
-            default_retention: Some(DefaultRetention { days, mode: mode.map(ObjectLockRetentionMode::from_static), years }),
+            default_retention: Some(DefaultRetention {
+                days,
+                mode: mode.map(ObjectLockRetentionMode::from_static),
+                years,
+            }),
         };
         let code = |rule| default_lock(rule).unwrap_err().code().as_str().to_owned();
         assert!(default_lock(rule(Some("COMPLIANCE"), None, Some(5))).is_ok());

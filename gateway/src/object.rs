@@ -3,11 +3,11 @@
 use crate::checksum::{self, Declared, answer_in, declared_in};
 use crate::conditions::{self, Conditions, Verdict, reader_conditions};
 use crate::headers::{answer_headers, system_headers, user_metadata};
+use crate::lock::{self, answer_lock, asked_lock};
 use crate::receive::{announced, receive};
 use crate::s3::{Found, Gateway, written_version};
 use crate::span::Span;
 use crate::unsupported::refuse_options;
-use crate::lock::{self, answer_lock, asked_lock};
 use crate::{list, policy, reply, tagging};
 use futures::TryStreamExt;
 use http::HeaderMap;

@@ -4,8 +4,8 @@ use crate::name::{Which, version_text};
 use crate::uploads::Uploads;
 use crate::users::User;
 use crate::{
-    attributes, bucket, copy, delete, lifecycle, list, list_uploads, lock, multipart, object, reply, tagging, unsupported,
-    versioning,
+    attributes, bucket, copy, delete, lifecycle, list, list_uploads, lock, multipart, object, reply, tagging,
+    unsupported, versioning,
 };
 use s3s::dto::*;
 use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
@@ -72,7 +72,7 @@ impl Gateway {
             Some(ViewRow { version, null_version, content, .. }) => match content {
                 RowContent::Object { facts, etag } => {
                     Ok(Found { version, facts, etag, object_lock, null_version, versioning })
-                },
+                }
                 RowContent::Marker { .. } => Err(reply::is_marker(version, null_version, !latest)),
             },
         }

@@ -32,7 +32,8 @@ pub(crate) async fn put(gateway: &Gateway, input: PutBucketVersioningInput) -> S
         }
     };
     if facts.rules.object_lock && versioning != Versioning::Enabled {
-        let message = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+        let message =
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
         return Err(s3_error!(InvalidBucketState, "{message}"));
     }
     if facts.versioning != versioning {

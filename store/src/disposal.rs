@@ -170,7 +170,9 @@ pub fn judge(case: &Case, now: Now) -> Result<Permit, Vec<Obstacle>> {
     match (case.end, now) {
         (_, Now::Doubted) => obstacles.push(Obstacle::ClockDoubted),
         (End::StartUnknown, _) => obstacles.push(Obstacle::StartUnknown),
-        (end @ End::At(end_ms), Now::Trusted(now_ms)) if !end.has_come(now_ms) => obstacles.push(Obstacle::NotExpired(end_ms)),
+        (end @ End::At(end_ms), Now::Trusted(now_ms)) if !end.has_come(now_ms) => {
+            obstacles.push(Obstacle::NotExpired(end_ms))
+        }
         _ => {}
     }
     if obstacles.is_empty() { Ok(Permit(())) } else { Err(obstacles) }
