@@ -19,7 +19,7 @@
 mod command;
 mod folder;
 
-pub use command::{Answer, QuarantineCommand};
+pub use command::{InQuarantine, QuarantineAnswer, QuarantineCommand};
 pub use folder::Quarantine;
 
 use crate::acts::{OperatorAct, StatedAct};

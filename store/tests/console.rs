@@ -503,6 +503,22 @@ async fn a_page_of_the_ledger_holds_no_byte_of_a_record_and_every_look_is_on_rec
 }
 
 #[tokio::test]
+async fn what_is_in_quarantine_is_shown_to_keepers_with_why_and_until_when_in_both_languages() {
+    let house = House::new().await;
+    let mut hanako = house.person("hanako", &[Role::Keeper]).await;
+    let hospital = common::enrolled(&house.vault, shosoin_protocol::Suite::Default, 3).await;
+    assert!(hanako.get("/quarantine").await.body.contains("Nothing is in quarantine."));
+    let (chunk, other) = (hospital.chunk(700, 3), hospital.suite.address(&hospital.chunk(700, 4)));
+    house.vault.put_chunk(hospital.id, other, chunk).await.unwrap_err();
+    let page = hanako.get("/quarantine").await;
+    assert!(page.body.contains("other bytes than its address says") && page.body.contains("held"), "{}", page.body);
+    assert!(hanako.get("/quarantine?lang=ja").await.body.contains("内容とアドレスの不一致"));
+    let mut saburo = house.person("saburo", &[Role::Auditor]).await;
+    assert_eq!(saburo.get("/quarantine").await.status, 403);
+    house.end().await;
+}
+
+#[tokio::test]
 async fn there_is_no_console_before_there_is_an_account_and_only_for_terminals_that_are_named_7_6_14_priv_m4() {
     let site = common::Site::on_disk(IndexKind::Memory).await;
     let vault = site.open().await;

@@ -193,7 +193,7 @@ def house(tmp_path):
 
 
 PAGES = {
-    "hanako": ["/", "/jobs", "/jobs/scrub", "/volumes", "/forecast", "/ledger", "/approvals", "/incidents", "/applicability", "/account"],
+    "hanako": ["/", "/jobs", "/jobs/scrub", "/volumes", "/forecast", "/ledger", "/approvals", "/quarantine", "/incidents", "/applicability", "/account"],
     "saburo": ["/audit", "/people", "/approvals"],
 }
 

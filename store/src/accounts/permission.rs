@@ -189,6 +189,7 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("/ledger/{hospital}/{number}", Permission::ReadAssets),
     ("/people", Permission::ReadAccounts),
     ("/people/suspend", Permission::StopAccounts),
+    ("/quarantine", Permission::Quarantine),
     ("/volumes", Permission::ReadMedia),
     ("/volumes/{volume}", Permission::ReadMedia),
 ];

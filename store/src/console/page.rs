@@ -13,7 +13,7 @@ use maud::{DOCTYPE, Markup, html as markup};
 use shosoin_protocol::ErrorKind;
 
 /// Pages of the menu, in its order.
-fn menu(words: &'static Words) -> [(&'static str, &'static str); 11] {
+fn menu(words: &'static Words) -> [(&'static str, &'static str); 12] {
     [
         ("/", words.overview),
         ("/jobs", words.jobs),
@@ -21,6 +21,7 @@ fn menu(words: &'static Words) -> [(&'static str, &'static str); 11] {
         ("/forecast", words.forecast),
         ("/ledger", words.ledger),
         ("/approvals", words.approvals),
+        ("/quarantine", words.quarantine),
         ("/incidents", words.incidents),
         ("/reports", words.reports),
         ("/audit", words.audit),

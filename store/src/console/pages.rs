@@ -11,5 +11,6 @@ pub(super) mod ledger;
 pub(super) mod log_on;
 pub(super) mod overview;
 pub(super) mod people;
+pub(super) mod quarantine;
 pub(super) mod reports;
 pub(super) mod volumes;

@@ -2,8 +2,8 @@
 
 use super::gate::gate;
 use super::pages::{
-    account, applicability, approvals, audit, forecast, incidents, jobs, ledger, log_on, overview, people, reports,
-    volumes,
+    account, applicability, approvals, audit, forecast, incidents, jobs, ledger, log_on, overview, people, quarantine,
+    reports, volumes,
 };
 use super::{Front, page, reply};
 use axum::Router;
@@ -64,6 +64,7 @@ pub const PATHS: &[&str] = &[
     "/ledger/{hospital}/{number}",
     "/people",
     "/people/suspend",
+    "/quarantine",
     "/reports",
     "/reports/{hospital}/{month}",
     "/volumes",
@@ -105,6 +106,7 @@ pub(super) fn router(front: Arc<Front>) -> Router {
         .route("/ledger/{hospital}/{number}", get(ledger::one))
         .route("/people", get(people::show))
         .route("/people/suspend", post(people::suspend))
+        .route("/quarantine", get(quarantine::show))
         .route("/reports", get(reports::show))
         .route("/reports/{hospital}/{month}", get(reports::one))
         .route("/volumes", get(volumes::show))

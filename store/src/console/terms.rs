@@ -142,6 +142,17 @@ const TERMS: &[(&str, &str, &str, &str)] = &[
     ("incident severity", "serious", "", "重大"),
     ("incident severity", "grave", "", "深刻"),
 
+    ("quarantine reason", "malware-report", "malware report does not verify", "検査報告の不備"),
+    ("quarantine reason", "infected", "", "不正プログラムの検出"),
+    ("quarantine reason", "signature", "not signed by its device", "署名の不一致"),
+    ("quarantine reason", "digest", "other bytes than its address says", "内容とアドレスの不一致"),
+    ("quarantine reason", "misdirected", "of another hospital", "宛先違い"),
+    ("quarantine thing", "deposit", "", "寄託"),
+    ("quarantine thing", "chunk", "", "断片"),
+    ("quarantine state", "held", "", "保管中"),
+    ("quarantine state", "handed-out", "handed out", "引渡し済み"),
+    ("quarantine state", "destroyed", "", "破棄済み"),
+
     ("alarm", "damage", "", "損傷"),
     ("alarm", "volume", "", "媒体の異常"),
     ("alarm", "work-failed", "", "作業の失敗"),
@@ -325,7 +336,7 @@ mod tests {
     use crate::assets::AssetState;
     use crate::audit::{Action, MediaState, Outcome, TestKind};
     use crate::jobs::JobKind;
-    use shosoin_protocol::act::{IncidentClass, Severity};
+    use shosoin_protocol::act::{IncidentClass, QuarantineOutcome, QuarantineReason, QuarantinedThing, Severity};
     use shosoin_protocol::policy::RecordType;
     use std::collections::BTreeSet;
 
@@ -351,6 +362,12 @@ mod tests {
             .chain(names("alarm", crate::notify::Alarm::ALL.iter().map(|word| word.name()).collect()))
             .chain(names("incident", IncidentClass::ALL.iter().map(|word| word.name()).collect()))
             .chain(names("incident severity", Severity::ALL.iter().map(|word| word.name()).collect()))
+            .chain(names("quarantine reason", QuarantineReason::ALL.iter().map(|word| word.name()).collect()))
+            .chain(names("quarantine thing", QuarantinedThing::ALL.iter().map(|word| word.name()).collect()))
+            .chain(names(
+                "quarantine state",
+                QuarantineOutcome::ALL.iter().map(|word| word.name()).chain(["held"]).collect(),
+            ))
             .chain(names("record type", RECORD_TYPES.to_vec()))
             .chain(names(
                 "asset state",

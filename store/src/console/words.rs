@@ -355,6 +355,14 @@ words! {
     incidents: "Incidents", "事故";
     incidents_notice: "What hospitals were told at once, as it stands in their ledgers.", "医療機関へ直ちに知らせた事柄を、各台帳の記載どおりに示します。";
     no_incident: "There is none.", "ありません。";
+    quarantine: "Quarantine", "隔離";
+    quarantine_notice: "What came and intake found suspicious. It is kept apart as evidence and read by nobody; two people let it out, with shosoin quarantine release, as the hospital decided.", "受入れ時に疑わしいと判定したものです。証拠として別に保管し、誰も読みません。医療機関の判断に従い、二名の承認により shosoin quarantine release で取り出すか破棄します。";
+    nothing_in_quarantine: "Nothing is in quarantine.", "隔離中のものはありません。";
+    why: "Why", "理由";
+    size: "Size", "大きさ";
+    came: "Came", "受領日時";
+    decide_until: "To be decided until", "判断の期限";
+    left_out: "Not kept, records:", "保管しなかった記録数:";
     severity: "Severity", "重大度";
     noticed: "Noticed", "発見日時";
     told: "Told", "通知";

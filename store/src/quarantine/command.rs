@@ -4,7 +4,7 @@
 //! Order of a release: two people agreed to exactly this, the evidence is verified, handed out and synced, the ledger says so,
 //! then the file goes. After a stop the start goes on behind the ledger.
 
-use super::Item;
+use super::{Item, QuarantineStatus};
 use crate::accounts::{Agreement, Caller, RequestKind};
 use crate::acts::OperatorAct;
 use crate::audit::{Action, AuditEvent};
@@ -50,9 +50,20 @@ pub enum QuarantineCommand {
     },
 }
 
+/// What quarantine holds of one hospital, and held.
+#[derive(Debug, Clone, Serialize)]
+pub struct InQuarantine {
+    /// whose, in hex
+    pub hospital: String,
+    /// what is there
+    pub status: QuarantineStatus,
+    /// each thing
+    pub items: Vec<QuarantineAnswer>,
+}
+
 /// An item as commands and pages show it. Times in milliseconds since 1970.
 #[derive(Debug, Clone, Serialize)]
-pub struct Answer {
+pub struct QuarantineAnswer {
     /// its number
     pub id: String,
     /// leaf of the entry by which it came in
@@ -81,10 +92,10 @@ pub struct Answer {
     pub left_ms: Option<u64>,
 }
 
-impl Answer {
+impl QuarantineAnswer {
     fn of(item: &Item, now_ms: u64) -> Self {
         let said = &item.said;
-        Answer {
+        QuarantineAnswer {
             id: item.id.to_string(),
             leaf_index: item.index,
             reason: said.reason.name(),
@@ -114,6 +125,11 @@ impl QuarantineCommand {
 }
 
 impl Vault {
+    /// What quarantine holds of each hospital, and held.
+    pub(crate) fn in_quarantine(&self) -> Result<Vec<InQuarantine>> {
+        self.inner.in_quarantine(&self.inner.desks(), true)
+    }
+
     /// Does what a command says, for `caller`, and answers in JSON.
     pub async fn quarantine_command(&self, command: QuarantineCommand, caller: Caller) -> Result<Value> {
         let actor = self.admit(&caller, command.work()).await?.actor;
@@ -142,22 +158,25 @@ impl Inner {
             Some(_) => vec![self.desk_of(hospital)?],
             None => self.desks(),
         };
+        Ok(json!({ "time_ms": self.clock.now_ms(), "hospitals": self.in_quarantine(&desks, all)? }))
+    }
+
+    fn in_quarantine(&self, desks: &[Arc<Desk>], all: bool) -> Result<Vec<InQuarantine>> {
         let now_ms = self.clock.now_ms();
         let one = |desk: &Arc<Desk>| {
             let items = self.quarantined(desk)?;
             let shown = items.iter().filter(|item| all || item.left.is_none());
-            let shown: Vec<Answer> = shown.map(|item| Answer::of(item, now_ms)).collect();
+            let items = shown.map(|item| QuarantineAnswer::of(item, now_ms)).collect();
             let status = self.quarantine_status(desk)?;
-            Ok(json!({ "hospital": desk.info().hospital.to_string(), "status": status, "items": shown }))
+            Ok(InQuarantine { hospital: desk.info().hospital.to_string(), status, items })
         };
-        let hospitals: Vec<Value> = desks.iter().map(one).collect::<Result<_>>()?;
-        Ok(json!({ "time_ms": now_ms, "hospitals": hospitals }))
+        desks.iter().map(one).collect()
     }
 
     fn show_quarantined(&self, hospital: Option<&str>, id: &str) -> Result<Value> {
         let desk = self.desk_of(hospital)?;
         let item = self.quarantined_item(&desk, id)?;
-        let mut shown = json!(Answer::of(&item, self.clock.now_ms()));
+        let mut shown = json!(QuarantineAnswer::of(&item, self.clock.now_ms()));
         shown["hospital"] = json!(desk.info().hospital.to_string());
         if item.left.is_none() {
             let intact = self.quarantine.verify(desk.info().hospital, &item);
