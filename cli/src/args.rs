@@ -2,7 +2,8 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, export,
-    forecast, gateway, get, handover, hold, hospital, incident, jobs, keyring, ls, notify, put, quarantine, reconcile,
+    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, notify, pack, put, quarantine,
+    reconcile,
     report, retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume, witness,
 };
 use crate::error::Result;
@@ -57,6 +58,9 @@ pub enum Command {
     /// Both sides: what is agreed on, signed by both
     #[command(subcommand)]
     Agreement(agreement::AgreementCommands),
+    /// Operator: what arrives by courier, from its announcement to the end of the medium
+    #[command(subcommand)]
+    Intake(intake::IntakeCommand),
     /// Operator: evidence of what came and was suspicious; two people let it out
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommands),
@@ -97,6 +101,8 @@ pub enum Command {
     Bucket(bucket::BucketCommand),
     /// Hospital: store a record straight in the vault
     Put(put::PutArgs),
+    /// Hospital: records onto a medium that a courier brings to the vault
+    Pack(pack::PackArgs),
     /// Hospital: fetch a record straight from the vault
     Get(get::GetArgs),
     /// Hospital: records as plain files with their names and an index page, for an emergency

@@ -19,10 +19,12 @@ pub mod handover;
 pub mod hold;
 pub mod hospital;
 pub mod incident;
+pub mod intake;
 pub mod jobs;
 pub mod keyring;
 pub mod ls;
 pub mod notify;
+pub mod pack;
 pub mod put;
 pub mod quarantine;
 pub mod reconcile;
@@ -63,6 +65,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Retention(command) => retention::run(command, output).await,
         Command::Hold(command) => hold::run(command, output).await,
         Command::Dispose(command) => dispose::run(command, output).await,
+        Command::Intake(command) => intake::run(command, output).await,
+        Command::Pack(args) => pack::run(args, output).await,
         Command::Quarantine(command) => quarantine::run(command, output).await,
         Command::Transfer(command) => transfer::run(command, output).await,
         Command::Approver(command) => dispose::approver(command, output),

@@ -21,6 +21,7 @@ mod partial;
 mod passphrase;
 mod progress;
 mod session;
+mod station;
 mod stop;
 mod terms;
 mod text;

@@ -21,6 +21,7 @@ use shosoin_store::incidents::IncidentCommand;
 use shosoin_store::notify::NotifyCommand;
 use shosoin_store::quarantine::QuarantineCommand;
 use shosoin_store::reports::ReportCommand;
+use shosoin_store::shipments::ShipmentCommand;
 use shosoin_store::transfers::TransferCommand;
 use shosoin_store::volumes::MediaCommand;
 use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
@@ -203,6 +204,18 @@ pub async fn quarantine(dir: &Path, task: &'static str, command: &QuarantineComm
     }
     let vault = open(&dir).await?;
     let answer = vault.quarantine_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// One command about media that arrive by courier.
+pub async fn shipment(dir: &Path, task: &'static str, command: &ShipmentCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/shipments", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.shipment_command(command.clone(), Caller::this_process()).await;
     finish(&vault, answer.map_err(Error::vault(task))).await
 }
 

@@ -370,7 +370,6 @@ const INTAKE: &str = "gateway and vault: refused otherwise";
 const VAULT: &str = "vault";
 const SCAN: &str = "gateway scans, vault checks the report";
 const PEOPLE: &str = "people of both sides";
-const NOT_YET: &str = "nobody yet: this release does not check it";
 
 /// Everything that terms say, clause by clause.
 pub fn clauses(terms: &Terms) -> Vec<Clause> {
@@ -378,7 +377,7 @@ pub fn clauses(terms: &Terms) -> Vec<Clause> {
     let mut add = |subject: &str, value: String, kept_by| {
         all.push(Clause { subject: subject.to_owned(), value, kept_by });
     };
-    add("routes", terms.routes.names().join(", "), NOT_YET);
+    add("routes", terms.routes.names().join(", "), "vault, for media; the others are people's");
     add("line", terms.line.name().to_owned(), PEOPLE);
     add("second site", yes(terms.second_site), PEOPLE);
     add("exports", yes(terms.exports), PEOPLE);
@@ -387,7 +386,7 @@ pub fn clauses(terms: &Terms) -> Vec<Clause> {
     add("scanning", terms.scan.scanning.name().to_owned(), SCAN);
     add("age of definitions", format!("{} h at most", terms.scan.definitions_hours_max), SCAN);
     add("age of a scan", format!("{} h at most", terms.scan.scan_hours_max), SCAN);
-    add("age of a scan on media", format!("{} h at most", terms.scan.packed_hours_max), NOT_YET);
+    add("age of a scan on media", format!("{} h at most", terms.scan.packed_hours_max), SCAN);
     let RetryRule { failures_max, window_minutes } = terms.retry;
     add(
         "stop",

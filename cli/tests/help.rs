@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 145] = [
+const COMMANDS: [&[&str]; 153] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -96,6 +96,14 @@ const COMMANDS: [&[&str]; 145] = [
     &["escrow", "verify"],
     &["escrow", "drill"],
     &["escrow", "restore"],
+    &["pack"],
+    &["intake", "media", "announce"],
+    &["intake", "media", "receive"],
+    &["intake", "media", "station"],
+    &["intake", "media", "check"],
+    &["intake", "media", "take"],
+    &["intake", "media", "dispose"],
+    &["intake", "media", "list"],
     &["quarantine", "list"],
     &["quarantine", "show"],
     &["quarantine", "release"],

@@ -3,7 +3,7 @@
 
 use crate::agreement::AgreedCache;
 use crate::budget::Budget;
-use crate::clock::now_ms;
+use crate::clock::{fresh_version, now_ms};
 use crate::follow;
 use crate::fresh::Fresh;
 use crate::head::{HeadKeeper, Remembered};
@@ -32,7 +32,7 @@ use shosoin_protocol::entry::{Body, DeviceChange};
 use shosoin_protocol::manifest::BucketFacts;
 use shosoin_protocol::policy::Label;
 use shosoin_protocol::sign::PublicKey;
-use shosoin_protocol::{VaultId, VersionId};
+use shosoin_protocol::{LogId, VaultId, VersionId};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio::sync::{RwLock, Semaphore};
@@ -96,7 +96,7 @@ impl Client {
         let ledger = Arc::new(ledger);
         ledger.refresh().await?;
         ledger.demand_rule().await?;
-        let client = Client::assemble(&options, keyring, transport, view, ledger);
+        let client = Client::assemble(&options, keyring, transport, view, ledger, false);
         if client.check_chain(chain).await? {
             may_enrol(&hello, options.drill.as_ref())?;
             client.enrol_device().await?;
@@ -111,6 +111,7 @@ impl Client {
         transport: Arc<dyn Transport>,
         view: Arc<View>,
         ledger: Arc<Ledger>,
+        packs: bool,
     ) -> Client {
         let budget = Arc::new(Budget::new(options.upload_memory_bytes));
         let intake = Intake {
@@ -119,7 +120,7 @@ impl Client {
             suite: keyring.suite(),
             budget,
         };
-        let lane = Lane::new(ledger.clone(), transport.clone());
+        let lane = Lane::new(ledger.clone(), transport.clone(), packs);
         let manifests = LruCache::new(NonZeroUsize::new(CACHED_MANIFESTS).unwrap_or(NonZeroUsize::MIN));
         Client {
             inner: Arc::new(Inner {
@@ -142,7 +143,7 @@ impl Client {
 
     /// Refuses a ledger that lost entries of this device; whether it has none yet.
     async fn check_chain(&self, remembered: Chain) -> Result<bool> {
-        let (chain, _) = self.inner.ledger.standing().await?;
+        let chain = self.inner.ledger.told_chain()?;
         let known = remembered.next_seq.max(self.inner.ledger.signed().known_entries());
         if chain.next_seq < known {
             let why = format!("it has {} entries of this device, not {known}", chain.next_seq);
@@ -158,6 +159,32 @@ impl Client {
         let (log, key) = (self.inner.ledger.identity().log, keyring.device_key().public());
         let body = Body::Device(DeviceChange::certify(log, true, key, keyring.hospital_key()));
         self.inner.lane.submit(Intent { body, summary: None, document: None, records: Vec::new() }).await.map(|_| ())
+    }
+
+    /// A client over another transport that shares this one's state.
+    pub(crate) fn over(&self, options: &ClientOptions, transport: Arc<dyn Transport>, packs: bool) -> Client {
+        let Inner { keyring, view, ledger, .. } = &*self.inner;
+        Client::assemble(options, keyring.clone(), transport, view.clone(), ledger.clone(), packs)
+    }
+
+    /// The log that this hospital has at its vault.
+    pub fn log(&self) -> LogId {
+        self.inner.ledger.identity().log
+    }
+
+    /// What scans contents, if anything does.
+    pub fn scanner(&self) -> Option<Arc<Scanner>> {
+        self.inner.scanner.clone()
+    }
+
+    /// An id that nothing else has.
+    pub fn fresh_id(&self) -> Result<VersionId> {
+        fresh_version(now_ms())
+    }
+
+    /// Forgets entries that were packed and never arrived; what was packed is then packed anew.
+    pub fn forget_packed(&self) -> Result<()> {
+        self.inner.ledger.forget_packed()
     }
 
     /// The hospital's secrets.

@@ -180,6 +180,12 @@ pub enum Error {
         /// newest epoch now
         epoch: u32,
     },
+    /// The chain of this device goes on on a medium.
+    #[error(
+        "entries of this device are on a medium that the vault has not taken in yet; deposit with another device, or wait; if \
+         the medium is lost, `shosoin pack --forget`"
+    )]
+    Packed,
     /// The scanner let it not through. Nothing of it was deposited.
     #[error("it was not called clean")]
     Scan(#[from] ScanError),
@@ -363,6 +369,7 @@ impl Error {
             Error::NotAgreed { .. } => ErrorKind::Refused,
             Error::Agreement { .. } => ErrorKind::Invalid,
             Error::EpochKey { .. } | Error::EpochTaken { .. } => ErrorKind::Refused,
+            Error::Packed => ErrorKind::Refused,
             Error::Scan(source) => source.kind(),
             Error::SuitePolicy { .. } | Error::BelowSuite { .. } => ErrorKind::Refused,
             Error::OverLimit { .. } | Error::Invalid { .. } | Error::IsMarker { .. } => ErrorKind::Invalid,

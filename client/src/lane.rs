@@ -73,9 +73,9 @@ pub struct Lane {
 
 impl Lane {
     /// Starts the lane.
-    pub fn new(ledger: Arc<Ledger>, transport: Arc<dyn Transport>) -> Self {
+    pub fn new(ledger: Arc<Ledger>, transport: Arc<dyn Transport>, packs: bool) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        let worker = tokio::spawn(Worker { ledger, transport }.run(waiting));
+        let worker = tokio::spawn(Worker { ledger, transport, packs }.run(waiting));
         Lane { queue: Mutex::new(Some(queue)), worker: Mutex::new(Some(worker)) }
     }
 
@@ -101,6 +101,8 @@ impl Lane {
 struct Worker {
     ledger: Arc<Ledger>,
     transport: Arc<dyn Transport>,
+    /// what is sent goes onto a medium
+    packs: bool,
 }
 
 /// A batch as it was sent: what waits, and the entry that was signed for it.
@@ -162,6 +164,16 @@ impl Worker {
                 self.search(signed, Error::Contradiction { operation: "a deposit", why }).await
             }
             Err(Error::Vault(problem)) => {
+                let problem = match (self.packs, signed.last()) {
+                    (true, Some((_, last))) if problem.code == code::PACKED => match self.ledger.packed(last) {
+                        Ok(()) => problem,
+                        Err(error) => {
+                            fail_all(signed.into_iter().map(|(waiting, _)| waiting), error);
+                            return Vec::new();
+                        }
+                    },
+                    _ => problem,
+                };
                 fail_all(signed.into_iter().map(|(waiting, _)| waiting), Error::Vault(problem));
                 Vec::new()
             }
@@ -173,11 +185,19 @@ impl Worker {
     async fn note(&self, signed: &Signed) -> Result<Arc<std::fs::File>> {
         let leaves = signed.iter().map(|(_, entry)| entry.leaf_hash()).collect();
         let first = signed.first().ok_or(Error::Lost { task: "the deposit lane" })?.1.statement();
-        self.ledger.signed().note(Chain { next_seq: first.device_seq, prev: first.prev }, leaves).await
+        let after = match self.packs {
+            true => self.ledger.told_chain()?, // everything on media is on its way from there
+            false => Chain { next_seq: first.device_seq, prev: first.prev },
+        };
+        self.ledger.signed().note(after, leaves).await
     }
 
     async fn sign(&self, batch: Vec<Waiting>) -> Result<Signed, (Vec<Waiting>, Error)> {
-        let (mut chain, seen) = match self.ledger.own_standing().await {
+        let standing = self.ledger.own_standing().await;
+        if !self.packs && self.ledger.is_ahead() {
+            return Err((batch, Error::Packed));
+        }
+        let (mut chain, seen) = match standing {
             Ok(standing) => standing,
             Err(error) => return Err((batch, error)),
         };
@@ -333,7 +353,7 @@ impl Worker {
     /// of this device's chain something else than its ledger.
     async fn resume(&self) -> Result<()> {
         self.catch_up().await?;
-        let (chain, _) = self.ledger.standing().await?;
+        let chain = self.ledger.told_chain()?;
         let device = self.ledger.identity().keyring.device_id();
         let said = self.transport.device(device).await?;
         match (said.next_seq, said.prev) == (chain.next_seq, chain.prev) {

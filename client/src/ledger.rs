@@ -17,7 +17,7 @@ use crate::task::blocking;
 use crate::view::row::{Chain, PositionRow};
 use crate::view::{Placed, View};
 use crate::witness::{Gate, Unwitnessed};
-use crate::{Error, Result, Transport, audit, evidence};
+use crate::{Error, Result, Transport, ahead, audit, evidence};
 use parking_lot::RwLock;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::agreement::Parties;
@@ -101,6 +101,8 @@ pub struct Ledger {
     rule: parking_lot::Mutex<Option<(u64, Option<WitnessRule>)>>,
     /// newest entries of this device: sequence, leaf hash, leaf index
     own: parking_lot::Mutex<VecDeque<(u64, Digest, u64)>>,
+    /// where this device's chain stands behind what it packed onto media
+    ahead: parking_lot::Mutex<Option<Chain>>,
 }
 
 /// Newer heads that are followed to find the act by which an entry ended.
@@ -126,10 +128,11 @@ impl Ledger {
                 }
             }
         }
+        let ahead = parking_lot::Mutex::new(ahead::load(keeper.state_dir())?);
         let (position, head, own) = (Mutex::new(position), RwLock::new(newest), Default::default());
         let signed = Arc::new(Signed::load(keeper.state_dir(), keeper.remembered().chain)?);
         let (rule, alarmed) = Default::default();
-        Ok(Ledger { identity, transport, view, position, head, keeper, signed, alarmed, gate, rule, own })
+        Ok(Ledger { identity, transport, view, position, head, keeper, signed, alarmed, gate, rule, own, ahead })
     }
 
     /// Whose ledger this is.
@@ -151,16 +154,54 @@ impl Ledger {
     pub async fn standing(&self) -> Result<(Chain, Seen)> {
         let position = self.position.lock().await;
         let seen = Seen { size: position.frontier.size(), root: position.frontier.root() };
-        Ok((self.view.chain(self.identity.keyring.device_id())?, seen))
+        let chain = self.view.chain(self.identity.keyring.device_id())?;
+        let mut ahead = self.ahead.lock();
+        match *ahead {
+            Some(packed) if packed.next_seq > chain.next_seq => Ok((packed, seen)),
+            Some(_) => {
+                *ahead = None;
+                crate::ahead::forget(self.keeper.state_dir())?;
+                Ok((chain, seen))
+            }
+            None => Ok((chain, seen)),
+        }
+    }
+
+    /// Whether entries of this device are on media that the vault has not taken in, as far as is known.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead.lock().is_some()
+    }
+
+    /// This entry of this device, and those before it, are on a medium: the next one follows it.
+    pub fn packed(&self, last: &Entry) -> Result<()> {
+        let chain = Chain { next_seq: last.statement().device_seq + 1, prev: last.leaf_hash() };
+        let mut ahead = self.ahead.lock();
+        crate::ahead::save(self.keeper.state_dir(), &chain)?;
+        *ahead = Some(chain);
+        Ok(())
+    }
+
+    /// What was packed never arrived.
+    pub fn forget_packed(&self) -> Result<()> {
+        let mut ahead = self.ahead.lock();
+        crate::ahead::forget(self.keeper.state_dir())?;
+        *ahead = None;
+        Ok(())
     }
 
     /// [`standing`](Self::standing), if the newest entry of this device is one that was signed here: before anything more is.
     pub async fn own_standing(&self) -> Result<(Chain, Seen)> {
-        let (chain, seen) = self.standing().await?;
+        let standing = self.standing().await?;
+        let chain = self.told_chain()?;
         match self.signed.is_own(&chain) {
-            true => Ok((chain, seen)),
+            true => Ok(standing),
             false => Err(self.unconfirmed(&chain)),
         }
+    }
+
+    /// Where the ledger has the chain of this device, whatever of it is on media that have not arrived.
+    pub fn told_chain(&self) -> Result<Chain> {
+        self.view.chain(self.identity.keyring.device_id())
     }
 
     /// What this device signed, as this state knows it.
@@ -175,7 +216,7 @@ impl Ledger {
 
     /// Says so, once, when the ledger has an entry of this device that was not signed here.
     pub fn watch_for_copies(&self) -> Result<()> {
-        let chain = self.view.chain(self.identity.keyring.device_id())?;
+        let chain = self.told_chain()?;
         if !self.signed.is_own(&chain) && !self.alarmed.swap(true, Ordering::SeqCst) {
             let error = self.unconfirmed(&chain);
             tracing::error!(error = &error as &dyn std::error::Error, "ALARM: this gateway is read-only");

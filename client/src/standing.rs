@@ -25,7 +25,7 @@ impl Client {
     pub async fn device_standing(&self) -> Result<Standing> {
         self.refresh().await?;
         let (ledger, device) = (&self.inner.ledger, self.keyring().device_id());
-        let (chain, _) = ledger.standing().await?;
+        let chain = ledger.told_chain()?;
         let (known, read_only) = (ledger.signed().known_entries(), !ledger.signed().is_own(&chain));
         Ok(Standing { device, entries: chain.next_seq, known, read_only, head: self.head() })
     }

@@ -135,6 +135,8 @@ pub mod code {
     pub const MALWARE_REPORT: &str = "malware-report";
     /// too many transfers failed: nothing is said over this line until a person opened it again
     pub const COMMUNICATION_STOPPED: &str = "communication-stopped";
+    /// said by no vault: the deposit is on a medium, and no line was used
+    pub const PACKED: &str = "packed";
     /// The agreed quota is used up.
     pub const OVER_QUOTA: &str = "over-quota";
     /// Too few volumes can be written.

@@ -26,6 +26,7 @@ pub mod limits;
 pub mod lineage;
 pub mod malware;
 pub mod manifest;
+pub mod medium;
 pub mod merkle;
 pub mod note;
 pub mod package;

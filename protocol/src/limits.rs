@@ -79,6 +79,10 @@ pub const EVIDENCE_RECORDS_MAX: usize = 65_536;
 pub const EVIDENCE_HEAD_BYTES_MAX: usize = DEPOSIT_BYTES_MAX + 4 * 1024 * 1024;
 /// Things of one hospital in quarantine at one time; whoever sends more of that kind is stopped long before.
 pub const EVIDENCE_ITEMS_MAX: usize = 1000;
+/// Chunks and pages on one medium: 4 TiB of them at the usual size.
+pub const MEDIUM_CHUNKS_MAX: usize = 1 << 20;
+/// Batches of deposits on one medium.
+pub const MEDIUM_BATCHES_MAX: usize = 65_536;
 /// Record types of one agreement: more than the guideline has.
 pub const AGREED_TYPES_MAX: usize = 256;
 /// Entries of each other list of an agreement.

@@ -47,6 +47,10 @@ pub enum Domain {
     Certificate,
     /// The card by which other hospitals share with one, by that hospital.
     ShareCard,
+    /// The manifest of a medium that a courier brings, by the device that packed it.
+    Medium,
+    /// What a station found on a medium, by the station.
+    MediumCheck,
     /// A note whose text carries its own domain: a checkpoint.
     Note,
 }
@@ -68,6 +72,8 @@ impl Domain {
             Domain::Approval => b"shosoin approval v1\0",
             Domain::Certificate => b"shosoin certificate v1\0",
             Domain::ShareCard => b"shosoin share card v1\0",
+            Domain::Medium => b"shosoin medium v1\0",
+            Domain::MediumCheck => b"shosoin medium check v1\0",
             Domain::Note => b"",
         }
     }
@@ -88,6 +94,8 @@ impl Domain {
             Domain::Order => "disposal order",
             Domain::Approval => "approval",
             Domain::Certificate => "certificate",
+            Domain::Medium => "manifest of a medium",
+            Domain::MediumCheck => "result of a station",
             Domain::Note => "checkpoint",
         }
     }

@@ -86,6 +86,9 @@ pub struct IntakeConfig {
     /// `quarantine`
     #[serde(skip_serializing_if = "is_empty")]
     pub quarantine: PathBuf,
+    /// keys of the stations whose checks of couriers' media are believed
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stations: Vec<String>,
 }
 
 impl IntakeConfig {
@@ -309,7 +312,7 @@ mod tests {
             assets: AssetsConfig::default(),
             disposal: DisposalConfig::default(),
             accounts: AccountsConfig::default(),
-            intake: IntakeConfig { agreement_required: true, quarantine: PathBuf::new() },
+            intake: IntakeConfig { agreement_required: true, ..IntakeConfig::default() },
             audit: AuditConfig::default(),
             notify: Vec::new(),
             console: ConsoleConfig::default(),

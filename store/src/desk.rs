@@ -173,8 +173,8 @@ impl Desk {
     }
 
     /// Judges the deposits of a batch.
-    pub fn prepare(&self, deposits: &[DepositRequest]) -> Vec<Result<Prepared>> {
-        self.intake().prepare(deposits)
+    pub fn prepare(&self, deposits: &[DepositRequest], packed_ms: Option<u64>) -> Vec<Result<Prepared>> {
+        Intake { packed_ms, ..self.intake() }.prepare(deposits)
     }
 
     fn intake(&self) -> Intake<'_> {
@@ -186,6 +186,7 @@ impl Desk {
             index: self.index.as_ref(),
             agreements: &self.agreements,
             now_ms: self.clock.now_ms(),
+            packed_ms: None,
         }
     }
 

@@ -337,6 +337,14 @@ pub enum Error {
         /// the way that is left
         other_way: &'static str,
     },
+    /// What a courier brought is not to be taken in.
+    #[error("{what} was refused: the station says that it is not clean, or says so no more: {why}")]
+    Unclean {
+        /// medium
+        what: &'static str,
+        /// what the station found, or what is wrong with its result
+        why: &'static str,
+    },
     /// Content would take more than the agreement leaves room for.
     #[error("{asked} bytes more than the {used} bytes that are held would exceed the agreed quota of {quota} bytes")]
     OverQuota {
@@ -507,6 +515,7 @@ impl Error {
             Error::NotAllowed { .. } => ErrorKind::Refused,
             Error::NoAgreement { .. } | Error::NotAgreed { .. } | Error::OverQuota { .. } => ErrorKind::Refused,
             Error::Report { .. } | Error::CommunicationStopped { .. } => ErrorKind::Refused,
+            Error::Unclean { .. } => ErrorKind::Refused,
             Error::Misdirected { .. } => ErrorKind::Invalid,
             Error::Quarantined { source, .. } => source.kind(),
             Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
@@ -574,6 +583,7 @@ impl Error {
             Error::NotAgreed { .. } => code::NOT_AGREED,
             Error::OverQuota { .. } => code::OVER_QUOTA,
             Error::Report { .. } => code::MALWARE_REPORT,
+            Error::Unclean { .. } => "unclean",
             Error::Misdirected { .. } => "invalid",
             Error::Quarantined { source, .. } => source.code(),
             Error::CommunicationStopped { .. } => code::COMMUNICATION_STOPPED,

@@ -62,6 +62,8 @@ pub struct Intake<'a> {
     pub agreements: &'a Agreements,
     /// the vault's clock
     pub now_ms: u64,
+    /// when the medium was packed that deposits came on
+    pub packed_ms: Option<u64>,
 }
 
 /// What earlier deposits of a batch bring to the later ones. Each entry must follow the one before it, so should an
@@ -139,7 +141,8 @@ impl Intake<'_> {
                 let terms = self.agreed(Some(&deposit.policy))?;
                 parcel.complete(deposit)?;
                 let report = parcel.report(deposit)?;
-                malware::judge(terms.as_deref(), statement, deposit, report.as_deref(), &key, self.now_ms)?;
+                let moment = malware::Moment { now_ms: self.now_ms, packed_ms: self.packed_ms };
+                malware::judge(terms.as_deref(), statement, deposit, report.as_deref(), &key, moment)?;
             }
             Body::Marker(change) | Body::Policy(change) => {
                 drop(self.agreed(None)?);

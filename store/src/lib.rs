@@ -67,6 +67,7 @@ mod sequence;
 mod setup;
 mod sharing;
 mod shelf;
+pub mod shipments;
 pub mod status;
 pub mod stores;
 pub mod transfers;

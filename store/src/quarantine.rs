@@ -170,14 +170,19 @@ impl Inner {
     }
 
     /// Judges the deposits of a batch; what is suspicious is set aside.
-    pub(crate) fn judged_deposits(&self, desk: &Arc<Desk>, deposits: &[DepositRequest]) -> Vec<Result<Prepared>> {
+    pub(crate) fn judged_deposits(
+        &self,
+        desk: &Arc<Desk>,
+        deposits: &[DepositRequest],
+        packed_ms: Option<u64>,
+    ) -> Vec<Result<Prepared>> {
         let one = |(outcome, request): (Result<Prepared>, &DepositRequest)| {
             outcome.map_err(|error| match suspicion(&error) {
                 Some(reason) => self.set_aside(desk, &Suspect::deposit(reason, desk, request), error),
                 None => error,
             })
         };
-        desk.prepare(deposits).into_iter().zip(deposits).map(one).collect()
+        desk.prepare(deposits, packed_ms).into_iter().zip(deposits).map(one).collect()
     }
 
     /// Keeps the evidence and says so in the ledger; gives what the hospital is told. Where it cannot be kept the refusal stays,

@@ -286,12 +286,7 @@ impl Vault {
         let _request = self.inner.clients.begin(Operation::PutChunk);
         within("chunk", bytes.len(), RECORD_BYTES_MAX)?;
         let desk = self.line(hospital)?;
-        let _room = self.room(bytes.len()).await?;
-        let (inner, judging) = (self.inner.clone(), desk.clone());
-        match blocking(move || inner.judged_chunk(&judging, address, bytes)).await? {
-            Some(record) => desk.committer().store(record).await,
-            None => Ok(()),
-        }
+        self.take_chunk(&desk, address, bytes).await
     }
 
     /// Takes the deposits of one device in their order, and answers each. Durable where the answer is a receipt.
@@ -303,12 +298,7 @@ impl Vault {
         within("deposit batch", bytes, DEPOSIT_BATCH_BYTES_MAX)?;
         let desk = self.line(hospital)?;
         desk.takes_entries()?;
-        let _room = self.room(bytes).await?;
-        let ticket = self.inner.in_flight.begin();
-        let (inner, judging) = (self.inner.clone(), desk.clone());
-        let prepared = blocking(move || Ok(inner.judged_deposits(&judging, &batch.deposits))).await?;
-        let places = desk.committer().deposit(prepared, ticket).await?;
-        self.at_desk(hospital, move |desk| Ok(desk.receipts(places))).await
+        self.take_deposits(&desk, batch, None).await
     }
 
     /// One record by address.
@@ -442,7 +432,7 @@ impl Vault {
     }
 
     /// Waits until there is room for this many bytes of payload.
-    async fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
+    pub(crate) async fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
         let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX);
         self.inner.room.acquire_many(permits).await.map_err(|_| Error::Closing)
     }

@@ -42,6 +42,8 @@ const ELSEWHERE: &[&str] = &[
     "Witness key",
     "Accounts file",
     "Line file",
+    "Shipment file",
+    "Packed chain",
     "Gap",
 ];
 
@@ -118,6 +120,8 @@ fn every_limit_has_the_value_on_the_page() {
         EVIDENCE_RECORDS_MAX,
         EVIDENCE_HEAD_BYTES_MAX,
         EVIDENCE_ITEMS_MAX,
+        MEDIUM_CHUNKS_MAX,
+        MEDIUM_BATCHES_MAX,
         AGREED_TYPES_MAX,
         AGREED_LIST_MAX,
         ACT_VERSIONS_MAX,

@@ -23,6 +23,7 @@ use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, Name
 use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
 use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::manifest::*;
+use shosoin_protocol::medium::{MediumBatch, MediumCheck, MediumKind, MediumManifest, MediumPlace, MediumVerdict};
 use shosoin_protocol::note::{KeyUse, VerifierKey};
 use shosoin_protocol::package::{Package, PackageFile, PackageState};
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
@@ -622,6 +623,8 @@ fn documents() -> Vec<(&'static str, Structure)> {
         ("Communication stopped", body(&stopped().0, stopped().1)),
         ("Communication reopened", body(&reopened().0, reopened().1)),
         ("Evidence head", evidence_head()),
+        ("Medium manifest", medium_manifest()),
+        ("Medium check", medium_check()),
         ("Incident", body(&incident, incident_fields)),
     ]
 }
@@ -710,6 +713,96 @@ fn evidence_head() -> Structure {
         ("records", counted(1, &[&row])),
     ];
     whole(head.encode(), fields)
+}
+
+const PLACE: MediumPlace = MediumPlace { shipment: VERSION, number: 2, of: 3 };
+
+fn medium_manifest() -> Structure {
+    let key = key(8);
+    let log = LogId([0xc1; 16]);
+    let device = DeviceChange::certify(log, true, key.public(), &key);
+    let mut device_key = Writer::new();
+    device.key.write(&mut device_key);
+    let certificate = device.certificate.0.to_vec();
+    let manifest = MediumManifest {
+        suite: Suite::Default,
+        kind: MediumKind::Disk,
+        hospital: HOSPITAL,
+        log,
+        place: PLACE,
+        packed_ms: TIME,
+        device,
+        chunks: vec![(Address([0xc2; 32]), 5)],
+        batches: vec![MediumBatch { len: 6, digest: Digest([0xc3; 32]) }],
+    };
+    let encoded = manifest.sign(&key);
+    let signature = encoded[encoded.len() - 64..].to_vec();
+    let fields = vec![
+        ("magic", b"shmm".to_vec()),
+        ("version", vec![1]),
+        ("suite", vec![1]),
+        ("kind", vec![2]),
+        ("reserved", vec![0]),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("log", vec![0xc1; 16]),
+        ("shipment", VERSION.0.to_vec()),
+        ("number", vec![2, 0]),
+        ("media", vec![3, 0]),
+        ("reserved", vec![0; 4]),
+        ("packed", u64(TIME)),
+        ("device key", device_key.finish()),
+        ("certificate", certificate),
+        ("chunks", counted(1, &[&[0xc2; 32], &[5, 0, 0, 0]])),
+        ("batches", counted(1, &[&[6, 0, 0, 0], &[0xc3; 32]])),
+        ("signature", signature),
+    ];
+    assert_eq!(MediumManifest::verify(&encoded, &key.public()).ok(), Some(manifest));
+    whole(encoded, fields)
+}
+
+fn medium_check() -> Structure {
+    let key = key(9);
+    let mut station = Writer::new();
+    key.public().write(&mut station);
+    let check = MediumCheck {
+        verdict: MediumVerdict::Foreign,
+        connected: true,
+        station: key.public(),
+        hospital: HOSPITAL,
+        place: PLACE,
+        manifest: Digest([0xc4; 32]),
+        engine: Engine { release: [1, 4, 3], definitions_version: 7, definitions_ms: TIME },
+        files: 8,
+        bytes: 9,
+        checked_ms: TIME + 1,
+    };
+    let encoded = check.sign(&key);
+    let signature = encoded[encoded.len() - 64..].to_vec();
+    let fields = vec![
+        ("magic", b"shmc".to_vec()),
+        ("version", vec![1]),
+        ("verdict", vec![3]),
+        ("connected", vec![1]),
+        ("reserved", vec![0]),
+        ("station", station.finish()),
+        ("hospital", HOSPITAL.0.to_vec()),
+        ("shipment", VERSION.0.to_vec()),
+        ("number", vec![2, 0]),
+        ("media", vec![3, 0]),
+        ("reserved", vec![0; 4]),
+        ("manifest", vec![0xc4; 32]),
+        ("engine", vec![1, 0, 4, 0, 3, 0]),
+        ("reserved", vec![0; 2]),
+        ("definitions", u32(7)),
+        ("definitions made", u64(TIME)),
+        ("files", u64(8)),
+        ("bytes", u64(9)),
+        ("checked", u64(TIME + 1)),
+        ("signature", signature),
+    ];
+    assert_eq!(MediumCheck::verify(&encoded).ok(), Some(check));
+    assert!((0..encoded.len()).all(|len| MediumCheck::verify(&encoded[..len]).is_err()));
+    whole(encoded, fields)
 }
 
 fn agreement() -> (Vec<u8>, Fields) {

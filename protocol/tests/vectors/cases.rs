@@ -14,6 +14,7 @@ mod act;
 mod api;
 mod disposal;
 mod ledger;
+mod medium;
 mod proof;
 mod sealed;
 mod sign;
@@ -22,8 +23,17 @@ mod world;
 
 /// Every vector, in the order of the files that make them.
 pub fn all() -> Vec<Vector> {
-    let made =
-        [sealed::all(), ledger::all(), act::all(), disposal::all(), sign::all(), api::all(), proof::all()].concat();
+    let made = [
+        sealed::all(),
+        ledger::all(),
+        act::all(),
+        disposal::all(),
+        sign::all(),
+        api::all(),
+        proof::all(),
+        medium::all(),
+    ]
+    .concat();
     let (vectors, surprises): (Vec<Vector>, Vec<String>) = made.into_iter().map(Made::finish).unzip();
     let surprises: Vec<String> = surprises.into_iter().filter(|surprise| !surprise.is_empty()).collect();
     assert!(surprises.is_empty(), "not the errors these cases are about:\n{}", surprises.join("\n"));

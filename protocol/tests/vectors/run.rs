@@ -17,6 +17,7 @@ use shosoin_protocol::envelope::{Envelope, EnvelopeType, write_aad};
 use shosoin_protocol::evidence::{Evidence, Keys};
 use shosoin_protocol::malware::MalwareReport;
 use shosoin_protocol::manifest::{AddressList, ManifestRoot, Summary, decode_page, encode_page};
+use shosoin_protocol::medium::{MediumCheck, MediumManifest};
 use shosoin_protocol::merkle::{verify_consistency, verify_inclusion};
 use shosoin_protocol::package::Package;
 use shosoin_protocol::receipt::{Receipt, read_proof, write_proof};
@@ -71,6 +72,8 @@ pub fn run(vector: &Vector) -> Option<Result<Vec<u8>>> {
         "certificate" => certificate(vector),
         "enrolment" => Enrolment::verify(body).map(|_| body.to_vec()),
         "share-card" => ShareCard::verify(body).map(|_| body.to_vec()),
+        "medium-manifest" => medium_manifest(vector),
+        "medium-check" => MediumCheck::verify(body).map(|_| body.to_vec()),
         "offers" => Offers::decode(&shared).map(|offers| offers.encode()),
         "shared-version" => SharedVersion::decode(&shared).map(|version| version.encode()),
         "public-key" => public_key(body),
@@ -108,6 +111,10 @@ fn envelope(vector: &Vector) -> Result<Vec<u8>> {
     let (context, commit) = (&envelope.context, &envelope.commit);
     let aad = write_aad(header.suite, header.class, header.hospital, context, commit, header.sealed_len);
     Ok([&aad, envelope.sealed].concat())
+}
+
+fn medium_manifest(vector: &Vector) -> Result<Vec<u8>> {
+    MediumManifest::verify(&vector.body, &needed(vector, "hospital-key")).map(|_| vector.body.clone())
 }
 
 fn address_list(vector: &Vector) -> Result<Vec<u8>> {

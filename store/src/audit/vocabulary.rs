@@ -223,6 +223,14 @@ vocabulary! {
         CommunicationStopped = 84 "communication-stopped",
         /// somebody found out why, another agreed, and it goes on
         CommunicationReopened = 85 "communication-reopened",
+        /// a hospital told that a courier brings media
+        ShipmentAnnounced = 86 "shipment-announced",
+        /// they came, and were compared with what was announced
+        ShipmentReceived = 87 "shipment-received",
+        /// what is on one of them was taken in
+        MediumTaken = 88 "medium-taken",
+        /// one of them, or what was on it, was disposed of
+        CourierMediumDisposed = 89 "courier-medium-disposed",
         /// everything of a hospital was written to a package that leaves the house
         HandoverExported = 150 "handover-exported",
         /// a hospital was taken over from a package

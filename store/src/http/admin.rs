@@ -11,6 +11,7 @@
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
 //! | `POST /v1/agreements` | [`AgreementCommand`] as JSON | what it says |
 //! | `POST /v1/quarantine` | [`QuarantineCommand`] as JSON | what it says |
+//! | `POST /v1/shipments` | [`ShipmentCommand`] as JSON | what it says |
 //! | `POST /v1/transfers` | [`TransferCommand`] as JSON | what it says |
 //! | `POST /v1/disposal` | [`DisposalCommand`] as JSON | what it says |
 //! | `POST /v1/notify` | [`NotifyCommand`] as JSON | what it says |
@@ -34,6 +35,7 @@ use crate::incidents::IncidentCommand;
 use crate::notify::NotifyCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::reports::ReportCommand;
+use crate::shipments::ShipmentCommand;
 use crate::transfers::TransferCommand;
 use crate::volumes::MediaCommand;
 use crate::{CheckOptions, Error, Result, Vault, actor};
@@ -83,6 +85,7 @@ impl Admin {
             .route("/v1/assets", post(assets))
             .route("/v1/agreements", post(agreements))
             .route("/v1/quarantine", post(quarantine))
+            .route("/v1/shipments", post(shipments))
             .route("/v1/transfers", post(transfers))
             .route("/v1/disposal", post(disposal))
             .route("/v1/notify", post(notify))
@@ -173,6 +176,12 @@ async fn quarantine(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<P
     let command: QuarantineCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.quarantine_command(command, peer.caller).await?))
+}
+
+async fn shipments(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: ShipmentCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.shipment_command(command, peer.caller).await?))
 }
 
 async fn transfers(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

@@ -104,7 +104,10 @@ impl Sample {
         let row = inner.index.row::<DeviceRow>(&rows::device_key(desk.info().hospital, statement.device))?;
         let Some(key) = row.and_then(|row| row.key) else { return Ok(()) };
         let report = deposit.report.as_ref().map(|address| desk.record(address)).transpose()?;
-        let judged = malware::judge(then.as_deref(), statement, deposit, report.as_deref(), &key, placed.accepted_ms);
+        // what came on a medium may have been scanned days before, and the entry does not say how it came
+        let packed_ms = then.as_ref().filter(|terms| terms.routes.media).map(|_| placed.accepted_ms);
+        let moment = malware::Moment { now_ms: placed.accepted_ms, packed_ms };
+        let judged = malware::judge(then.as_deref(), statement, deposit, report.as_deref(), &key, moment);
         self.scans += u64::from(judged.is_ok());
         Ok(())
     }
