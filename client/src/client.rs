@@ -97,7 +97,7 @@ impl Client {
         ledger.refresh().await?;
         ledger.demand_rule().await?;
         let client = Client::assemble(&options, keyring, transport, view, ledger, false);
-        if client.check_chain(chain).await? {
+        if client.check_chain(chain)? {
             may_enrol(&hello, options.drill.as_ref())?;
             client.enrol_device().await?;
         }
@@ -142,7 +142,7 @@ impl Client {
     }
 
     /// Refuses a ledger that lost entries of this device; whether it has none yet.
-    async fn check_chain(&self, remembered: Chain) -> Result<bool> {
+    fn check_chain(&self, remembered: Chain) -> Result<bool> {
         let chain = self.inner.ledger.told_chain()?;
         let known = remembered.next_seq.max(self.inner.ledger.signed().known_entries());
         if chain.next_seq < known {

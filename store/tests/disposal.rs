@@ -21,15 +21,17 @@ use shosoin_protocol::envelope::Context;
 use shosoin_protocol::policy::Retention;
 use shosoin_protocol::reconciliation::Reconciliation;
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{Digest, LogId, RecordKind, Suite, VaultId, VersionId};
+use shosoin_protocol::{Digest, LogId, RecordKind, Suite, VaultId, VersionId, VolumeId};
 use shosoin_store::accounts::{AccountId, Caller, Change, Hours, OsUser, Role, Roles};
 use shosoin_store::applicability::{Lang, StatementRequest};
 use shosoin_store::assets::{AssetCommand, AssetState};
-use shosoin_store::audit::{Action, AuditQuery, Outcome};
+use shosoin_store::audit::{Action, AuditQuery, MediaState, Outcome};
 use shosoin_store::disposal::DisposalCommand;
-use shosoin_store::handover::{HandoverCommand, HandoverRun};
+use shosoin_store::handover::{HandoverCommand, HandoverRun, Meter, VerifyOptions, verify};
 use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Result, Vault, VolumeSpec, actor};
 use shosoin_tiers::media::{Faults, FaultyMedia, Media, MemoryMedia, WriteUnit};
+use shosoin_tiers::volume::{MediaClass, TierKind};
+use shosoin_tiers::{Volume, VolumeLabel};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -57,7 +59,10 @@ struct Stage {
 
 impl Stage {
     async fn new(suite: Suite) -> (Stage, Vault) {
-        let media = memory_volumes(6);
+        Stage::on(memory_volumes(6), suite).await
+    }
+
+    async fn on(media: Vec<MemoryMedia>, suite: Suite) -> (Stage, Vault) {
         let mut site = Site::on_media(IndexKind::Fjall, as_media(&media)).await;
         site.options.segment_bytes_max = Some(120_000);
         let mut config = shosoin_store::config::Config::load(&site.path()).unwrap();
@@ -67,6 +72,27 @@ impl Stage {
         let hospital = enrolled(&vault, suite, 7).await;
         people(&vault);
         (Stage { site, media, hospital }, vault)
+    }
+
+    /// A volume is taken out, given up, and shredded elsewhere. Gives the vault without it, after what its certificate says at
+    /// each step.
+    async fn destroyed(&mut self, vault: Vault, no: usize, order: &ApprovedOrder) -> (Vault, [Value; 2]) {
+        vault.close().await.unwrap();
+        drop(vault);
+        let mut others: Vec<MemoryMedia> =
+            self.media.iter().enumerate().filter(|(at, _)| *at != no).map(|(_, media)| media.clone()).collect();
+        others.extend(hard_disks(7).pop()); // what is taken out is replaced
+        self.site.options.media = Some(as_media(&others));
+        let vault = self.site.open().await;
+        let mut said = Vec::new();
+        for (state, why) in [(MediaState::Lost, "taken out"), (MediaState::Destroyed, "certificate 2026-031, shredded")]
+        {
+            let (volumes, id) = (vault.volumes().clone(), VolumeId([u8::try_from(no + 1).unwrap(); 16]).to_string());
+            volumes.set_state(&id, state, why, false, "taro").unwrap();
+            let certificate = DisposalCommand::Certificate { order: order.order.to_string() };
+            said.push(command(&vault, certificate).await.unwrap());
+        }
+        (vault, said.try_into().unwrap())
     }
 
     async fn deposit(&mut self, vault: &Vault, name: &str, chunks: &[Bytes]) -> (Parcel, OrderItem) {
@@ -161,6 +187,17 @@ impl Fork {
         let options = OpenOptions { media: Some(media), ..self.site.options.clone() };
         Vault::open(&self.site.path(), options).await
     }
+}
+
+/// Volumes that can be overwritten where they lie.
+fn hard_disks(count: u8) -> Vec<MemoryMedia> {
+    let disk = |no: u8| {
+        let media = MemoryMedia::new(&format!("v{no:02}"));
+        let label = VolumeLabel::new(VolumeId([no; 16]), TierKind::Hot, MediaClass::Hdd, 0);
+        Volume::create(Arc::new(media.clone()), label).unwrap();
+        media
+    };
+    (1..=count).map(disk).collect()
 }
 
 fn is_on(media: &[MemoryMedia], chunk: &Bytes) -> bool {
@@ -520,7 +557,7 @@ async fn a_kill_at_any_call_on_media_leaves_the_record_whole_or_the_end_under_wa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_that_cannot_be_overwritten_are_pending_until_they_are_destroyed_7_5_4_m4() {
-    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let (mut stage, vault) = Stage::on(hard_disks(6), Suite::Default).await;
     stage.media[2].set_write_once(true);
     let (_, item) = stage.deposit(&vault, "gone", &[stage.hospital.chunk(9_000, 2)]).await;
     let order = stage.ordered(&vault, &[item]).await;
@@ -534,6 +571,41 @@ async fn media_that_cannot_be_overwritten_are_pending_until_they_are_destroyed_7
     assert_eq!(pending.len() as u64, report["certificate"]["pending"].as_u64().unwrap());
     let again = command(&vault, DisposalCommand::Certificate { order: order.order.to_string() }).await.unwrap();
     assert_eq!(again["serial"], 1, "nothing has changed, so there is no other certificate");
+    let (vault, [lost, destroyed]) = stage.destroyed(vault, 2, &order).await;
+    assert_eq!((&lost["serial"], &lost["complete"]), (&2.into(), &false.into()));
+    assert_eq!(lost["pending"], report["certificate"]["pending"], "nobody knows what became of a lost medium");
+    assert_eq!((&destroyed["serial"], &destroyed["pending"]), (&3.into(), &0.into()));
+    assert_eq!(destroyed["complete"], true, "{destroyed}");
+    let (said, _) = Certificate::decode(&certificate(&destroyed)).unwrap();
+    let on_it: Vec<_> = said.copies.iter().filter(|copy| copy.volume.0 == [3; 16]).collect();
+    assert!(!on_it.is_empty() && on_it.iter().all(|copy| copy.state == CopyState::Destroyed && copy.worker == "taro"));
+    let again = command(&vault, DisposalCommand::Certificate { order: order.order.to_string() }).await.unwrap();
+    assert_eq!(again["serial"], 3);
+    vault.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_end_gets_a_better_certificate_when_flash_it_was_on_is_destroyed_7_5_4_m4() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let (_, item) = stage.deposit(&vault, "gone", &[stage.hospital.chunk(9_000, 2)]).await;
+    let order = stage.ordered(&vault, &[item]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    let report = run(&vault, &order).await.unwrap();
+    assert_eq!((&report["certificate"]["pending"], &report["certificate"]["complete"]), (&0.into(), &false.into()));
+    let (vault, [lost, destroyed]) = stage.destroyed(vault, 0, &order).await;
+    assert!(lost["pending"].as_u64().unwrap() > 0, "flash that is lost may have remains: {lost}");
+    assert_eq!((&destroyed["serial"], &destroyed["pending"]), (&3.into(), &0.into()));
+    let (said, _) = Certificate::decode(&certificate(&destroyed)).unwrap();
+    for copy in &said.copies {
+        let expected = match copy.volume.0 == [1; 16] {
+            true => (CopyState::Destroyed, Caveat::None),
+            false => (CopyState::Erased, Caveat::Flash),
+        };
+        assert_eq!((copy.state, copy.caveat), expected);
+    }
+    assert_eq!(destroyed["complete"], false, "the other five are flash, and still there");
+    vault.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -685,4 +757,45 @@ async fn the_same_content_can_be_deposited_again_after_it_was_disposed_of() {
     let vault = stage.site.open().await;
     assert_holds(&vault, &stage.hospital, &[again]).await;
     assert_clean(&vault).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_after_a_disposal_names_what_was_ended_as_ended_and_nothing_of_it_as_missing_8_2_r1() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let own = stage.hospital.chunk(9_000, 2);
+    let (gone, item) = stage.deposit(&vault, "gone", std::slice::from_ref(&own)).await;
+    let shared = stage.hospital.chunk(9_000, 3);
+    let (back, again) = stage.deposit(&vault, "gone and back", std::slice::from_ref(&shared)).await;
+    let (lives, _) = stage.deposit(&vault, "lives", &[stage.hospital.chunk(9_000, 4)]).await;
+    let order = stage.ordered(&vault, &[item, again]).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    run(&vault, &order).await.unwrap();
+    let (returned, _) = stage.deposit(&vault, "back", &[shared]).await;
+    let package = stage.site.dir.path().join("package");
+    std::fs::create_dir(&package).unwrap();
+    let export = HandoverCommand::Export {
+        hospital: None,
+        to: VolumeSpec::at(&package),
+        rate: None,
+        segment_bytes: Some(1 << 20),
+        close: false,
+    };
+    let report = vault.handover_command(export, Caller::user(KEEPER), HandoverRun::default()).await.unwrap();
+    assert_eq!((&report["state"], &report["missing"]), (&"whole".into(), &Value::Array(Vec::new())), "{report}");
+    let judged = |package: &std::path::Path| {
+        let scratch = tempfile::tempdir().unwrap();
+        let media = shosoin_tiers::media::FileMedia::open(package, Default::default()).unwrap();
+        let options =
+            VerifyOptions { fingerprint: None, scratch: scratch.path().join("rows"), index: IndexKind::Memory };
+        verify::verify(Arc::new(media), &options, &shosoin_tiers::Unpaced, &Meter::default()).unwrap()
+    };
+    let good = judged(&package);
+    assert!(good.is_good() && good.missing.is_empty(), "{good:?}");
+    let held = |parcel: &Parcel| [parcel.deposit.wrap, parcel.deposit.manifest];
+    for address in held(&gone).into_iter().chain(held(&back)) {
+        assert!(vault.record(stage.hospital.id, address).await.is_err());
+    }
+    assert_holds(&vault, &stage.hospital, &[lives, returned]).await;
+    vault.close().await.unwrap();
 }

@@ -93,14 +93,16 @@ impl Inner {
                 why: "it has not begun, so there is nothing to certify".into(),
             });
         }
-        if row.standing == OrderStanding::Closed {
-            return self.issued(desk.info().hospital, order, row.serial);
-        }
         let copies = self.copies(desk, order)?;
-        if row.serial > 0 && copies.values().filter(|copy| copy.is_pending()).count() as u64 == row.pending {
-            return self.issued(desk.info().hospital, order, row.serial);
-        }
         let certificate = self.certificate(desk, order, copies, row.serial + 1)?;
+        // media that were erased, destroyed or lost since change what there is to say, after the end was closed too; and a
+        // certificate whose file is gone is issued anew
+        if row.serial > 0
+            && let Ok((issued, last)) = self.issued(desk.info().hospital, order, row.serial)
+            && open_points(&certificate) == open_points(&last)
+        {
+            return Ok(issued);
+        }
         let bytes = certificate.sign(desk.ledger().key());
         let issued = self.keep_certificate(desk.info().hospital, order, &certificate, &bytes)?;
         let step = DisposalStep::Certified {
@@ -152,17 +154,17 @@ impl Inner {
         durable::replace(&self.folder, &format!("{dir}/certificate-{serial}.shcd"), bytes)?;
         let page = html::page(certificate, bytes);
         durable::replace(&self.folder, &format!("{dir}/certificate-{serial}.html"), page.as_bytes())?;
-        self.issued(hospital, order, serial)
+        self.issued(hospital, order, serial).map(|(issued, _)| issued)
     }
 
     /// A certificate that was issued, from its file.
-    pub(crate) fn issued(&self, hospital: HospitalId, order: VersionId, serial: u32) -> Result<Issued> {
+    pub(crate) fn issued(&self, hospital: HospitalId, order: VersionId, serial: u32) -> Result<(Issued, Certificate)> {
         let file = |ending: &str| self.dir.join(format!("{DIR}/{hospital}/{order}/certificate-{serial}.{ending}"));
         let path = file("shcd");
         let bytes = std::fs::read(&path).map_err(|source| Error::Io { action: "read", path: path.clone(), source })?;
         let (certificate, _) =
             Certificate::decode(&bytes).map_err(|source| Error::Malformed { what: "certificate", source })?;
-        Ok(Issued {
+        let issued = Issued {
             order: order.to_string(),
             serial,
             copies: certificate.copies.len() as u64,
@@ -171,7 +173,8 @@ impl Inner {
             digest: sha256(&[&bytes]).to_string(),
             file: path,
             html: file("html"),
-        })
+        };
+        Ok((issued, certificate))
     }
 
     fn certificate(
@@ -486,6 +489,14 @@ impl Inner {
         earlier.retain(|volume| !is_end(volume));
         Ok(earlier)
     }
+}
+
+/// What stands against taking an end for complete: copies with their states as far as they are pending or have a caveat, and
+/// media with remains.
+fn open_points(certificate: &Certificate) -> (Vec<(CopyKey, CopyState, Caveat)>, &[VolumeId]) {
+    let open = certificate.copies.iter().filter(|copy| copy.is_pending() || copy.caveat != Caveat::None);
+    let copies = open.map(|copy| ((copy.segment, copy.shard, copy.volume), copy.state, copy.caveat)).collect();
+    (copies, &certificate.earlier)
 }
 
 fn medium_facts(volume: VolumeId, medium: Option<&Medium>) -> MediumFacts {

@@ -224,8 +224,9 @@ fn step(rows: &(impl Rows + ?Sized), around: &Surroundings<'_>, disposed: &Dispo
             Ok(OrderChange { order: disposed.order, row, ends })
         }
         DisposalStep::Certified { serial, pending, .. } => {
-            let follows =
-                matches!(row.standing, OrderStanding::Begun | OrderStanding::Certified) && *serial == row.serial + 1;
+            let has_begun =
+                matches!(row.standing, OrderStanding::Begun | OrderStanding::Certified | OrderStanding::Closed);
+            let follows = has_begun && *serial == row.serial + 1;
             if !follows {
                 return Err(Error::Bug("a certificate was about to be stated out of its order"));
             }
