@@ -10,8 +10,9 @@ use shosoin_store::check::{CheckOptions, CheckReport};
 use shosoin_store::jobs::{JobStatus, JobsReport, Outcome};
 use shosoin_store::status::Status;
 use shosoin_store::{Config, IndexKind, JobKind, JobOptions, JobReport, Vault};
-use shosoin_tiers::Clock as _;
 use shosoin_tiers::media::{Fault, Faults, FaultyMedia, Media as _, MemoryMedia, Op};
+use shosoin_tiers::volume::{MediaClass, TierKind};
+use shosoin_tiers::{Clock as _, Volume, VolumeLabel};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,10 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Stage {
-        let media = memory_volumes(6);
+        Stage::on(memory_volumes(6)).await
+    }
+
+    async fn on(media: Vec<MemoryMedia>) -> Stage {
         let site = Site::on_media(IndexKind::Memory, as_media(&media)).await;
         let vault = site.open().await;
         let mut hospital = enrolled(&vault, Suite::Default, 7).await;
@@ -86,6 +90,17 @@ impl Stage {
             }
         }
     }
+}
+
+/// Volumes in their first year: none of them is emptied onto a spare one because its life ends.
+fn young_volumes(count: u8) -> Vec<MemoryMedia> {
+    let volume = |no: u8| {
+        let media = MemoryMedia::new(&format!("v{no:02}"));
+        let label = VolumeLabel::new(VolumeId([no; 16]), TierKind::Hot, MediaClass::Ssd, NOW_MS);
+        Volume::create(Arc::new(media.clone()), label).unwrap();
+        media
+    };
+    (1..=count).map(volume).collect()
 }
 
 /// Closes a vault and lets its folder go.
@@ -465,6 +480,32 @@ async fn a_volume_that_cannot_be_listed_is_not_taken_for_empty_by_any_job_or_cha
     assert!(run(&vault, JobKind::Scrub).await.is_clean());
     assert_holds(&vault, &stage.hospital, &stage.parcels).await;
     assert_clean(&vault).await;
+    close(vault).await;
+}
+
+#[tokio::test]
+async fn a_volume_that_never_can_be_listed_is_declared_lost_and_what_it_held_is_rebuilt() {
+    let mut volumes = young_volumes(7);
+    let spare = volumes.pop();
+    let mut stage = Stage::on(volumes).await;
+    stage.media.extend(spare);
+    let faults = Arc::new(Faults::default());
+    let faulty = |media: &MemoryMedia| FaultyMedia::new(Arc::new(media.clone()), faults.clone());
+    stage.site.options.media = Some(stage.media.iter().map(|media| Arc::new(faulty(media)) as _).collect());
+    let place = stage.media[2].place();
+    faults.when(move |_, call| {
+        let hit = call.op == Op::List && call.place == place && call.path.starts_with("segments");
+        hit.then_some(Fault::Fail(std::io::ErrorKind::Other))
+    });
+    let vault = stage.open().await;
+    let id = VolumeId([3; 16]).to_string();
+    assert!(of(&due(&vault).await, JobKind::Repair).is_none(), "it is waited for, as an absent one is");
+    vault.volumes().set_state(&id, MediaState::Lost, "its folders are gone", false, "test").unwrap();
+    assert!(vault.status().await.unwrap().volumes.iter().all(|volume| volume.id != id));
+    let repaired = run(&vault, JobKind::Repair).await;
+    assert!(repaired.is_clean() && repaired.figures.rebuilt > 0, "{repaired:?}");
+    assert_eq!(vault.status().await.unwrap().segments.degraded, 0);
+    assert_holds(&vault, &stage.hospital, &stage.parcels).await;
     close(vault).await;
 }
 
