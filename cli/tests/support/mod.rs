@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
+pub mod disposals;
 pub mod halves;
 pub mod kill;
 pub mod site;
