@@ -3,15 +3,17 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::tls::AnyVault;
-use common::{Hospital, Site, address};
+use common::{Hospital, NOW_MS, Site, address};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
-use shosoin_protocol::act::agreement::{RetryRule, Terms};
-use shosoin_protocol::api::{Enrolment, Hello, Problem};
+use shosoin_protocol::act::agreement::{RetryRule, ScanRule, Scanning, Terms};
+use shosoin_protocol::api::{DepositReplies, Enrolment, Hello, InlineRecord, Problem, code};
+use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::suite::sha256;
-use shosoin_protocol::{ErrorKind, Suite};
+use shosoin_protocol::{Digest, ErrorKind, RecordKind, Suite};
 use shosoin_store::audit::{Action, AuditQuery, Outcome};
 use shosoin_store::http::{HttpOptions, Server};
 use shosoin_store::{IndexKind, Vault};
@@ -296,5 +298,49 @@ async fn a_peer_that_goes_away_in_the_middle_of_a_body_is_one_failed_transfer_an
     let head = format!("PUT /v1/chunks/{other} HTTP/1.1\r\ncontent-length: {}", chunk.len());
     served.ask(&head, &chunk).await.is_problem(ErrorKind::Invalid, "malformed");
     served.ask("GET /v1/hello HTTP/1.1", b"").await.is_problem(ErrorKind::Refused, "communication-stopped");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_forged_malware_report_that_comes_over_the_line_stores_nothing_and_is_kept_as_evidence_3_4_p2_3_4_r7() {
+    let mut served = Served::new().await;
+    let first = served.hospital.first_entry();
+    common::accept(&served.vault, &mut served.hospital, [first]).await;
+    let scan =
+        ScanRule { scanning: Scanning::Required, definitions_hours_max: 48, scan_hours_max: 12, packed_hours_max: 12 };
+    common::agree(&served.vault, &mut served.hospital, |terms| Terms { scan, ..terms }).await;
+    let hospital = &mut served.hospital;
+    let (seq, prev) = (hospital.device.next_seq, hospital.device.prev);
+    let mut parcel = hospital.parcel("never scanned", &[]);
+    let report = MalwareReport {
+        suite: hospital.suite,
+        result: ScanResult::Clean,
+        hospital: hospital.id,
+        version: parcel.deposit.version,
+        device: hospital.device.id(),
+        engine: Engine { release: [1, 4, 3], definitions_version: 5, definitions_ms: NOW_MS - 3_600_000 },
+        pieces: 1,
+        scanned_ms: NOW_MS - 1000,
+        content: Digest([3; 32]),
+    };
+    // the deposit itself is the device's; the report was made by somebody who never had its key
+    let forged = Bytes::from(report.sign(&common::key(Suite::Default, 77)));
+    parcel.deposit.report = Some(address(Suite::Default, &forged));
+    parcel.records.push(InlineRecord { kind: RecordKind::Document, bytes: forged });
+    let request = hospital.send(&parcel);
+    (hospital.device.next_seq, hospital.device.prev) = (seq, prev);
+    let body = common::batch([request]).encode();
+    let head = format!("POST /v1/deposits HTTP/1.1\r\ncontent-length: {}", body.len());
+    let answer = served.ask(&head, &body).await;
+    assert_eq!(answer.status, 200, "a batch is answered deposit by deposit");
+    let replies = DepositReplies::decode(&answer.body).unwrap().replies;
+    let problem = replies.into_iter().next().unwrap().unwrap_err();
+    assert_eq!((problem.kind(), problem.code.as_str()), (ErrorKind::Refused, code::MALWARE_REPORT));
+    assert!(problem.message.contains("does not verify"), "{}", problem.message);
+    let (id, version) = (served.hospital.id, parcel.deposit.version);
+    assert_eq!(served.vault.version(id, version).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(served.vault.record(id, parcel.deposit.wrap).await.is_err(), "nothing of it is held");
+    let held = served.vault.status().await.unwrap().hospitals[0].quarantine.unwrap().items;
+    assert_eq!(held, 1, "what came is evidence");
     served.end().await;
 }

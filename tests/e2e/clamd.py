@@ -53,6 +53,23 @@ class Clamd:
         except OSError:
             return False
 
+    def connections(self):
+        """How many are connected to it now, as the kernel has it: those in state 3 of its socket."""
+        lines = (line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()[1:])
+        return sum(1 for line in lines if len(line) == 8 and line[7] == str(self.socket) and line[5] == "03")
+
+    def wait_for_a_stream(self):
+        """Until somebody hands it something to scan."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.connections():
+            assert time.monotonic() < deadline, "nobody hands it anything"
+            time.sleep(0.01)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(30)
+        self.process = None
+
     def stop(self):
         if self.process is not None:
             self.process.terminate()
