@@ -2,9 +2,9 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, export,
-    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, notify, pack, put, quarantine,
-    reconcile,
-    report, retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume, witness,
+    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, machine, notify, pack, put,
+    quarantine, reconcile, report, retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume,
+    witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -61,6 +61,9 @@ pub enum Command {
     /// Operator: what arrives by courier, from its announcement to the end of the medium
     #[command(subcommand)]
     Intake(intake::IntakeCommand),
+    /// Operator: the register of the computers that the service is run on and from
+    #[command(subcommand)]
+    Machine(machine::MachineCommands),
     /// Operator: evidence of what came and was suspicious; two people let it out
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommands),

@@ -23,6 +23,7 @@ pub mod intake;
 pub mod jobs;
 pub mod keyring;
 pub mod ls;
+pub mod machine;
 pub mod notify;
 pub mod pack;
 pub mod put;
@@ -67,6 +68,7 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Dispose(command) => dispose::run(command, output).await,
         Command::Intake(command) => intake::run(command, output).await,
         Command::Pack(args) => pack::run(args, output).await,
+        Command::Machine(command) => machine::run(command, output).await,
         Command::Quarantine(command) => quarantine::run(command, output).await,
         Command::Transfer(command) => transfer::run(command, output).await,
         Command::Approver(command) => dispose::approver(command, output),

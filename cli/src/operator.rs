@@ -18,6 +18,7 @@ use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
 use shosoin_store::http::admin::socket_path;
 use shosoin_store::incidents::IncidentCommand;
+use shosoin_store::machines::MachineCommand;
 use shosoin_store::notify::NotifyCommand;
 use shosoin_store::quarantine::QuarantineCommand;
 use shosoin_store::reports::ReportCommand;
@@ -204,6 +205,18 @@ pub async fn quarantine(dir: &Path, task: &'static str, command: &QuarantineComm
     }
     let vault = open(&dir).await?;
     let answer = vault.quarantine_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// One command about the register of machines.
+pub async fn machine(dir: &Path, task: &'static str, command: &MachineCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/machines", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.machine_command(command.clone(), Caller::this_process()).await;
     finish(&vault, answer.map_err(Error::vault(task))).await
 }
 

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 153] = [
+const COMMANDS: [&[&str]; 159] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -104,6 +104,12 @@ const COMMANDS: [&[&str]; 153] = [
     &["intake", "media", "take"],
     &["intake", "media", "dispose"],
     &["intake", "media", "list"],
+    &["machine", "add"],
+    &["machine", "change"],
+    &["machine", "list"],
+    &["machine", "show"],
+    &["machine", "check"],
+    &["machine", "set-state"],
     &["quarantine", "list"],
     &["quarantine", "show"],
     &["quarantine", "release"],
@@ -206,11 +212,21 @@ fn of_the_operator() -> Vec<String> {
             let below = if all { listed(&help) } else { names_in(&help, " Operator: ") };
             match below.is_empty() {
                 true if all => leaves.push(group),
-                _ => leaves.extend(below.iter().map(|name| format!("{group} {name}"))),
+                _ => leaves.extend(below.iter().flat_map(|name| leaves_of(&format!("{group} {name}")))),
             }
         }
     }
     leaves
+}
+
+/// What a command consists of, or itself.
+fn leaves_of(command: &str) -> Vec<String> {
+    let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+    let below = listed(&shosoin(&arguments).ok().stdout);
+    match below.is_empty() {
+        true => vec![command.to_owned()],
+        false => below.iter().flat_map(|name| leaves_of(&format!("{command} {name}"))).collect(),
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::console::ConsoleConfig;
 use crate::disposal::DisposalConfig;
 use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
+use crate::machines::MachinesConfig;
 use crate::migrate::MigrateRule;
 use crate::notify::ChannelConfig;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,9 @@ pub struct Config {
     /// pages for the people who run it
     #[serde(default, skip_serializing_if = "ConsoleConfig::is_default")]
     pub console: ConsoleConfig,
+    /// how strict the register of processing devices is
+    #[serde(default, skip_serializing_if = "MachinesConfig::is_default")]
+    pub machines: MachinesConfig,
     /// how records are ended
     #[serde(default, skip_serializing_if = "DisposalConfig::is_default")]
     pub disposal: DisposalConfig,
@@ -261,6 +265,7 @@ impl Config {
         self.disposal.check(self.demo)?;
         self.accounts.check()?;
         self.console.check()?;
+        self.machines.check()?;
         for (number, channel) in self.notify.iter().enumerate() {
             channel.check()?;
             if self.notify.iter().skip(number + 1).any(|other| other.name == channel.name) {
@@ -316,6 +321,7 @@ mod tests {
             audit: AuditConfig::default(),
             notify: Vec::new(),
             console: ConsoleConfig::default(),
+            machines: MachinesConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
             migrate: Vec::new(),

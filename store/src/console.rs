@@ -35,6 +35,7 @@ pub use config::{ConsoleConfig, LISTEN};
 pub use routes::PATHS;
 
 use crate::applicability::Lang;
+use crate::audit::Action;
 use crate::error::{Error, Result};
 use crate::http::HttpOptions;
 use crate::http::listener::{Listener, Service};
@@ -139,6 +140,18 @@ impl Vault {
     }
 }
 
+/// Puts on record that the register did not let somebody in. Floods are one record a minute.
+fn note_unknown(vault: &Vault, from: IpAddr, why: String) {
+    let accounts = vault.accounts().clone();
+    tokio::spawn(async move {
+        let why = format!("{why}; console");
+        let noted = blocking(move || accounts.note_turned_away("unknown", Action::MachineUnknown, &why, from)).await;
+        if let Err(error) = noted {
+            tracing::error!(error = &error as &dyn std::error::Error, "a refusal could not be recorded");
+        }
+    });
+}
+
 /// What pages look at.
 pub(crate) struct Front {
     vault: Vault,
@@ -184,6 +197,11 @@ impl Service for Entrance {
         let from = from.ip().to_canonical();
         if !self.config.lets_in(from) {
             tracing::warn!(%from, "refused a connection to the console: it is from no management terminal");
+            return None;
+        }
+        if let Some(why) = self.front.vault.inner.terminal_obstacle(from) {
+            tracing::warn!(%from, why, "refused a connection to the console: the register of machines does not let it");
+            note_unknown(&self.front.vault, from, why);
             return None;
         }
         let mut connections = self.connections.lock();

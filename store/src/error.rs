@@ -83,6 +83,14 @@ pub enum Error {
         /// what stands against it, and what would be right
         why: String,
     },
+    /// The register of machines does not allow it.
+    #[error("machine {machine} {why}")]
+    Machine {
+        /// which
+        machine: String,
+        /// what stands against it
+        why: String,
+    },
     /// The audit log cannot be written or read.
     #[error("audit log at {} cannot be used: {why}", path.display())]
     Audit {
@@ -504,7 +512,7 @@ impl Error {
             Error::Config { .. } | Error::Malformed { .. } | Error::Invalid { .. } => ErrorKind::Invalid,
             Error::Argument { .. } => ErrorKind::Invalid,
             Error::UnknownVolume { .. } => ErrorKind::NotFound,
-            Error::VolumeState { .. } => ErrorKind::Refused,
+            Error::VolumeState { .. } | Error::Machine { .. } => ErrorKind::Refused,
             Error::Audit { .. } | Error::AuditFull { .. } | Error::Busy { .. } => ErrorKind::Unavailable,
             Error::Accounts { .. } => ErrorKind::Damaged,
             Error::AccountState { .. } | Error::LogOn | Error::LoggedOff { .. } | Error::NotPermitted { .. } => {
@@ -553,6 +561,7 @@ impl Error {
             Error::Argument { .. } => "invalid",
             Error::UnknownVolume { .. } => "unknown-volume",
             Error::VolumeState { .. } => "volume-state",
+            Error::Machine { .. } => "machine",
             Error::Audit { .. } => "audit-log",
             Error::AuditFull { .. } => "audit-full",
             Error::Accounts { .. } => "accounts",

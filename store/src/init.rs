@@ -9,6 +9,7 @@ use crate::disposal::DisposalConfig;
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::jobs::{JobsConfig, MetricsConfig};
+use crate::machines::MachinesConfig;
 use crate::open::{lock, make_dir};
 use crate::stores::Stores;
 use crate::vault::InitOptions;
@@ -42,6 +43,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         audit: AuditConfig::default(),
         notify: Vec::new(),
         console: ConsoleConfig::default(),
+        machines: MachinesConfig::default(),
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),
         volumes: options.volumes.clone(),

@@ -46,6 +46,7 @@ pub mod jobs;
 mod journal;
 mod keeping;
 mod ledger;
+pub mod machines;
 pub mod malware;
 pub mod media_facts;
 pub mod media_ledger;

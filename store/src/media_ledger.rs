@@ -11,6 +11,7 @@
 use crate::accounts::{AccountId, Mark};
 use crate::audit::{Action, AuditEvent, AuditLog, AuditRecord, Detail, MediaState, Outcome, TestKind};
 use crate::error::{Error, Result};
+use crate::machines::Machines;
 use parking_lot::RwLock;
 use serde::Serialize;
 use shosoin_protocol::VolumeId;
@@ -156,6 +157,8 @@ pub struct Projection {
     log_stopped: bool,
     /// what is known of the accounts file
     accounts: Mark,
+    /// the register of processing devices
+    machines: Arc<Machines>,
 }
 
 impl Projection {
@@ -170,6 +173,9 @@ impl Projection {
         }
         if !matches!(event.outcome, Outcome::Done | Outcome::Findings) {
             return;
+        }
+        if matches!(event.detail, Detail::Machine(_) | Detail::MachineState { .. } | Detail::MachineCheck { .. }) {
+            Arc::make_mut(&mut self.machines).apply(event);
         }
         if matches!(event.action, Action::CopyForward | Action::Migrate | Action::Repair)
             && event.duration_ms > 0
@@ -261,11 +267,28 @@ impl MediaLedger {
 
     /// Writes an event to the log, durably, and then takes it in. Gives its number.
     pub fn record(&self, event: AuditEvent) -> Result<u64> {
-        let mut projection = self.projection.write();
+        self.append(&mut self.projection.write(), event)
+    }
+
+    fn append(&self, projection: &mut Projection, event: AuditEvent) -> Result<u64> {
         let seq = self.audit.append(&event)?;
         let digest = self.audit.head().1;
         projection.apply(&AuditRecord { seq, digest, event });
         Ok(seq)
+    }
+
+    /// Writes what `judge` makes of the register of machines as it stands; nobody changes it between. Gives it as it is then.
+    pub fn register(&self, judge: impl FnOnce(&Machines) -> Result<Vec<AuditEvent>>) -> Result<Arc<Machines>> {
+        let mut projection = self.projection.write();
+        for event in judge(&projection.machines.clone())? {
+            self.append(&mut projection, event)?;
+        }
+        Ok(projection.machines.clone())
+    }
+
+    /// The register of machines.
+    pub fn machines(&self) -> Arc<Machines> {
+        self.projection.read().machines.clone()
     }
 
     /// Whether the newest process that wrote the log said that it stops, or there was none before.

@@ -6,6 +6,7 @@ use crate::accounts::{Mode, Standing};
 use crate::error::{Error, Result};
 use crate::jobs::report::Outcome;
 use crate::jobs::{JobKind, JobsReport};
+use crate::machines::{HostStanding, MachineState};
 use crate::status::Status;
 use crate::vault::{Inner, Vault, blocking};
 use prometheus_client::encoding::text::encode;
@@ -48,6 +49,7 @@ impl Inner {
         page.clients(self);
         page.people(self);
         page.audit(self);
+        page.machines(self);
         let mut text = String::new();
         encode(&mut text, &page.0).map_err(|_| Error::Bug("figures could not be written as text"))?;
         Ok(text)
@@ -250,6 +252,22 @@ impl Page {
         self.gauge("audit_free_bytes", "Bytes free where the audit log is", free);
         let reserve = room.iter().map(|room| (Vec::new(), room.reserve_bytes as f64));
         self.gauge("audit_reserve_bytes", "Bytes below which nothing new is begun", reserve);
+    }
+
+    fn machines(&mut self, inner: &Inner) {
+        let machines = inner.media.machines();
+        let states = MachineState::ALL.iter().map(|state| {
+            let count = machines.list().filter(|machine| machine.state == *state).count();
+            (vec![("state", state.name().to_owned())], count as f64)
+        });
+        self.gauge("machines", "Registered processing devices by state", states);
+        let (now_ms, days) = (inner.clock.now_ms(), inner.config.machines.check_days);
+        let active = machines.list().filter(|machine| machine.state == MachineState::Active);
+        let late = active.filter(|machine| machine.obstacle(now_ms, days).is_some()).count() as f64;
+        self.gauge("machines_unchecked", "Active ones whose checks are old or did not pass", [(Vec::new(), late)]);
+        let unknown = f64::from(u8::from(matches!(inner.host_standing(), HostStanding::Unknown { .. })));
+        let help = "Whether the vault is on a host that the register of machines does not let";
+        self.gauge("host_unknown", help, [(Vec::new(), unknown)]);
     }
 
     fn clients(&mut self, inner: &Inner) {

@@ -18,6 +18,7 @@ use crate::index::Index;
 use crate::jobs::Jobs;
 use crate::journal::{VAULT, log_media};
 use crate::ledger::Ledger;
+use crate::machines::HostStanding;
 use crate::media_ledger::MediaLedger;
 use crate::migrate::{self, MigrateReport};
 use crate::notify::Standings;
@@ -610,6 +611,10 @@ impl Inner {
             accounts: &self.accounts,
             log_room: self.media.audit().room().ok(),
         });
+        if let HostStanding::Unknown { why } = self.host_standing() {
+            let message = format!("this vault is on a host that the register of machines does not let: {why}");
+            status.findings.push(Finding { severity: Severity::Degraded, code: "host-unknown", message });
+        }
         for (hospital, desk) in status.hospitals.iter_mut().zip(&desks) {
             hospital.quarantine = self.quarantine_status(desk).ok();
             hospital.line = Some(self.line_status(desk));

@@ -12,6 +12,7 @@ use house::{House, MINUTE, PASSWORD, id};
 use shosoin_store::accounts::{Caller, Change, RequestKind, Role};
 use shosoin_store::audit::{Action, Outcome};
 use shosoin_store::console::{Console, ConsoleConfig, PATHS};
+use shosoin_store::machines::{MachineCommand, MachineId, MachineKind};
 use shosoin_store::{IndexKind, JobKind};
 use std::time::Duration;
 
@@ -531,6 +532,29 @@ async fn there_is_no_console_before_there_is_an_account_and_only_for_terminals_t
     let here = House::changed(|config| config.console.terminals = vec!["127.0.0.0/8".parse().unwrap()]).await;
     assert_eq!(here.browser().get("/log-on").await.status, 200);
     here.end().await;
+}
+
+#[tokio::test]
+async fn a_vault_that_runs_on_no_registered_host_gives_its_console_to_nobody_there_7_5_3_m13_7_6_14_priv_m4() {
+    let folder = tempfile::tempdir().unwrap();
+    let host_id = folder.path().join("host-id");
+    std::fs::write(&host_id, "4c0f").unwrap();
+    let house = House::changed(|config| config.machines.host_id = host_id.clone()).await;
+    assert_eq!(house.browser().get("/log-on").await.status, 200, "nothing is registered");
+    let ask = |command| house.vault.machine_command(command, shosoin_store::accounts::Caller::this_process());
+    let (id, reason): (MachineId, _) = ("vault-a".parse().unwrap(), "order 118".to_owned());
+    let (kind, addresses) = (MachineKind::VaultHost, Vec::new());
+    ask(MachineCommand::Add { id, kind, addresses, this_host: true, reason }).await.unwrap();
+    assert!(browser::connect(house.address).await.is_err(), "not even a handshake before it was checked");
+    let noted = async {
+        while house.records(Action::MachineUnknown).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), noted).await.unwrap();
+    let record = house.records(Action::MachineUnknown).remove(0).event;
+    assert!(record.reason.contains("vault-a: it is new") && record.source == Some("127.0.0.1".parse().unwrap()));
+    house.end().await;
 }
 
 #[tokio::test]

@@ -60,6 +60,10 @@ vocabulary! {
         ReadAgreements = 24 "read-agreements",
         /// see orders of disposal, and hand agreement to them in
         SeeDisposals = 25 "see-disposals",
+        /// say which machines there are, and which may be connected
+        ManageMachines = 26 "manage-machines",
+        /// say that a machine was looked at
+        CheckMachines = 27 "check-machines",
     }
 }
 
@@ -71,6 +75,8 @@ impl Permission {
             Permission::SeeStatus | Permission::OwnAccount => &[Keeper, Media, DisposalApprover, Auditor, Admin],
             Permission::ReadMedia | Permission::Verify => &[Keeper, Media, Auditor],
             Permission::ChangeMedia => &[Media],
+            Permission::ManageMachines => &[Admin],
+            Permission::CheckMachines => &[Keeper, Media],
             Permission::RunJobs | Permission::RequestWork => &[Keeper, Media],
             Permission::EnrolHospital | Permission::ManageAccounts => &[Admin],
             Permission::SeeDisposals => &[Keeper, DisposalApprover, Auditor],
@@ -131,6 +137,12 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("intake media receive", Permission::RunJobs),
     ("intake media take", Permission::RunJobs),
     ("intake media dispose", Permission::RunJobs),
+    ("machine list", Permission::SeeStatus),
+    ("machine show", Permission::SeeStatus),
+    ("machine add", Permission::ManageMachines),
+    ("machine change", Permission::ManageMachines),
+    ("machine set-state", Permission::ManageMachines),
+    ("machine check", Permission::CheckMachines),
     ("quarantine list", Permission::Quarantine),
     ("quarantine show", Permission::Quarantine),
     ("quarantine release", Permission::Quarantine),
@@ -199,9 +211,10 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("/volumes/{volume}", Permission::ReadMedia),
 ];
 
-/// Commands that no account is asked for: those that make or serve a vault, as a service does for whoever owns its folder, and the
-/// way out where the accounts file is not to be believed, which is the owner's.
-pub const SERVICES: &[&str] = &["vault init", "vault serve", "account confirm-file"];
+/// Commands that no account is asked for: those that make or serve a vault, as a service does for whoever owns its folder, the
+/// way out where the accounts file is not to be believed, which is the owner's, and those of a station, which has no vault.
+pub const SERVICES: &[&str] =
+    &["vault init", "vault serve", "account confirm-file", "intake media station", "intake media check"];
 
 /// What a command or page asks for; `None` where it has no row, and nobody may.
 pub fn asked_by(work: &str) -> Option<Permission> {

@@ -108,6 +108,8 @@ pub const NAMES: &[&str] = &[
     "life",
     "log-on-lock",
     "log-on-words",
+    "machine-checks",
+    "machine-register",
     "malware-sample",
     "media-labels",
     "mutual-tls",
@@ -142,6 +144,7 @@ pub const NAMES: &[&str] = &[
     "sites",
     "stocktake",
     "suspicions",
+    "terminals",
     "tiers",
     "two-people",
 ];

@@ -5,6 +5,7 @@
 use crate::accounts::Roles;
 use crate::audit::{Action, MediaState, Outcome, TestKind};
 use crate::error::{Error, Result};
+use crate::machines::{CheckKind, MachineFacts, MachineId, MachineState, id_of};
 use crate::media_facts::LabelFacts;
 use serde::Serialize;
 use shosoin_protocol::codec::{Reader, Writer};
@@ -150,6 +151,28 @@ pub enum Detail {
         digest: Digest,
         /// bytes of it
         len: u64,
+    },
+    /// a machine of the register, all that is said of it from then on
+    Machine(Box<MachineFacts>),
+    /// a change of its state
+    MachineState {
+        /// which
+        id: MachineId,
+        /// before
+        from: MachineState,
+        /// after
+        to: MachineState,
+    },
+    /// what was looked at before it is connected
+    MachineCheck {
+        /// which
+        id: MachineId,
+        /// what was looked at
+        check: CheckKind,
+        /// whether all was well
+        passed: bool,
+        /// when, in milliseconds since 1970
+        made_ms: u64,
     },
     /// a change of the accounts file; the digest is of the whole file as it is from then on
     Account {
@@ -322,6 +345,9 @@ impl Detail {
             Detail::Numbers(_) => 21,
             Detail::Content { .. } => 22,
             Detail::Account { .. } => 20,
+            Detail::Machine(_) => 30,
+            Detail::MachineState { .. } => 31,
+            Detail::MachineCheck { .. } => 32,
         }
     }
 
@@ -360,6 +386,13 @@ impl Detail {
                 }
             }
             Detail::Content { digest, len } => drop(out.u64(*len).put(&digest.0)),
+            Detail::Machine(facts) => facts.write(&mut out),
+            Detail::MachineState { id, from, to } => {
+                out.u8(from.code()).u8(to.code()).put(id.as_str().as_bytes());
+            }
+            Detail::MachineCheck { id, check, passed, made_ms } => {
+                out.u8(check.code()).u8((*passed).into()).u64(*made_ms).put(id.as_str().as_bytes());
+            }
             Detail::Account { account, request, generation, roles, digest } => {
                 check_text("account", account, ACTOR_BYTES_MAX)?;
                 out.u64(*request).u64(*generation).u8(roles.bits()).put(&digest.0).put(account.as_bytes());
@@ -449,6 +482,18 @@ impl Detail {
                 Detail::Numbers(numbers)
             }
             22 => Detail::Content { len: reader.u64("bytes of the file")?, digest: Digest::read(&mut reader)? },
+            30 => Detail::Machine(Box::new(MachineFacts::read(&mut reader)?)),
+            31 => {
+                let from = MachineState::from_code(reader.u8("state before")?)?;
+                let to = MachineState::from_code(reader.u8("state after")?)?;
+                Detail::MachineState { from, to, id: id_of(&mut reader)? }
+            }
+            32 => {
+                let check = CheckKind::from_code(reader.u8("check of a machine")?)?;
+                let passed = flag(reader.u8("check passed")?).ok_or(invalid("passed is 0 or 1"))?;
+                let made_ms = reader.u64("time of the check")?;
+                Detail::MachineCheck { check, passed, made_ms, id: id_of(&mut reader)? }
+            }
             _ => return Err(invalid("no such kind")),
         };
         reader.finish()?;

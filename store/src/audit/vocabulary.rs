@@ -231,6 +231,16 @@ vocabulary! {
         MediumTaken = 88 "medium-taken",
         /// one of them, or what was on it, was disposed of
         CourierMediumDisposed = 89 "courier-medium-disposed",
+        /// a machine was registered
+        MachineAdded = 180 "machine-added",
+        /// the register says something else of it
+        MachineChanged = 181 "machine-changed",
+        /// it may be connected, or may not any more
+        MachineState = 182 "machine-state",
+        /// it was looked at before it is connected
+        MachineChecked = 183 "machine-checked",
+        /// a machine that the register does not let was met: the vault's own host, or one that came to the console
+        MachineUnknown = 184 "machine-unknown",
         /// everything of a hospital was written to a package that leaves the house
         HandoverExported = 150 "handover-exported",
         /// a hospital was taken over from a package

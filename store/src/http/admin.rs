@@ -11,6 +11,7 @@
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
 //! | `POST /v1/agreements` | [`AgreementCommand`] as JSON | what it says |
 //! | `POST /v1/quarantine` | [`QuarantineCommand`] as JSON | what it says |
+//! | `POST /v1/machines` | [`MachineCommand`] as JSON | what it says |
 //! | `POST /v1/shipments` | [`ShipmentCommand`] as JSON | what it says |
 //! | `POST /v1/transfers` | [`TransferCommand`] as JSON | what it says |
 //! | `POST /v1/disposal` | [`DisposalCommand`] as JSON | what it says |
@@ -32,6 +33,7 @@ use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
 use crate::disposal::DisposalCommand;
 use crate::incidents::IncidentCommand;
+use crate::machines::MachineCommand;
 use crate::notify::NotifyCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::reports::ReportCommand;
@@ -85,6 +87,7 @@ impl Admin {
             .route("/v1/assets", post(assets))
             .route("/v1/agreements", post(agreements))
             .route("/v1/quarantine", post(quarantine))
+            .route("/v1/machines", post(machines))
             .route("/v1/shipments", post(shipments))
             .route("/v1/transfers", post(transfers))
             .route("/v1/disposal", post(disposal))
@@ -182,6 +185,12 @@ async fn shipments(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Pe
     let command: ShipmentCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.shipment_command(command, peer.caller).await?))
+}
+
+async fn machines(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: MachineCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.machine_command(command, peer.caller).await?))
 }
 
 async fn transfers(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

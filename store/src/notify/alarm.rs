@@ -40,6 +40,8 @@ vocabulary! {
         Quarantine = 15 "quarantine",
         /// transfers of a hospital fail, or all communication with it was stopped
         Line = 16 "line",
+        /// a machine was met that the register does not know, or that may not be connected now
+        Machine = 17 "machine",
     }
 }
 
@@ -71,7 +73,7 @@ pub fn notice_of(record: &AuditRecord, channel: &str) -> Option<Notice> {
         },
         _ => alarm_of(record)?,
     };
-    let counted = matches!(alarm, Alarm::Guessing | Alarm::Refused);
+    let counted = matches!(alarm, Alarm::Guessing | Alarm::Refused | Alarm::Machine);
     Some(Notice { record: record.seq, alarm, at_ms: event.at_ms, count: if counted { event.units } else { 0 } })
 }
 
@@ -95,6 +97,7 @@ pub fn alarm_of(record: &AuditRecord) -> Option<Alarm> {
         Action::AccountLocked => Some(Alarm::Guessing),
         Action::LogOnRefused if event.reason.starts_with("too many tries") => Some(Alarm::Guessing),
         Action::CommandRefused => Some(Alarm::Refused),
+        Action::MachineUnknown => Some(Alarm::Machine),
         Action::DisposalRefused if event.actor != "job:canary" || bad => Some(Alarm::Refused),
         Action::BreakGlass => Some(Alarm::Emergency),
         Action::AccountsConfirmed | Action::AccountSuspended => Some(Alarm::People),
@@ -135,6 +138,7 @@ mod tests {
             (event(Action::CommandRefused, Outcome::Refused), Alarm::Refused),
             (event(Action::VolumeState, Outcome::Done).with(lost), Alarm::Volume),
             (event(Action::LogStarted, Outcome::Findings), Alarm::Log),
+            (event(Action::MachineUnknown, Outcome::Findings), Alarm::Machine),
             (event(Action::Quarantined, Outcome::Done), Alarm::Quarantine),
             (event(Action::CommunicationStopped, Outcome::Done), Alarm::Line),
             (event(Action::NoticeFailed, Outcome::Failed).with(Detail::Place("night".into())), Alarm::Undelivered),

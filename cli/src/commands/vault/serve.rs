@@ -101,6 +101,7 @@ impl AdminTask {
     pub async fn start(vault: &Vault, dir: &Path, console: ConsoleArgs) -> Result<Self> {
         let mut task = AdminTask { vault: vault.clone(), console: None, stops: Vec::new(), tasks: Vec::new() };
         let failed = || Error::vault(format!("serve vault {}", dir.display()));
+        vault.recognise_host().await.map_err(failed())?;
         if let Some(metrics) = MetricsServer::bind(vault).await.map_err(failed())? {
             let stopped = task.stop_signal();
             task.tasks.push(tokio::spawn(metrics.run(stopped)));

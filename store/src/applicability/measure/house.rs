@@ -7,6 +7,7 @@ use crate::applicability::moment::day;
 use crate::audit::{Action, AuditQuery, Outcome};
 use crate::http::admin::socket_path;
 use crate::jobs::JobKind;
+use crate::machines::{HostStanding, MachineKind, MachineState};
 use crate::vault::Inner;
 use shosoin_protocol::Suite;
 use shosoin_protocol::sign::Domain;
@@ -30,6 +31,9 @@ pub fn all(inner: &Arc<Inner>, now_ms: u64) -> Measures {
         ("crypto-list", crypto_list(inner)),
         ("crypto-switch", crypto_switch(inner)),
         ("check-job", check_job(inner, now_ms)),
+        ("machine-register", machine_register(inner)),
+        ("machine-checks", machine_checks(inner, now_ms)),
+        ("terminals", terminals(inner)),
     ])
 }
 
@@ -182,6 +186,66 @@ fn crypto_switch(inner: &Inner) -> Measure {
             "{working} of {all} suites signed and verified a probe now, and refused a false one; each use names its suite"
         ),
         format!("{all} 方式中 {working} 方式で署名・検証・偽造拒否を試験。使用箇所ごとに方式番号を記載"),
+    )
+}
+
+/// The register of processing devices, and whether it knows the host that measures this.
+fn machine_register(inner: &Inner) -> Measure {
+    let machines = inner.media.machines();
+    let count = machines.list().count();
+    let (holds, en, ja) = match inner.host_standing() {
+        HostStanding::NoRegister => return Measure::nothing("no machine is registered", "登録された装置がない"),
+        HostStanding::Known { machine } => {
+            (true, format!("this host is {machine}"), format!("本機は {machine} として登録済み"))
+        }
+        HostStanding::Unknown { why } => (false, format!("this host is not let: {why}"), format!("本機は不適：{why}")),
+    };
+    Measure::judged(holds, format!("{count} machines registered; {en}"), format!("登録装置 {count} 台。{ja}"))
+}
+
+fn machine_checks(inner: &Inner, now_ms: u64) -> Measure {
+    let (machines, days) = (inner.media.machines(), inner.config.machines.check_days);
+    let active: Vec<_> = machines.list().filter(|machine| machine.state == MachineState::Active).collect();
+    if active.is_empty() {
+        return Measure::nothing("no registered machine is active", "使用中の登録装置がない");
+    }
+    let late: Vec<_> = active.iter().filter(|machine| machine.obstacle(now_ms, days).is_some()).collect();
+    let names = late.iter().map(|machine| machine.facts.id.to_string()).collect::<Vec<_>>().join(", ");
+    let (count, late) = (active.len(), late.len());
+    Measure::judged(
+        late == 0,
+        format!(
+            "{count} active machines; {late} of them without checks of malware, patches and address in the last {days} \
+             days [{names}]; none becomes active without them"
+        ),
+        format!(
+            "使用中の装置 {count} 台のうち、{days} 日以内の検査（マルウェア・修正適用・アドレス）がないもの {late} 台［{names}］。\
+             検査なしでは使用を開始できない"
+        ),
+    )
+}
+
+/// From where people may log on to the console.
+fn terminals(inner: &Inner) -> Measure {
+    let console = &inner.config.console;
+    let (networks, machines) = (console.terminals.len(), inner.media.machines());
+    let registered = machines.list().filter(|machine| machine.facts.kind == MachineKind::OperatorTerminal).count();
+    let limited = networks > 0 || !machines.is_empty();
+    if !console.enabled || (!limited && console.listen.ip().is_loopback()) {
+        let (en, ja) = ("the console is reached from the vault's own host alone", "管理画面は本機からのみ到達可能");
+        return Measure::new(Shown::Figure, en.into(), ja.into());
+    }
+    Measure::judged(
+        limited,
+        format!(
+            "the console listens on {} and lets {networks} networks of terminals and {registered} registered terminals in; \
+             others get no handshake",
+            console.listen
+        ),
+        format!(
+            "管理画面 {} は管理端末の網 {networks}、登録端末 {registered} 台のみ受け付け、他は接続前に拒否",
+            console.listen
+        ),
     )
 }
 
