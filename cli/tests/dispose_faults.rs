@@ -2,7 +2,7 @@
 //! is damaged, at moments of a run that nobody chose. Afterwards every neighbour lives, the run goes on to its end, and no
 //! certificate ever said more than was true.
 //!
-//! `SHOSOIN_DISPOSAL_FAULTS` says how many runs are hit (4 unless set: each kind of fault once), `SHOSOIN_CRASH_SEED` repeats the
+//! `SHOSOIN_DISPOSAL_FAULTS` says how many runs are hit (2 unless set; 4 are one of each kind), `SHOSOIN_CRASH_SEED` repeats kinds and
 //! moments of a run that failed.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
@@ -238,7 +238,7 @@ fn damage(shard: &Path, at: u64) {
 
 #[test]
 fn however_a_disposal_is_hit_neighbours_live_it_goes_on_and_no_certificate_says_more_than_is_true_8_2_r1_7_5_4_m4() {
-    let rounds = from_env("SHOSOIN_DISPOSAL_FAULTS", 4);
+    let rounds = from_env("SHOSOIN_DISPOSAL_FAULTS", 2);
     let mut scene = Scene::new();
     let (order, windows) = scene.ordered(0);
     let begun = Instant::now();
@@ -247,9 +247,9 @@ fn however_a_disposal_is_hit_neighbours_live_it_goes_on_and_no_certificate_says_
     assert_eq!(done["certificate"]["pending"], 0, "{done}");
     assert!(windows.iter().all(|window| !scene.is_on_media(window)));
 
-    let (mut under_way, mut half_way) = (0, 0);
+    let (mut under_way, mut half_way, first) = (0, 0, scene.dice.below(4));
     for round in 1..=rounds {
-        let hit = HITS[usize::try_from(round).unwrap() % HITS.len()];
+        let hit = HITS[usize::try_from(first + round).unwrap() % HITS.len()];
         let (order, windows) = scene.ordered(round);
         let life = Duration::from_micros(scene.dice.below(u64::try_from(whole.as_micros()).unwrap() + 1));
         println!("round {round}: {hit:?} after {life:?} of {whole:?}");
