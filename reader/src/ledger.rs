@@ -7,7 +7,7 @@ use crate::bytes::Fields;
 use crate::crypto::{Address, Id, sha256};
 use crate::error::{Error, Result};
 use crate::records::Records;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an entry states, as far as reading needs it.
 pub enum Body {
@@ -73,7 +73,9 @@ pub fn read(records: &mut Records) -> Result<Ledger> {
         }
         None => false,
     };
-    let changes = placed.values().filter_map(|entry| change(entry).transpose()).collect::<Result<_>>()?;
+    let ended = ended(&placed, records)?;
+    let lives = placed.iter().filter(|(leaf, _)| !ended.contains(leaf));
+    let changes = lives.filter_map(|(_, entry)| change(entry).transpose()).collect::<Result<_>>()?;
     records.findings.extend(findings);
     Ok(Ledger { changes, size, proved })
 }
@@ -104,6 +106,29 @@ fn change(entry: &[u8]) -> Result<Option<Change>> {
         _ => Body::Other,
     };
     Ok(Some(Change { version, token, summary: fields.array()?, body }))
+}
+
+/// Leaves whose records are gone by order of the hospital: those that the orders name of which an act says that the end began.
+fn ended<'a>(placed: &BTreeMap<u64, &'a [u8]>, records: &'a Records) -> Result<BTreeSet<u64>> {
+    let act = |entry: &&'a [u8]| {
+        let document = records.small("document", entry.get(184..216)?.try_into().ok()?).ok()?;
+        Some((entry.get(144..160)?, document)).filter(|(_, document)| entry[6] == 5 && document.len() >= 24)
+    };
+    let acts: Vec<(&[u8], &[u8])> = placed.values().filter_map(act).collect();
+    let mut ended = BTreeSet::new();
+    for (_, begun) in acts.iter().filter(|(_, document)| document[6..9] == [8, 0, 1]) {
+        let ordered = acts.iter().find(|(id, document)| begun.get(16..32) == Some(id) && document[6..8] == [6, 0]);
+        let Some((_, order)) = ordered else { continue };
+        let mut fields = Fields::of(&order[24..], "disposal order");
+        if order[8] == 2 {
+            ended.extend(0..fields.u64()?);
+        }
+        for _ in 0..if order[8] == 1 { fields.count()? } else { 0 } {
+            ended.insert(fields.u64()?);
+            fields.take(16 + 32)?;
+        }
+    }
+    Ok(ended)
 }
 
 /// Size and root of the newest head among the checkpoints.
