@@ -1,6 +1,5 @@
 //! The end of records, through the real binary: asked for at the hospital, agreed to by two persons with keys of their own, carried
 //! out at the vault, certified, and verified by whoever has the certificate.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

@@ -50,7 +50,7 @@ impl Scene {
     /// A medium with one deposit, whose chunk is a file of its own, and the station's clean result.
     fn packed(&mut self) -> (Parcel, Packed) {
         let chunk = self.hospital.chunk(40_000, 5);
-        let mut parcel = self.hospital.parcel("from the ward", &[chunk.clone()]);
+        let mut parcel = self.hospital.parcel("from the ward", std::slice::from_ref(&chunk));
         let all = parcel.clone();
         parcel.chunks.clear();
         let request = self.hospital.send(&parcel);
@@ -193,7 +193,8 @@ async fn a_shipment_that_is_not_what_was_announced_is_not_received_and_nothing_o
     let (_, packed) = scene.packed();
     assert!(scene.ask(scene.receive(&[("optical", "A-1041")], "card")).await.is_err(), "nobody announced it");
     scene.announce().await;
-    let wrong: [(&[(&str, &str)], &str, &str); 5] = [
+    type Came = &'static [(&'static str, &'static str)];
+    let wrong: [(Came, &str, &str); 5] = [
         (&[("optical", "A-1041"), ("optical", "A-1042")], "card", "2 media came, 1 were announced"),
         (&[("flash", "A-1041")], "card", "another kind"),
         (&[("optical", "")], "card", "seal of medium 1"),
