@@ -2,7 +2,7 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, export,
-    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, machine, notify, pack, put,
+    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, machine, notices, notify, pack, put,
     quarantine, reconcile, report, retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume,
     witness,
 };
@@ -120,6 +120,10 @@ pub enum Command {
     /// Hospital: legal holds, which keep records whatever has expired
     #[command(subcommand)]
     Hold(hold::HoldCommand),
+    /// Hospital: what the operator told it: incidents, evidence, stops, reports, disposals
+    Notices(notices::NoticesArgs),
+    /// Hospital: what it says of the operator's report of a month
+    Remark(notices::RemarkArgs),
     /// Both sides: the end of records, by order and with proof
     #[command(subcommand)]
     Dispose(dispose::DisposeCommand),

@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod keyring;
 pub mod ls;
 pub mod machine;
+pub mod notices;
 pub mod notify;
 pub mod pack;
 pub mod put;
@@ -65,6 +66,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Ls(args) => ls::run(args, output).await,
         Command::Retention(command) => retention::run(command, output).await,
         Command::Hold(command) => hold::run(command, output).await,
+        Command::Notices(args) => notices::run(args, output).await,
+        Command::Remark(args) => notices::remark(args, output).await,
         Command::Dispose(command) => dispose::run(command, output).await,
         Command::Intake(command) => intake::run(command, output).await,
         Command::Pack(args) => pack::run(args, output).await,

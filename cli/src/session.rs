@@ -19,6 +19,8 @@ pub struct Session {
     pub client: Client,
     /// the operator's side, if it is here
     pub vault: Option<Vault>,
+    /// folder of the hospital's state
+    pub state: PathBuf,
     _lock: Lock,
 }
 
@@ -38,7 +40,7 @@ impl Session {
         let state = config.state_dir(&hospital, asked);
         files::create_dir(&state)?;
         let lock = Lock::take(&state)?;
-        let client = hospital.client_options(&keyring, state, args.require_witnesses)?;
+        let client = hospital.client_options(&keyring, state.clone(), args.require_witnesses)?;
         let client = ClientOptions { unwitnessed, ..client };
         match embedded_vault(args) {
             Some(dir) => {
@@ -48,7 +50,7 @@ impl Session {
             None => {
                 let transport = connect(args, &hospital, &keyring)?;
                 let client = open_client(client, keyring, Arc::new(transport)).await?;
-                Ok(Session { client, vault: None, _lock: lock })
+                Ok(Session { client, vault: None, state, _lock: lock })
             }
         }
     }
@@ -56,9 +58,9 @@ impl Session {
     /// Joins a vault in this process with a hospital that it knows or now enrols.
     pub async fn embedded(vault: Vault, keyring: Keyring, options: ClientOptions, lock: Lock) -> Result<Session> {
         let hospital = vault.enrol(&keyring.enrolment()).map_err(Error::vault("enrol the hospital of this site"))?;
-        let transport = Embedded::new(vault.clone(), hospital);
+        let (transport, state) = (Embedded::new(vault.clone(), hospital), options.state_dir.clone());
         match open_client(options, keyring, Arc::new(transport)).await {
-            Ok(client) => Ok(Session { client, vault: Some(vault), _lock: lock }),
+            Ok(client) => Ok(Session { client, vault: Some(vault), state, _lock: lock }),
             Err(error) => operator::finish(&vault, Err(error)).await,
         }
     }

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 159] = [
+const COMMANDS: [&[&str]; 161] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -144,6 +144,8 @@ const COMMANDS: [&[&str]; 159] = [
     &["hold", "set"],
     &["hold", "release"],
     &["hold", "list"],
+    &["notices"],
+    &["remark"],
     &["dispose", "due"],
     &["witness", "init"],
     &["witness", "add-log"],

@@ -7,8 +7,9 @@ mod support;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
+use support::halves::Halves;
 use support::site::Site;
-use support::{Serving, arg};
+use support::{Serving, arg, shosoin};
 
 fn shown(site: &Site, more: &[&str]) -> Vec<Value> {
     let shown = site.vault(&[&["audit", "show"], more].concat()).ok().json();
@@ -173,5 +174,97 @@ fn an_incident_is_in_the_ledger_with_its_scene_as_it_was_4_3_r1_r5() {
     let told = records.iter().find(|record| record["outcome"] == "done").unwrap();
     assert_eq!((&told["detail"]["content"]["digest"], &told["number"]), (&stated["scene"], &one["leaf_index"]));
     site.vault(&["incident", "state", "--class", "boredom", "--severity", "grave"]).fails(2, &["it is one of loss"]);
+    site.job(&["check"]).ok();
+}
+
+/// What `shosoin notices` shows, a line each.
+fn notices(site: &Site, more: &[&str]) -> Vec<Value> {
+    let told = site.job(&[&["notices"], more].concat()).ok().stdout;
+    told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_the_operator_told_is_read_from_the_ledger_and_what_is_new_is_shown_once_3_4_r6_3_4_all_p2_4_3_r1() {
+    let site = Site::with_records_of(20_000, "6", 1);
+    assert_eq!(notices(&site, &[]), Vec::<Value>::new());
+    let state = |class| ["incident", "state", "--class", class, "--severity", "grave"];
+    let stated = site.vault(&state("loss")).ok().json();
+    let kinds = |told: &[Value]| told.iter().map(|one| text(one, "class").to_owned()).collect::<Vec<_>>();
+    let peeked = notices(&site, &["--peek"]);
+    assert_eq!((kinds(&peeked), &peeked[0]["scene"]), (vec!["loss".to_owned()], &stated["scene"]));
+    assert_eq!(peeked[0]["leaf_index"], stated["stated"][0]["leaf_index"]);
+    assert_eq!(notices(&site, &[]), peeked, "a look that was not remembered changed nothing");
+    assert_eq!(notices(&site, &[]), Vec::<Value>::new(), "shown once");
+    site.vault(&state("access")).ok();
+    let both = notices(&site, &["--all", "--peek"]);
+    assert_eq!(kinds(&both), ["loss", "access"]);
+    assert_eq!([&both[0]["new"], &both[1]["new"]], [false, true]);
+    assert_eq!(notices(&site, &["--since", "2999-01-01"]), Vec::<Value>::new());
+    assert_eq!(kinds(&notices(&site, &["--since", "2026-01-01"])), ["loss", "access"]);
+    assert_eq!(notices(&site, &[]), Vec::<Value>::new());
+    let shown = shosoin(&["notices", "--all", "--dir", site.arg()]).ok().stdout;
+    assert!(shown.lines().count() == 2 && shown.contains("grave: access, noticed "), "{shown}");
+}
+
+#[test]
+fn whoever_follows_is_told_as_soon_as_the_operator_says_something_3_4_all_p2() {
+    let halves = Halves::new();
+    let vault = halves.serve_vault();
+    let (url, fingerprint) = (vault.field("url"), halves.make_hospital("h"));
+    halves.enrol("h", &["--fingerprint", &fingerprint]).ok();
+    halves.hospital("h", &url, &["ls"]).ok();
+    let (folder, hospital, passphrase) = (halves.path("vault"), halves.path("h"), halves.path("passphrase"));
+    let state = |class| {
+        let state = ["incident", "state", "--class", class, "--severity", "serious", "--dir", arg(&folder), "--json"];
+        shosoin(&state).ok().json()
+    };
+    state("malware");
+    let mut following = Command::new(support::binary())
+        .args(["notices", "--follow", "--every", "1", "--json", "--dir", arg(&hospital), "--vault-url", &url])
+        .args(["--vault-pin", &halves.pin, "--passphrase-file", arg(&passphrase)])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = std::io::BufRead::lines(std::io::BufReader::new(following.stdout.take().unwrap()));
+    let mut next = || serde_json::from_str::<Value>(&told.next().unwrap().unwrap()).unwrap();
+    assert_eq!(text(&next(), "class"), "malware");
+    state("outage"); // while the hospital follows
+    assert_eq!(text(&next(), "class"), "outage");
+    following.kill().unwrap();
+    following.wait().unwrap();
+    assert_eq!(halves.hospital("h", &url, &["notices"]).ok().stdout, "", "both were shown, and that is remembered");
+    vault.stop();
+}
+
+/// A month that is over for certain.
+const MONTH: &str = "2020-02";
+
+#[test]
+fn a_report_is_on_the_record_of_the_hospital_and_so_is_its_remark_4_2_r3() {
+    let site = Site::with_records_of(20_000, "6", 2);
+    site.job(&["remark", MONTH, "agreed"]).fails(2, &["no report"]);
+    let made = site.vault(&["report", "make", MONTH]).ok().json();
+    let told = notices(&site, &[]);
+    assert_eq!((text(&told[0], "kind"), text(&told[0], "month")), ("report", MONTH));
+    assert_eq!((&told[0]["digest"], &told[0]["id"]), (&made["digest"], &made["act"]));
+    assert_eq!((&told[0]["held"], &told[0]["received"]), (&2.into(), &0.into()));
+    let again = site.vault(&["report", "make", MONTH]).ok().json();
+    assert_eq!((&again["made"], &again["act"]), (&false.into(), &made["act"]), "on the record once");
+    assert_eq!(notices(&site, &[]), Vec::<Value>::new());
+
+    let words = site.path("remark.txt");
+    std::fs::write(&words, "保管件数が当院の台帳と一致しません").unwrap();
+    let said = site.job(&["remark", MONTH, "objects", "--text", arg(&words)]).ok().json();
+    site.job(&["remark", MONTH, "agreed"]).ok();
+    site.job(&["remark", MONTH, "delighted"]).fails(2, &["agreed, objects, asks"]);
+    let shown = site.vault(&["report", "show", MONTH, "--text", arg(&words)]).ok().json();
+    let remarks = shown["remarks"].as_array().unwrap();
+    assert_eq!(remarks.iter().map(|one| text(one, "word")).collect::<Vec<_>>(), ["objects", "agreed"]);
+    assert_eq!(
+        (&remarks[0]["text"], &remarks[0]["id"], &remarks[1]["text"]),
+        (&said["text"], &said["id"], &Value::Null)
+    );
+    std::fs::write(&words, "一致しました").unwrap();
+    site.vault(&["report", "show", MONTH, "--text", arg(&words)]).fails(2, &["no remark on this report"]);
     site.job(&["check"]).ok();
 }

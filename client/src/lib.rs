@@ -15,6 +15,8 @@
 //!
 //! *Sharing.* `shared` grants versions to another hospital of the vault, and accepts, opens and ends what others grant.
 //!
+//! *Being told.* `notice` gives what the operator told the hospital in its own ledger, and says what the hospital remarks on a report.
+//!
 //! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`. With `witness`
 //! no head is believed that outsiders have not co-signed, and `timestamp` has an authority say since when it exists.
 //! *Keys over time.* `epoch` begins the next epoch, `rewrap` wraps every data key anew under it, `coverage` tells what still
@@ -64,6 +66,7 @@ pub mod http;
 mod keeping;
 mod lane;
 mod ledger;
+mod notice;
 mod object;
 mod open;
 mod options;

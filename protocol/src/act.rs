@@ -19,6 +19,7 @@ pub mod handover;
 mod hold;
 mod incident;
 mod quarantine;
+mod report;
 mod reseal;
 mod retention;
 mod rewrap;
@@ -36,6 +37,7 @@ pub use handover::{HandOverIn, HandOverOut, HandOverWord, Looked, OutState, Word
 pub use hold::{Hold, HoldReason, Release};
 pub use incident::{Incident, IncidentClass, Severity};
 pub use quarantine::{QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing};
+pub use report::{MonthReport, Remark, RemarkWord};
 pub use reseal::Reseal;
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
 pub use rewrap::Rewrap;
@@ -94,6 +96,10 @@ pub enum ActKind {
     Incident = 15,
     /// records leave the hospital's archive as plain files
     Export = 16,
+    /// the report of a month was made
+    Report = 20,
+    /// what the hospital says of a report
+    Remark = 21,
     /// communication stopped
     Stopped = 24,
     /// communication goes on
@@ -119,7 +125,7 @@ pub enum ActKind {
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 24] = [
+const KINDS: [(ActKind, &str, Author); 26] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::SuitePolicy, "suite-policy", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
@@ -133,6 +139,8 @@ const KINDS: [(ActKind, &str, Author); 24] = [
     (ActKind::Disposed, "disposed", Author::Operator),
     (ActKind::Incident, "incident", Author::Operator),
     (ActKind::Export, "export", Author::Hospital),
+    (ActKind::Report, "report", Author::Operator),
+    (ActKind::Remark, "remark", Author::Hospital),
     (ActKind::Stopped, "communication-stopped", Author::Operator),
     (ActKind::Reopened, "communication-reopened", Author::Operator),
     (ActKind::ShareGrant, "share-grant", Author::Hospital),
@@ -239,6 +247,10 @@ pub enum Document {
     Incident(Incident),
     /// of an export
     Export(Export),
+    /// of a report
+    Report(Box<MonthReport>),
+    /// of a remark
+    Remark(Remark),
     /// of a stop of communication
     Stopped(Stopped),
     /// of its end
@@ -280,6 +292,8 @@ impl Document {
             Document::Disposed(_) => ActKind::Disposed,
             Document::Incident(_) => ActKind::Incident,
             Document::Export(_) => ActKind::Export,
+            Document::Report(_) => ActKind::Report,
+            Document::Remark(_) => ActKind::Remark,
             Document::Stopped(_) => ActKind::Stopped,
             Document::Reopened(_) => ActKind::Reopened,
             Document::Rewrap(_) => ActKind::Rewrap,
@@ -312,6 +326,8 @@ impl Document {
             Document::Disposed(disposed) => disposed.write(&mut out),
             Document::Incident(incident) => incident.write(&mut out),
             Document::Export(export) => export.write(&mut out),
+            Document::Report(report) => report.write(&mut out),
+            Document::Remark(remark) => remark.write(&mut out),
             Document::Stopped(stopped) => stopped.write(&mut out),
             Document::Reopened(reopened) => reopened.write(&mut out),
             Document::Rewrap(rewrap) => rewrap.write(&mut out),
@@ -359,6 +375,8 @@ impl Document {
             ActKind::Disposed => Document::Disposed(Disposed::read(&mut reader)?),
             ActKind::Incident => Document::Incident(Incident::read(&mut reader)?),
             ActKind::Export => Document::Export(Export::read(&mut reader)?),
+            ActKind::Report => Document::Report(Box::new(MonthReport::read(&mut reader)?)),
+            ActKind::Remark => Document::Remark(Remark::read(&mut reader)?),
             ActKind::Stopped => Document::Stopped(Stopped::read(&mut reader)?),
             ActKind::Reopened => Document::Reopened(Reopened::read(&mut reader)?),
             ActKind::Rewrap => Document::Rewrap(Rewrap::read(&mut reader)?),
@@ -384,6 +402,7 @@ impl Document {
             Document::ShareGrant(_) | Document::Unshare(_) | Document::ShareAccepted(_) => Vec::new(),
             Document::HandOverOut(_) | Document::HandOverIn(_) | Document::HandOverWord(_) => Vec::new(),
             Document::QuarantineIn(_) | Document::QuarantineOut(_) => Vec::new(),
+            Document::Report(_) | Document::Remark(_) => Vec::new(),
             Document::Stopped(_) | Document::Reopened(_) => Vec::new(),
             Document::Witness(_) => Vec::new(),
             Document::DisposalOrder(_) | Document::DisposalCancelled(_) => Vec::new(),

@@ -34,11 +34,11 @@ impl Amount {
         Amount { count: self.count.saturating_add(other.count), bytes: self.bytes.saturating_add(other.bytes) }
     }
 
-    fn write(self, out: &mut Writer) {
+    pub(crate) fn write(self, out: &mut Writer) {
         out.u64(self.count).u64(self.bytes);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self> {
         Ok(Amount { count: reader.u64("deposits")?, bytes: reader.u64("sealed bytes")? })
     }
 }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Invariants
-//! - A report is of a month that is over, is made once and never written again. Its digest is in the audit log.
+//! - A report is of a month that is over, is made once and never written again. Its digest is in the audit log, and with its figures
+//!   in the ledger of the hospital, which may remark on it there.
 //! - What is held now is said with the head of the hospital's log that it belongs to: the hospital checks it with `shosoin reconcile`.
 //!
 //! Not here: the signed account of every deposit (`reconcile`), alarms (`notify`).
@@ -17,6 +18,7 @@ mod month;
 pub use month::Month;
 
 use crate::accounts::Caller;
+use crate::acts::{OperatorAct, StatedAct};
 use crate::applicability::Lang;
 use crate::assets::{AssetState, scan_slots};
 use crate::audit::{Action, AuditEvent, AuditQuery, Detail, Outcome};
@@ -28,8 +30,8 @@ use crate::vault::{Inner, Vault, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use shosoin_protocol::act::{ActKind, Document};
-use shosoin_protocol::{Digest, HospitalId};
+use shosoin_protocol::act::{ActKind, Document, MonthReport};
+use shosoin_protocol::{Digest, HospitalId, VersionId};
 use shosoin_tiers::durable;
 use shosoin_tiers::media::Media as _;
 use std::collections::BTreeMap;
@@ -166,6 +168,28 @@ pub struct CopyForward {
     pub late: u64,
 }
 
+impl Report {
+    /// What of it is in the ledger.
+    fn stated(&self, digest: Digest) -> Result<MonthReport> {
+        let amount =
+            |amount: Amount| shosoin_protocol::reconciliation::Amount { count: amount.count, bytes: amount.bytes };
+        let (year, month) = self.month.parts();
+        let log_root = self.log_root.parse().map_err(|_| Error::Bug("a report has no root of the log"))?;
+        Ok(MonthReport {
+            year,
+            month,
+            digest,
+            log_size: self.log_size,
+            log_root,
+            received: amount(self.received),
+            held: amount(self.held),
+            given_out: amount(self.given_out),
+            disposed: amount(self.disposed),
+            incidents: u32::try_from(self.incidents.values().sum::<u64>()).unwrap_or(u32::MAX),
+        })
+    }
+}
+
 impl Vault {
     /// Does what a command says, for `caller`, and answers in JSON.
     pub async fn report_command(&self, command: ReportCommand, caller: Caller) -> Result<Value> {
@@ -176,7 +200,9 @@ impl Vault {
             ReportCommand::Show { hospital, month, lang } => {
                 let (report, digest) = inner.report(hospital.as_deref(), month)?;
                 let page = html::page(&report, &digest.to_string(), lang);
-                Ok(json!({ "report": report, "digest": digest.to_string(), "html": page }))
+                let desk = inner.desk_of(hospital.as_deref())?;
+                let remarks = inner.remarks_on(&desk, digest)?;
+                Ok(json!({ "report": report, "digest": digest.to_string(), "html": page, "remarks": remarks }))
             }
             ReportCommand::List { hospital } => {
                 let hospital = inner.desk_of(hospital.as_deref())?.info().hospital;
@@ -193,7 +219,8 @@ impl Inner {
         let (hospital, now_ms) = (desk.info().hospital, self.clock.now_ms());
         if self.reports_of(hospital)?.contains(&month) {
             let (report, digest) = self.report(Some(&hospital.to_string()), month)?;
-            return Ok(json!({ "made": false, "report": report, "digest": digest.to_string() }));
+            let act = self.on_record(&desk, &report, digest)?.to_string();
+            return Ok(json!({ "made": false, "report": report, "digest": digest.to_string(), "act": act }));
         }
         let (from_ms, until_ms) = month.span(self.accounts.config().utc_offset);
         if until_ms > now_ms {
@@ -209,7 +236,36 @@ impl Inner {
         self.folder.make_dir(DIR)?;
         self.folder.make_dir(&format!("{DIR}/{hospital}"))?;
         durable::replace(&self.folder, &format!("{DIR}/{hospital}/{month}.json"), &bytes)?;
-        Ok(json!({ "made": true, "report": report, "digest": digest.to_string() }))
+        let act = self.on_record(&desk, &report, digest)?.to_string();
+        Ok(json!({ "made": true, "report": report, "digest": digest.to_string(), "act": act }))
+    }
+
+    /// Puts a report on the record of the hospital, unless it is there: whoever made it may have been stopped in between. Gives the
+    /// id of the act.
+    fn on_record(&self, desk: &Desk, report: &Report, digest: Digest) -> Result<VersionId> {
+        let of_digest = |act: &StatedAct| matches!(&act.document, Document::Report(stated) if stated.digest == digest);
+        if let Some(act) = desk.acts(&*self.index, &[ActKind::Report])?.into_iter().find(of_digest) {
+            return Ok(act.id);
+        }
+        let document = Document::Report(Box::new(report.stated(digest)?));
+        let act = OperatorAct { id: self.fresh_id()?, subject: None, document };
+        let id = act.id;
+        desk.state(act).map(|_| id)
+    }
+
+    /// What the hospital said of a report, in the order of the ledger.
+    fn remarks_on(&self, desk: &Desk, digest: Digest) -> Result<Vec<Value>> {
+        let acts = desk.acts(&*self.index, &[ActKind::Report, ActKind::Remark])?;
+        let is_report = |act: &&StatedAct| matches!(&act.document, Document::Report(stated) if stated.digest == digest);
+        let Some(report) = acts.iter().find(is_report) else { return Ok(Vec::new()) };
+        let remark = |act: &StatedAct| match act.document {
+            Document::Remark(remark) if remark.report == report.id => Some(json!({
+                "id": act.id.to_string(), "leaf_index": act.index, "accepted_ms": act.accepted_ms,
+                "word": remark.word.name(), "text": remark.text.map(|digest| digest.to_string()),
+            })),
+            _ => None,
+        };
+        Ok(acts.iter().filter_map(remark).collect())
     }
 
     /// A report as it was made, if it is still what the audit log says it was.

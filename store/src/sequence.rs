@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
 use crate::rows::{
-    self, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows, ShareRow, SuitePolicyRow,
+    self, ActRow, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows, ShareRow, SuitePolicyRow,
 };
-use shosoin_protocol::act::{Act, ActKind, Author, Document, Epoch};
+use shosoin_protocol::act::{Act, ActKind, Author, Document, Epoch, Remark};
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
 use shosoin_protocol::{DeviceId, NameToken, VersionId};
 
@@ -47,6 +47,9 @@ pub fn admit(
     if let Some(id) = statement.body.id() {
         fresh(rows, hospital, id)?;
     }
+    if let Some(Document::Remark(remark)) = document {
+        of_a_report(rows, hospital, remark)?;
+    }
     if let Some(Document::Epoch(epoch)) = document {
         next_epoch(rows, hospital, epoch)?;
     }
@@ -81,6 +84,19 @@ fn next_epoch(rows: &Pending<'_>, hospital: &HospitalInfo, epoch: &Epoch) -> Res
     match newest.checked_add(1) == Some(epoch.number) {
         true => Ok(()),
         false => Err(Error::EpochOutOfOrder { newest, found: epoch.number }),
+    }
+}
+
+/// A hospital remarks on a report that is on the record.
+fn of_a_report(rows: &Pending<'_>, hospital: &HospitalInfo, remark: &Remark) -> Result<()> {
+    let place = rows.row::<LeafIndex>(&rows::version_key(hospital.hospital, remark.report))?;
+    let act = match place {
+        Some(LeafIndex(leaf)) => rows.row::<ActRow>(&rows::act_key(hospital.hospital, leaf))?,
+        None => None,
+    };
+    match act.is_some_and(|row| row.act.kind == ActKind::Report) {
+        true => Ok(()),
+        false => Err(Error::Invalid { what: "remark", why: "there is no report of that id" }),
     }
 }
 

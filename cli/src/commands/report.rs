@@ -1,14 +1,17 @@
 //! `shosoin report`: the monthly report to a hospital.
 
+use crate::commands::notices::digest_of;
 use crate::commands::volume::DirArgs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operator;
 use crate::output::Output;
+use crate::text::time;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use shosoin_store::applicability::Lang;
 use shosoin_store::reports::{Month, ReportCommand};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// Commands about reports.
 #[derive(Debug, Subcommand)]
@@ -57,6 +60,9 @@ pub struct ShowArgs {
     /// Language of the document
     #[arg(long, value_name = "LANG", default_value = "ja")]
     lang: Language,
+    /// The text that the hospital sent beside a remark: is it the one of which the digest is on the record?
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
 }
 
 /// Form of a report.
@@ -85,13 +91,21 @@ pub async fn run(command: ReportCommands, output: Output) -> Result<()> {
                 format!("report {month}: {made}\n{}", text(&answer))
             })
         }
-        ReportCommands::Show(ShowArgs { report: MonthArgs { month, of }, format, lang }) => {
+        ReportCommands::Show(ShowArgs { report: MonthArgs { month, of }, format, lang, text: beside }) => {
             let lang = if lang == Language::Ja { Lang::Ja } else { Lang::En };
             let command = ReportCommand::Show { hospital: of.hospital, month, lang };
             let mut answer = operator::report(&of.dir.dir, "show the report", &command).await?;
             let page = answer["html"].as_str().unwrap_or_default().to_owned();
             if let Some(fields) = answer.as_object_mut() {
                 fields.remove("html");
+            }
+            let remarks = answer["remarks"].as_array().map(Vec::as_slice).unwrap_or_default();
+            if let Some(path) = &beside {
+                let digest = digest_of(path)?.to_string();
+                if !remarks.iter().any(|remark| remark["text"] == digest.as_str()) {
+                    let why = format!("no remark on this report is about {}, whose digest is {digest}", path.display());
+                    return Err(Error::invalid("--text", why));
+                }
             }
             output.answer(&answer, || match format {
                 Form::Text => text(&answer),
@@ -122,5 +136,10 @@ fn text(answer: &Value) -> String {
         let _ = writeln!(out, "{name:<10} {:>10}  {} bytes", report[field]["count"], report[field]["bytes"]);
     }
     let _ = writeln!(out, "digest     {}", answer["digest"].as_str().unwrap_or("-"));
+    for remark in answer["remarks"].as_array().into_iter().flatten() {
+        let field = |name: &str| remark[name].as_str().unwrap_or("none");
+        let at = time(remark["accepted_ms"].as_u64().unwrap_or(0));
+        let _ = writeln!(out, "remark     {}, {at}, text {}", field("word"), field("text"));
+    }
     out
 }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{
     Act, ActKind, Custody, Document, Epoch, EpochReason, Export, ExportScope, Hold, HoldReason, Incident,
-    IncidentClass, KeySource, Lock, LockMode, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason,
-    QuarantinedThing, Release, Reopened, Reseal, Retain, RetentionChange, Rewrap, Severity, StopCause, Stopped,
-    SuitePolicy, TransferFailure, Versions, WitnessRule,
+    IncidentClass, KeySource, Lock, LockMode, MonthReport, QuarantineIn, QuarantineOut, QuarantineOutcome,
+    QuarantineReason, QuarantinedThing, Release, Remark, RemarkWord, Reopened, Reseal, Retain, RetentionChange, Rewrap,
+    Severity, StopCause, Stopped, SuitePolicy, TransferFailure, Versions, WitnessRule,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -626,7 +626,47 @@ fn documents() -> Vec<(&'static str, Structure)> {
         ("Medium manifest", medium_manifest()),
         ("Medium check", medium_check()),
         ("Incident", body(&incident, incident_fields)),
+        ("Report", body(&report().0, report().1)),
+        ("Remark", body(&remark().0, remark().1)),
     ]
+}
+
+fn report() -> (Vec<u8>, Fields) {
+    let amount = |count| Amount { count, bytes: count + 1 };
+    let said = MonthReport {
+        year: 2026,
+        month: 4,
+        digest: Digest([0xb1; 32]),
+        log_size: 9,
+        log_root: Digest([0xb2; 32]),
+        received: amount(10),
+        held: amount(20),
+        given_out: amount(30),
+        disposed: amount(40),
+        incidents: 3,
+    };
+    let both = |count: u64| [u64(count), u64(count + 1)].concat();
+    let fields = vec![
+        ("year", 2026u16.to_le_bytes().to_vec()),
+        ("month", vec![4]),
+        ("reserved", vec![0]),
+        ("incidents", u32(3)),
+        ("digest", vec![0xb1; 32]),
+        ("log size", u64(9)),
+        ("log root", vec![0xb2; 32]),
+        ("received", both(10)),
+        ("held", both(20)),
+        ("given out", both(30)),
+        ("disposed", both(40)),
+    ];
+    (Document::Report(Box::new(said)).encode(), fields)
+}
+
+fn remark() -> (Vec<u8>, Fields) {
+    let said = Remark { report: VERSION, word: RemarkWord::Objects, text: Some(Digest([0xb3; 32])) };
+    let fields =
+        vec![("report", VERSION.0.to_vec()), ("word", vec![2]), ("reserved", vec![0; 7]), ("text", vec![0xb3; 32])];
+    (Document::Remark(said).encode(), fields)
 }
 
 fn quarantine_in() -> (Vec<u8>, Fields) {

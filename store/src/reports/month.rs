@@ -15,6 +15,11 @@ pub struct Month {
 }
 
 impl Month {
+    /// Year and number of the month.
+    pub fn parts(self) -> (u16, u8) {
+        (u16::try_from(self.year).unwrap_or(0), self.month)
+    }
+
     /// Its first moment and the first behind it, in milliseconds since 1970, where clocks are so far from universal time.
     pub fn span(self, offset: UtcOffset) -> (u64, u64) {
         let begin = |year: i32, month: u8| {

@@ -5,13 +5,15 @@ use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
     Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, Export, ExportScope, HandOverIn,
-    HandOverOut, HandOverWord, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked, OutState,
-    QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release, Reopened, Reseal,
-    Retain, RetentionChange, Rewrap, Severity, ShareAccepted, ShareGrant, ShareKem, SharePurpose, ShareTerms,
-    StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Unshare, UnshareReason, Versions, WitnessRule, WordStage,
+    HandOverOut, HandOverWord, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked,
+    MonthReport, OutState, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release,
+    Remark, RemarkWord, Reopened, Reseal, Retain, RetentionChange, Rewrap, Severity, ShareAccepted, ShareGrant,
+    ShareKem, SharePurpose, ShareTerms, StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Unshare,
+    UnshareReason, Versions, WitnessRule, WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::note::{KeyUse, VerifierKey};
+use shosoin_protocol::reconciliation::Amount;
 use shosoin_protocol::sign::SigningKey;
 use shosoin_protocol::{Address, Digest, HospitalId, Suite, VaultId, VersionId};
 
@@ -65,6 +67,8 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, Document::QuarantineIn(quarantined())),
         (None, Document::QuarantineOut(left())),
         (None, export()),
+        (None, Document::Report(Box::new(report()))),
+        (None, Document::Remark(remark())),
         (None, Document::Stopped(stopped())),
         (None, Document::Reopened(reopened())),
         (None, Document::DisposalOrder(order(&World::new(Suite::Default)))),
@@ -73,6 +77,26 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, reseal()),
         (None, suite_policy()),
     ]
+}
+
+fn report() -> MonthReport {
+    let amount = |count| Amount { count, bytes: count * 5_000 };
+    MonthReport {
+        year: 2026,
+        month: 4,
+        digest: Digest([0x5e; 32]),
+        log_size: 900,
+        log_root: Digest([0x5f; 32]),
+        received: amount(40),
+        held: amount(800),
+        given_out: amount(3),
+        disposed: amount(7),
+        incidents: 1,
+    }
+}
+
+fn remark() -> Remark {
+    Remark { report: VersionId([8; 16]), word: RemarkWord::Asks, text: Some(Digest([0x60; 32])) }
 }
 
 fn grant() -> ShareGrant {
@@ -309,6 +333,8 @@ fn wrong_documents() -> Vec<Made> {
     let [epoch, rewrap, reseal, policy] =
         [epoch(), rewrap(), reseal(), suite_policy()].map(|stated| document(stated.kind(), "valid", "", &stated));
     let export = document(ActKind::Export, "valid", "", &export());
+    let [report, remark] = [Document::Report(Box::new(report())), Document::Remark(remark())]
+        .map(|stated| document(stated.kind(), "valid", "", &stated));
     let share = document(ActKind::ShareGrant, "valid", "", &of(ActKind::ShareGrant));
     let unshare = document(ActKind::Unshare, "valid", "", &of(ActKind::Unshare));
     let out = document(ActKind::HandOverOut, "valid", "", &of(ActKind::HandOverOut));
@@ -408,6 +434,8 @@ fn wrong_documents() -> Vec<Made> {
             ("Invalid", "reserved bytes"),
             put(15, &[1]),
         ),
+        report.wrong("report-month", "Month 13.", ("Invalid", "month of the report"), put(10, &[13])),
+        remark.wrong("remark-word", "Word 4.", ("Invalid", "word of the remark"), put(24, &[4])),
         incident.wrong("incident-class", "Class 0.", ("Invalid", "class of an incident"), put(8, &[0])),
         incident.wrong("incident-severity", "Severity 4.", ("Invalid", "severity of an incident"), put(9, &[4])),
         epoch.wrong(
