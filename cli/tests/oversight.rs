@@ -230,8 +230,8 @@ fn whoever_follows_is_told_as_soon_as_the_operator_says_something_3_4_all_p2() {
     assert_eq!(text(&next(), "class"), "malware");
     state("outage"); // while the hospital follows
     assert_eq!(text(&next(), "class"), "outage");
-    following.kill().unwrap();
-    following.wait().unwrap();
+    Command::new("kill").arg(following.id().to_string()).status().unwrap();
+    assert!(following.wait().unwrap().success(), "SIGTERM ends it in order");
     assert_eq!(halves.hospital("h", &url, &["notices"]).ok().stdout, "", "both were shown, and that is remembered");
     vault.stop();
 }

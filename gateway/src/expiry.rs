@@ -72,6 +72,9 @@ pub(crate) async fn run(client: Client, uploads: Arc<Uploads>) {
 async fn pass(client: &Client, uploads: &Arc<Uploads>, now_ms: u64) -> Result<Counts> {
     let mut counts = Counts::default();
     for bucket in client.buckets()? {
+        if bucket.rules.lifecycle.iter().any(|rule| rule.enabled) {
+            client.up_to_date().await?; // a hold that came by another gateway keeps too
+        }
         let rules: Vec<&LifecycleRule> = bucket.rules.lifecycle.iter().filter(|rule| rule.enabled).collect();
         if rules.iter().any(|rule| rule.expire_days > 0 || rule.expire_markers || rule.noncurrent_days > 0) {
             of_versions(client, &bucket, &rules, now_ms, &mut counts).await?;

@@ -435,7 +435,7 @@ fn wrong_documents() -> Vec<Made> {
             put(15, &[1]),
         ),
         report.wrong("report-month", "Month 13.", ("Invalid", "month of the report"), put(10, &[13])),
-        remark.wrong("remark-word", "Word 4.", ("Invalid", "word of the remark"), put(24, &[4])),
+        remark.wrong("remark-word", "Word 4.", ("Invalid", "word of a remark"), put(24, &[4])),
         incident.wrong("incident-class", "Class 0.", ("Invalid", "class of an incident"), put(8, &[0])),
         incident.wrong("incident-severity", "Severity 4.", ("Invalid", "severity of an incident"), put(9, &[4])),
         epoch.wrong(
