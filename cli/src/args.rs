@@ -2,9 +2,9 @@
 
 use crate::commands::{
     account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, export,
-    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, machine, notices, notify, pack, put,
-    quarantine, reconcile, report, retention, share, stat, suite, timestamp, transfer, up, vault, verify, volume,
-    witness,
+    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, machine, notices, notify,
+    pack, put, quarantine, reconcile, report, retention, share, stat, suite, timestamp, transfer, up, vault, verify,
+    volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
