@@ -12,7 +12,7 @@ use crate::intake::{Intake, Prepared};
 use crate::ledger::{Head, Ledger};
 use crate::open::Standing;
 use crate::records::Records;
-use crate::rows::{self, DeviceRow, DeviceState, EndedRow, LeafIndex, NameRow, Rows, WrapRow};
+use crate::rows::{self, DeviceRow, DeviceState, EndedRow, LeafIndex, LeafRow, NameRow, Rows, WrapRow};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use shosoin_protocol::act::{Document, HandOverIn};
@@ -22,9 +22,9 @@ use shosoin_protocol::api::{
 };
 use shosoin_protocol::entry::{Body, Deposit, Entry, PlacedEntry};
 use shosoin_protocol::limits::{LOG_PAGE_BYTES_MAX, LOG_PAGE_ENTRIES_MAX};
-use shosoin_protocol::receipt::{Inclusion, Receipt};
+use shosoin_protocol::receipt::{Durable, Inclusion, Receipt};
 use shosoin_protocol::{Address, DeviceId, Digest, Lineage, LogId, NameToken, VaultId, VersionId};
-use shosoin_tiers::{Clock, Record};
+use shosoin_tiers::{Clock, Record, Tier};
 use std::sync::{Arc, OnceLock};
 
 /// The desk of one hospital.
@@ -205,6 +205,19 @@ impl Desk {
         let checkpoint = done.head.checkpoint.clone();
         let inclusion = Inclusion { index: seat.index, accepted_ms: seat.accepted_ms, proof, checkpoint };
         Ok(Receipt::sign(seat.leaf, inclusion, done.durable, self.ledger.key()))
+    }
+
+    /// A receipt for a version that has its place already, under the newest head: as much as was durable when it got it.
+    pub fn receipt_again(&self, tier: &Tier, version: VersionId) -> Result<Receipt> {
+        let VersionReply { entry, inclusion, .. } = self.version(version)?;
+        let bad = |source| Error::Malformed { what: "entry", source };
+        let leaf = Entry::decode(&entry).map_err(bad)?.leaf_hash();
+        let row = self.index.row::<LeafRow>(&rows::leaf_key(self.info.hospital, inclusion.index))?;
+        let segment = row.and_then(|row| tier.segment_info(row.at.segment));
+        let code = segment.ok_or(Error::Bug("an entry that was read is in a segment"))?.code;
+        let (k, m) = code.bytes();
+        let durable = Durable { level: 1, sites: 1, k, m };
+        Ok(Receipt::sign(leaf, inclusion, durable, self.ledger.key()))
     }
 
     /// One record.

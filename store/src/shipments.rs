@@ -32,9 +32,12 @@ use shosoin_protocol::act::agreement::Terms;
 use shosoin_protocol::api::{DepositBatch, DepositReplies, DepositRequest};
 use shosoin_protocol::entry::Entry;
 use shosoin_protocol::medium::{FOLDER, MediumCheck, MediumManifest, MediumVerdict};
+use shosoin_protocol::receipt::Receipt;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::suite::sha256;
-use shosoin_protocol::{Address, LogId};
+use shosoin_protocol::{Address, LogId, VersionId};
+use shosoin_tiers::durable;
+use shosoin_tiers::media::{FileMedia, FileOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -129,7 +132,7 @@ struct Judged {
     shipment: Shipment,
 }
 
-/// The definitions were as new as agreed when the station looked, and it looked since the medium was packed and not too long ago.
+/// The definitions were as new as agreed when the station looked, and that was not too long ago.
 fn is_fresh(terms: &Terms, check: &MediumCheck, now_ms: u64) -> Result<()> {
     let limit_ms = |hours: u32| u64::from(hours).max(1) * HOUR_MS;
     let definitions_ms = check.checked_ms.saturating_sub(check.engine.definitions_ms);
@@ -176,12 +179,41 @@ impl Vault {
                 return Err(error);
             }
         };
-        let folder = places.medium.join(FOLDER);
+        let number = manifest.place.number;
+        let noted = |ended: Outcome, taken: &Taken, why: &str| {
+            let mut event = AuditEvent::new(self.inner.clock.now_ms(), &actor, Action::MediumTaken).ended(ended);
+            (event.hospital, event.bytes, event.units) = (Some(manifest.hospital), taken.bytes, taken.deposits);
+            let why: String = format!("{} medium {number} {why}", shipment.id).chars().take(200).collect();
+            self.inner.media.record(event.because(why.trim_end()))
+        };
         let mut taken = Taken::default();
+        noted(Outcome::Begun, &taken, "")?;
+        if let Err(error) = self.take_judged(&desk, &places, &manifest, &mut taken).await {
+            noted(Outcome::Failed, &taken, &error.problem().message)?;
+            return Err(error);
+        }
+        let ended = if taken.refused.is_empty() { Outcome::Done } else { Outcome::Findings };
+        noted(ended, &taken, "")?;
+        if ended == Outcome::Done {
+            shipment.step(number, MediumStep::Taken, self.inner.clock.now_ms())?;
+            self.inner.keep_shipment(&shipment)?;
+        }
+        Ok(taken)
+    }
+
+    /// Every chunk, then every batch.
+    async fn take_judged(
+        &self,
+        desk: &Arc<Desk>,
+        places: &Places,
+        manifest: &MediumManifest,
+        taken: &mut Taken,
+    ) -> Result<()> {
+        let folder = places.medium.join(FOLDER);
         for (address, len) in &manifest.chunks {
             let bytes = read_exactly(folder.join(MediumManifest::chunk_file(address)), *len).await?;
             taken.bytes += u64::from(*len);
-            self.take_chunk(&desk, *address, bytes.into()).await?;
+            self.take_chunk(desk, *address, bytes.into()).await?;
             taken.chunks += 1;
         }
         for (number, batch) in manifest.batches.iter().enumerate() {
@@ -192,18 +224,9 @@ impl Vault {
             taken.bytes += u64::from(batch.len);
             let batch =
                 DepositBatch::decode(&bytes.into()).map_err(|source| Error::Malformed { what: "batch", source })?;
-            self.take_batch(&desk, batch, &manifest, &places.receipts, &mut taken).await?;
+            self.take_batch(desk, batch, manifest, &places.receipts, taken).await?;
         }
-        let number = manifest.place.number;
-        if taken.refused.is_empty() {
-            shipment.step(number, MediumStep::Taken, self.inner.clock.now_ms())?;
-            self.inner.keep_shipment(&shipment)?;
-        }
-        let ended = if taken.refused.is_empty() { Outcome::Done } else { Outcome::Findings };
-        let mut event = AuditEvent::new(self.inner.clock.now_ms(), actor, Action::MediumTaken).ended(ended);
-        (event.hospital, event.bytes, event.units) = (Some(manifest.hospital), taken.bytes, taken.deposits);
-        self.inner.media.record(event.because(format!("{} medium {number}", shipment.id)))?;
-        Ok(taken)
+        Ok(())
     }
 
     async fn take_batch(
@@ -214,8 +237,16 @@ impl Vault {
         receipts: &Path,
         taken: &mut Taken,
     ) -> Result<()> {
-        let (there, looking) = (batch, desk.clone());
-        let (deposits, already) = blocking(move || Ok(not_there(&looking, there.deposits))).await?;
+        let (inner, whole, looking, folder) = (self.inner.clone(), batch, desk.clone(), receipts.to_owned());
+        let (deposits, already) = blocking(move || {
+            let (deposits, there) = not_there(&looking, whole.deposits);
+            for version in &there {
+                let receipt = looking.receipt_again(&inner.tier, *version)?;
+                write_receipt(&folder, &version.to_string(), &receipt)?;
+            }
+            Ok((deposits, there.len() as u64))
+        })
+        .await?;
         taken.deposits += already; // a kill came between them and the last step
         if deposits.is_empty() {
             return Ok(());
@@ -229,8 +260,8 @@ impl Vault {
             match reply {
                 Ok(receipt) => {
                     taken.deposits += 1;
-                    let path = receipts.join(format!("{name}.receipt"));
-                    blocking(move || write_receipt(&path, &receipt.encode())).await?;
+                    let folder = receipts.to_owned();
+                    blocking(move || write_receipt(&folder, &name, &receipt)).await?;
                 }
                 Err(problem) => taken.refused.push(format!("{name}: {}", problem.message)),
             }
@@ -275,16 +306,17 @@ struct Places {
     receipts: PathBuf,
 }
 
-/// The deposits that the ledger does not have yet, and how many it has.
-fn not_there(desk: &Desk, deposits: Vec<DepositRequest>) -> (Vec<DepositRequest>, u64) {
-    let is_there = |deposit: &DepositRequest| {
+/// The deposits that the ledger does not have yet, and the versions of those that it has.
+fn not_there(desk: &Desk, deposits: Vec<DepositRequest>) -> (Vec<DepositRequest>, Vec<VersionId>) {
+    let (mut left, mut there) = (Vec::new(), Vec::new());
+    for deposit in deposits {
         let id = Entry::decode(&deposit.entry).ok().and_then(|entry| entry.body().id());
-        id.is_some_and(|id| desk.version(id).is_ok_and(|reply| reply.entry == deposit.entry))
-    };
-    let before = deposits.len() as u64;
-    let left: Vec<DepositRequest> = deposits.into_iter().filter(|deposit| !is_there(deposit)).collect();
-    let already = before - left.len() as u64;
-    (left, already)
+        match id.filter(|id| desk.version(*id).is_ok_and(|reply| reply.entry == deposit.entry)) {
+            Some(id) => there.push(id),
+            None => left.push(deposit),
+        }
+    }
+    (left, there)
 }
 
 async fn read_exactly(path: PathBuf, len: u32) -> Result<Vec<u8>> {
@@ -298,12 +330,8 @@ async fn read_exactly(path: PathBuf, len: u32) -> Result<Vec<u8>> {
     .await
 }
 
-fn write_receipt(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write as _;
-    let failed = |source| Error::Io { action: "write", path: path.to_owned(), source };
-    let mut file = match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-        file => file.map_err(failed)?,
-    };
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+/// Whole or not there: one that a kill cut would be taken for a bad one.
+fn write_receipt(folder: &Path, name: &str, receipt: &Receipt) -> Result<()> {
+    let folder = FileMedia::open(folder, FileOptions { exclusive: false, ..FileOptions::default() })?;
+    Ok(durable::replace(&folder, &format!("{name}.receipt"), &receipt.encode())?)
 }

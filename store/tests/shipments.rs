@@ -276,6 +276,35 @@ async fn a_medium_that_changed_since_it_was_checked_or_was_packed_by_a_stranger_
 }
 
 #[tokio::test]
+async fn a_take_that_was_cut_off_is_run_again_and_every_deposit_has_its_receipt_3_3_p6() {
+    let mut scene = Scene::new().await;
+    let (parcel, packed) = scene.packed();
+    scene.announced_and_received().await;
+    scene.take(&packed, &packed.check).await.unwrap();
+    // what a kill leaves that came behind the deposit: a receipt that is cut, and a shipment that says nothing of it yet
+    let receipt = scene.receipts().join(format!("{}.receipt", parcel.deposit.version));
+    let whole = std::fs::read(&receipt).unwrap();
+    std::fs::write(&receipt, &whole[..whole.len() / 2]).unwrap();
+    let state = scene.site.path().join("shipments").join(SHIPMENT.to_string());
+    let taken = std::fs::read(&state).unwrap();
+    std::fs::remove_file(&state).unwrap();
+    scene.announced_and_received().await;
+    let again = scene.take(&packed, &packed.check).await.unwrap();
+    assert_eq!((&again["deposits"], &again["refused"]), (&1.into(), &Value::Array(vec![])));
+    let found = shosoin_protocol::receipt::Receipt::decode(&std::fs::read(&receipt).unwrap()).unwrap();
+    let entry = scene.vault.version(scene.hospital.id, parcel.deposit.version).await.unwrap().entry;
+    let leaf = shosoin_protocol::entry::Entry::decode(&entry).unwrap().leaf_hash();
+    found.verify(&leaf, &vault_key(&scene.vault, scene.hospital.id).await).unwrap();
+    let first = shosoin_protocol::receipt::Receipt::decode(&whole).unwrap();
+    assert_eq!(found.durable, first.durable);
+    assert_eq!(std::fs::read(&state).unwrap().len(), taken.len(), "the medium counts as taken again");
+    assert_eq!(
+        (scene.audited(Action::MediumTaken, Outcome::Begun), scene.audited(Action::MediumTaken, Outcome::Done)),
+        (2, 2)
+    );
+}
+
+#[tokio::test]
 async fn a_medium_for_another_vault_is_refused() {
     let mut scene = Scene::new().await;
     let (_, packed) = scene.packed();

@@ -38,7 +38,7 @@ vocabulary! {
         Trial = 14 "trial",
         /// something suspicious was set aside, or left quarantine
         Quarantine = 15 "quarantine",
-        /// transfers of a hospital fail, or all communication with it was stopped
+        /// transfers of a hospital fail, by courier too, or all communication with it was stopped
         Line = 16 "line",
         /// a machine was met that the register does not know, or that may not be connected now
         Machine = 17 "machine",
@@ -86,6 +86,7 @@ pub fn alarm_of(record: &AuditRecord) -> Option<Alarm> {
         Action::IncidentStated if event.outcome == Outcome::Done => Some(Alarm::Incident),
         Action::Quarantined | Action::QuarantineReleased => Some(Alarm::Quarantine),
         Action::TransferFailed | Action::CommunicationStopped => Some(Alarm::Line),
+        Action::ShipmentReceived | Action::MediumTaken if refused => Some(Alarm::Line),
         Action::LogSpace if bad => Some(Alarm::LogSpace),
         Action::LogStarted if bad => Some(Alarm::Log),
         Action::LogRestored => Some(Alarm::Log),
@@ -141,6 +142,8 @@ mod tests {
             (event(Action::MachineUnknown, Outcome::Findings), Alarm::Machine),
             (event(Action::Quarantined, Outcome::Done), Alarm::Quarantine),
             (event(Action::CommunicationStopped, Outcome::Done), Alarm::Line),
+            (event(Action::ShipmentReceived, Outcome::Refused), Alarm::Line),
+            (event(Action::MediumTaken, Outcome::Refused), Alarm::Line),
             (event(Action::NoticeFailed, Outcome::Failed).with(Detail::Place("night".into())), Alarm::Undelivered),
         ] {
             assert_eq!(told(event.clone()), Some(alarm), "{}", event.action);
