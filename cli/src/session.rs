@@ -88,7 +88,8 @@ fn embedded_vault(args: &SiteArgs) -> Option<PathBuf> {
     (args.vault_url.is_none() && dir.is_dir()).then_some(dir)
 }
 
-fn connect(args: &SiteArgs, hospital: &HospitalDir, keyring: &Keyring) -> Result<HttpTransport> {
+/// The way to the vault over the network, as the machine of this keyring.
+pub fn connect(args: &SiteArgs, hospital: &HospitalDir, keyring: &Keyring) -> Result<HttpTransport> {
     let config = GatewayConfig::load(hospital)?;
     let missing = |what: &str| Error::invalid(what, format!("give it, or set it in {}", hospital.config().display()));
     let url = args.vault_url.clone().or(config.vault_url).ok_or_else(|| missing("--vault-url"))?;

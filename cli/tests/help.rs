@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 161] = [
+const COMMANDS: [&[&str]; 163] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -91,6 +91,8 @@ const COMMANDS: [&[&str]; 161] = [
     &["share", "get"],
     &["share", "revoke"],
     &["device", "list"],
+    &["device", "enrol"],
+    &["device", "deposit"],
     &["device", "revoke"],
     &["escrow", "split"],
     &["escrow", "verify"],

@@ -2,9 +2,10 @@
 //! whether the sealed summary or document is the one the entry names and says what the entry says.
 
 use crate::accuse::Accusation;
+use crate::depositor::DepositScope;
 use crate::ledger::Identity;
 use crate::view::row::Chain;
-use crate::view::{Placed, View};
+use crate::view::{Placed, Source, View};
 use crate::{Error, Result};
 use shosoin_protocol::act::handover::key_digest;
 use shosoin_protocol::act::{ActKind, Author, Document, HandOverIn, SuitePolicy, WordStage};
@@ -17,6 +18,7 @@ use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{DeviceId, Lineage};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What is asked of the vault when a page is read.
 const OPERATION: &str = "entries of the ledger";
@@ -46,11 +48,13 @@ pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec
     let mut devices = Devices { identity, view, known: HashMap::new() };
     let mut keys = Vec::with_capacity(page.items.len());
     let mut policy = SuiteGuard::begin(view)?;
+    let mut roles = Roles { identity, view, known: HashMap::new() };
     for item in &page.items {
-        keys.push(devices.check(item.placed.index, &item.placed.entry)?);
+        let scope = roles.check(item, &devices)?;
+        keys.push((devices.check(item.placed.index, &item.placed.entry)?, scope));
         policy.check(item)?;
     }
-    let work: Vec<(LogItem, PublicKey)> = page.items.into_iter().zip(keys).collect();
+    let work: Vec<(LogItem, (PublicKey, Option<Scope>))> = page.items.into_iter().zip(keys).collect();
     let share = work.len().div_ceil(identity.threads.max(1)).max(1);
     let mut work = work.into_iter();
     std::thread::scope(|scope| {
@@ -60,7 +64,8 @@ pub fn check_page(identity: &Identity, view: &View, page: LogPage) -> Result<Vec
             if items.is_empty() {
                 break;
             }
-            let check = move || items.into_iter().map(|(item, key)| check_item(identity, item, &key)).collect();
+            let check =
+                move || items.into_iter().map(|(item, key)| check_item(identity, item, &key.0, key.1)).collect();
             threads.push(scope.spawn(check));
         }
         let mut placed = Vec::new();
@@ -104,6 +109,53 @@ impl SuiteGuard {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Where a machine that only deposits may deposit.
+type Scope = Arc<DepositScope>;
+
+/// The roles of devices as the page has them so far.
+struct Roles<'a> {
+    identity: &'a Identity,
+    view: &'a View,
+    known: HashMap<DeviceId, Option<Scope>>,
+}
+
+impl Roles<'_> {
+    /// Refuses an entry that its signer's role does not allow, and a role that comes too late or twice; gives the scope of a
+    /// signer that only deposits.
+    fn check(&mut self, item: &LogItem, devices: &Devices<'_>) -> Result<Option<Scope>, Refused> {
+        let (index, statement) = (item.placed.index, item.placed.entry.statement());
+        let injected =
+            |why: String| accused(Class::Injection, index)(Error::Contradiction { operation: OPERATION, why });
+        let scope = self.of(statement.device)?;
+        if scope.is_some() && !matches!(statement.body, Body::Deposit(_)) {
+            return Err(injected(format!("device {} only deposits, and entry {index} is none", statement.device)));
+        }
+        if let Body::Act(act) = &statement.body
+            && act.kind == ActKind::DeviceRole
+        {
+            let answer = |source| Error::Answer { operation: OPERATION, source };
+            if let Document::DeviceRole(role) = Document::decode(act.kind, &item.attachment).map_err(answer)? {
+                if self.of(role.device)?.is_some() || devices.has_met(role.device)? {
+                    return Err(injected(format!("the role of device {} is stated too late, or twice", role.device)));
+                }
+                let scope = DepositScope::open(&self.identity.keyring, &role);
+                self.known.insert(role.device, Some(Arc::new(scope)));
+            }
+        }
+        Ok(scope)
+    }
+
+    fn of(&mut self, device: DeviceId) -> Result<Option<Scope>> {
+        if let Some(known) = self.known.get(&device) {
+            return Ok(known.clone());
+        }
+        let role = self.view.role(device)?;
+        let scope = role.map(|role| Arc::new(DepositScope::open(&self.identity.keyring, &role)));
+        self.known.insert(device, scope.clone());
+        Ok(scope)
     }
 }
 
@@ -172,6 +224,11 @@ impl Devices<'_> {
         Ok(self.device(statement.device, None)?.key.clone())
     }
 
+    /// Whether the ledger has a device already.
+    fn has_met(&self, id: DeviceId) -> Result<bool> {
+        Ok(self.known.contains_key(&id) || self.view.device(id)?.is_some())
+    }
+
     /// A device the ledger knows, this device itself, or one that is being certified with `new`.
     fn device(&mut self, id: DeviceId, new: Option<&PublicKey>) -> Result<&mut Device> {
         if !self.known.contains_key(&id) {
@@ -192,16 +249,34 @@ impl Devices<'_> {
     }
 }
 
-fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Placed, Refused> {
+fn check_item(identity: &Identity, item: LogItem, key: &PublicKey, scope: Option<Scope>) -> Result<Placed, Refused> {
     let answer = |source| Error::Answer { operation: OPERATION, source };
     let (index, entry) = (item.placed.index, item.placed.entry);
     entry.verify(key).map_err(answer).map_err(accused(Class::Injection, index))?;
+    let mut source = if scope.is_some() { Source::Depositor } else { Source::Full };
     let summary = match (entry.body().name_change(), entry.body().summary()) {
         // it may have been disposed of since: the view waits for the act that says so
         (Some(_), Some(_)) if item.attachment.is_empty() => None,
         (Some((version, _, _)), Some(address)) => {
             identity.keyring.suite().verify(&address, &item.attachment).map_err(answer)?;
             let opened = identity.keyring.open_summary(version, &item.attachment);
+            if let Some(scope) = &scope {
+                // a stolen machine can store nonsense, and must not be able to stop the others with it
+                let allowed = opened.ok().filter(|summary| scope.allows(summary, &item.attachment));
+                if allowed.is_none() {
+                    source = Source::OutOfScope;
+                    let device = entry.statement().device;
+                    tracing::warn!(%device, index, "a machine that only deposits stored what it may not: no name has it");
+                }
+                return Ok(Placed {
+                    index,
+                    accepted_ms: item.placed.accepted_ms,
+                    entry,
+                    summary: allowed,
+                    document: None,
+                    source,
+                });
+            }
             let summary = opened.map_err(|source| Error::Keyring { what: "summary", source })?;
             check_summary(identity, &entry, &summary, index)?;
             Some(summary)
@@ -221,7 +296,7 @@ fn check_item(identity: &Identity, item: LogItem, key: &PublicKey) -> Result<Pla
         }
         _ => None,
     };
-    Ok(Placed { index, accepted_ms: item.placed.accepted_ms, entry, summary, document })
+    Ok(Placed { index, accepted_ms: item.placed.accepted_ms, entry, summary, document, source })
 }
 
 /// Refuses an entry with which a ledger comes to another vault elsewhere than where the lineage says, or without the
@@ -309,8 +384,7 @@ fn check_summary(identity: &Identity, entry: &Entry, summary: &Summary, index: u
 mod tests {
     use super::*;
     use crate::Keyring;
-    use bytes::Bytes;
-    use shosoin_protocol::act::{Act, Hold, HoldReason, Incident, IncidentClass, Severity};
+    use shosoin_protocol::act::{Act, DeviceRole, Hold, HoldReason, Incident, IncidentClass, Role, Severity};
     use shosoin_protocol::entry::{DeviceChange, PlacedEntry, Seen, Statement};
     use shosoin_protocol::sign::SigningKey;
     use shosoin_protocol::{Digest, LogId, Suite, VaultId};
@@ -333,6 +407,18 @@ mod tests {
     impl Signer<'_> {
         fn change(&mut self, identity: &Identity, enrol: bool, target: &PublicKey) -> LogItem {
             let hospital_key = identity.keyring.hospital_key();
+            let change = DeviceChange::certify(identity.log, enrol, target.clone(), hospital_key);
+            self.sign(identity, Body::Device(change), Vec::new())
+        }
+
+        fn act(&mut self, identity: &Identity, document: &Document) -> LogItem {
+            let bytes = document.encode();
+            let (id, kind) = (shosoin_protocol::VersionId([5; 16]), document.kind());
+            let address = identity.keyring.suite().address(&bytes);
+            self.sign(identity, Body::Act(Act { id, kind, subject: None, document: address }), bytes)
+        }
+
+        fn sign(&mut self, identity: &Identity, body: Body, attachment: Vec<u8>) -> LogItem {
             let statement = Statement {
                 suite: Suite::Default,
                 log: identity.log,
@@ -342,11 +428,11 @@ mod tests {
                 prev: self.chain.prev,
                 seen: Seen::nothing(),
                 claimed_ms: 0,
-                body: Body::Device(DeviceChange::certify(identity.log, enrol, target.clone(), hospital_key)),
+                body,
             };
             let entry = Entry::sign(statement, self.key);
             self.chain = Chain { next_seq: self.chain.next_seq + 1, prev: entry.leaf_hash() };
-            LogItem { placed: PlacedEntry { index: 0, accepted_ms: 0, entry }, attachment: Bytes::new() }
+            LogItem { placed: PlacedEntry { index: 0, accepted_ms: 0, entry }, attachment: attachment.into() }
         }
     }
 
@@ -418,6 +504,36 @@ mod tests {
         let mut other = act(&identity, device_key, &hold);
         other.attachment = Document::Hold(Hold::whole(HoldReason::Audit)).encode().into();
         assert!(matches!(checked(&identity, vec![other]), Err(Error::Answer { .. })));
+    }
+
+    #[test]
+    fn what_a_role_does_not_allow_is_an_injection_and_so_is_a_role_that_comes_late_or_twice() {
+        let identity = identity();
+        let machine_key = SigningKey::from_seed(Suite::Default, &[9; 32].into()).unwrap();
+        let (own_public, public) = (identity.keyring.device_key().public(), machine_key.public());
+        let start = Chain { next_seq: 0, prev: Digest([0; 32]) };
+        let mut own = Signer { key: identity.keyring.device_key(), chain: start };
+        let mut machine = Signer { key: &machine_key, chain: start };
+        let role = |device| Document::DeviceRole(DeviceRole { device, role: Role::DepositOnly, scope: Vec::new() });
+        let hold = Document::Hold(Hold::whole(HoldReason::Other));
+        let good = vec![
+            own.change(&identity, true, &own_public),
+            own.act(&identity, &role(public.device_id())),
+            own.change(&identity, true, &public),
+        ];
+        assert_eq!(checked(&identity, good.clone()).unwrap(), 3);
+        let after = own.chain;
+        let refused = |item: LogItem| {
+            let outcome = checked(&identity, [&good[..], &[item]].concat());
+            assert!(matches!(outcome, Err(Error::Contradiction { .. })), "{outcome:?}");
+        };
+        refused(machine.act(&identity, &hold));
+        machine.chain = start;
+        refused(machine.change(&identity, false, &own_public));
+        for device in [public.device_id(), own_public.device_id()] {
+            own.chain = after;
+            refused(own.act(&identity, &role(device)));
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Device {
     pub entries: u64,
     /// it is this machine
     pub is_this: bool,
+    /// it may deposit, and nothing else
+    pub deposit_only: bool,
 }
 
 impl Client {
@@ -27,11 +29,13 @@ impl Client {
         let own = self.inner.keyring.device_id();
         let row = |row: crate::view::row::DeviceRow| {
             let id = row.key.device_id();
-            Device { id, key: row.key, enrolled: row.enrolled, entries: row.chain.next_seq, is_this: id == own }
+            let (entries, is_this) = (row.chain.next_seq, id == own);
+            let deposit_only = self.inner.view.role(id)?.is_some();
+            Ok(Device { id, key: row.key, enrolled: row.enrolled, entries, is_this, deposit_only })
         };
         let lineage = &self.inner.ledger.identity().lineage;
-        let devices = self.inner.view.devices()?.into_iter().map(row);
-        Ok(devices.filter(|device| !lineage.is_vault(device.id)).collect())
+        let devices = self.inner.view.devices()?.into_iter().filter(|row| !lineage.is_vault(row.key.device_id()));
+        devices.map(row).collect()
     }
 
     /// Revokes another device, for good: from then on the vault takes nothing it signs and does not let its machine in. What

@@ -9,6 +9,7 @@ use crate::view::row::ActRow;
 use crate::{Client, Error, Result, Stated};
 use shosoin_protocol::act::{ActKind, Document, Hold, HoldReason, Release, Retain, RetentionChange, Versions};
 use shosoin_protocol::entry::Body;
+use shosoin_protocol::envelope::EnvelopeType;
 use shosoin_protocol::limits::{ACT_VERSIONS_MAX, HOLD_NOTE_BYTES_MAX};
 use shosoin_protocol::manifest::Summary;
 use shosoin_protocol::policy::{DepositPolicy, Retention};
@@ -255,6 +256,9 @@ impl Client {
                 return Ok(()); // disposed of
             }
             let opened = self.inner.keyring.open_summary(deposit.version, &item.attachment);
+            if opened.is_err() && EnvelopeType::HospitalSummary.is_of(&item.attachment) {
+                return Ok(()); // a machine that only deposits brought what it may not bring: no name has it
+            }
             let summary = opened.map_err(|source| Error::Keyring { what: "summary", source })?;
             if let Summary::Object(facts) = summary
                 && selection.wants(deposit.version, &facts.bucket, &facts.name)

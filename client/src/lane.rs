@@ -14,8 +14,8 @@ use crate::clock::now_ms;
 use crate::ledger::Ledger;
 use crate::retry::pause;
 use crate::task::blocking;
-use crate::view::Placed;
 use crate::view::row::Chain;
+use crate::view::{Placed, Source};
 use crate::{Error, Result, Transport};
 use parking_lot::Mutex;
 use shosoin_protocol::act::Document;
@@ -292,7 +292,8 @@ impl Worker {
         for (waiting, entry, receipt) in accepted {
             let (index, accepted_ms) = (receipt.inclusion.index, receipt.inclusion.accepted_ms);
             let (summary, document) = (waiting.intent.summary, waiting.intent.document);
-            placed.push((Placed { index, accepted_ms, entry, summary, document }, receipt.clone()));
+            placed
+                .push((Placed { index, accepted_ms, entry, summary, document, source: Source::Full }, receipt.clone()));
             replies.push((waiting.reply, Accepted { index, receipt: Some(receipt) }));
         }
         match self.ledger.accept(placed).await {

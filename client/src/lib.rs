@@ -16,6 +16,7 @@
 //! *Sharing.* `shared` grants versions to another hospital of the vault, and accepts, opens and ends what others grant.
 //!
 //! *Being told.* `notice` gives what the operator told the hospital in its own ledger, and says what the hospital remarks on a report.
+//! *Depositing alone.* `depositor` lets machines in that may store and open nothing, and is what such a machine runs.
 //!
 //! *Doubting.* `vault_audit` asks for records that `challenge` draws, and what contradicts becomes `evidence` through `accuse`. With `witness`
 //! no head is believed that outsiders have not co-signed, and `timestamp` has an authority say since when it exists.
@@ -49,6 +50,7 @@ mod clock;
 mod copy;
 mod courier;
 mod coverage;
+mod depositor;
 mod device;
 mod disposal;
 pub mod durable;
@@ -103,6 +105,7 @@ pub use client::Client;
 pub use clock::now_ms;
 pub use courier::{Courier, PackedTotals};
 pub use coverage::{CoverageReport, Covered, Dependence};
+pub use depositor::{Deposited, Depositor, Enrolled};
 pub use device::Device;
 pub use disposal::{OrderOptions, OrderStanding, OrderStated};
 pub use epoch::Begun;

@@ -18,7 +18,7 @@ pub mod row;
 use crate::{Error, Result, ViewRow};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
 use row::{ActRow, BucketRow, Chain, DeviceRow, EndRow, EndedRow, KeptRow, NameRow, PositionRow, VersionRow};
-use shosoin_protocol::act::{ActKind, Document};
+use shosoin_protocol::act::{ActKind, DeviceRole, Document};
 use shosoin_protocol::entry::Entry;
 use shosoin_protocol::manifest::{BucketFacts, Summary};
 use shosoin_protocol::merkle::Frontier;
@@ -48,7 +48,23 @@ pub struct Placed {
     pub summary: Option<Summary>,
     /// its document, where it is an act
     pub document: Option<Document>,
+    /// what its signer may do
+    pub source: Source,
 }
+
+/// Who an entry is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// whoever has the hospital's secrets, or the vault
+    Full,
+    /// a machine that only deposits: what it brings is a version more, and never takes the place of one
+    Depositor,
+    /// such a machine, with what it may not bring: no name has it
+    OutOfScope,
+}
+
+/// Newest change of a name of which the vault knows none: only machines that make no name tokens brought versions of it.
+const UNCHANGED: VersionId = VersionId([0; 16]);
 
 /// The local view of names of one hospital at one vault.
 pub struct View {
@@ -132,6 +148,15 @@ impl View {
         self.reading().decode(&key::device(device), DeviceRow::decode)
     }
 
+    /// What a device may do, where that is less than others may.
+    pub fn role(&self, device: DeviceId) -> Result<Option<DeviceRole>> {
+        let row = self.reading().decode(&key::role(device), ActRow::decode)?;
+        Ok(row.and_then(|row| match row.document {
+            Document::DeviceRole(role) => Some(role),
+            _ => None,
+        }))
+    }
+
     /// Every device that the ledger knows, by id.
     pub fn devices(&self) -> Result<Vec<DeviceRow>> {
         let rows = self.rows.prefix(key::devices());
@@ -213,7 +238,10 @@ impl View {
     pub fn newest(&self, bucket: &str, name: &str) -> Result<(Option<ViewRow>, Option<VersionId>)> {
         let rows = self.reading();
         let Some(state) = rows.name(bucket, name)? else { return Ok((None, None)) };
-        Ok((rows.view_row(bucket, name, state.latest, &state)?, Some(state.last_change)))
+        Ok((
+            rows.view_row(bucket, name, state.latest, &state)?,
+            Some(state.last_change).filter(|change| *change != UNCHANGED),
+        ))
     }
 
     /// Leaf index of a version, in view or not; none if the ledger has no such version.

@@ -7,6 +7,7 @@
 //!      |-- view key                        summary
 //!      |-- dedup secret, by class          PRF: t of a chunk
 //!      |-- share key, by KEM             HPKE: what other hospitals grant
+//!      |-- deposit key, by KEM           HPKE: what machines that only deposit seal to the hospital
 //!      `-- local key                       small files of the hospital's side
 //! t or any other envelope secret --- commitment, sealing key
 //! ```
@@ -41,6 +42,9 @@ const KEY_FILE_TOKEN: &[u8] = b"shosoin v1 key file with token\0";
 const SHARE_KEY: &[u8] = b"shosoin v1 share key\0";
 /// Begins what both sides of a grant must know; nothing is derived with it but by HPKE.
 pub(crate) const SHARE_MESSAGE: &[u8] = b"shosoin v1 share message\0";
+const DEPOSIT_KEY: &[u8] = b"shosoin v1 deposit key\0";
+/// Begins what both sides of a deposit to the hospital must know; nothing is derived with it but by HPKE.
+pub(crate) const DEPOSIT_MESSAGE: &[u8] = b"shosoin v1 deposit message\0";
 const ESCROW: &[u8] = b"shosoin v1 escrow\0";
 const SEAL: &[u8] = b"seal\0";
 const COMMIT: &[u8] = b"commit\0";
@@ -94,6 +98,11 @@ impl Root<'_> {
     /// Makes the key pair that other hospitals seal grants to, for one KEM.
     pub(crate) fn share_secret(self, kem: u8) -> SecretKey {
         self.child(SHARE_KEY, &[kem])
+    }
+
+    /// Makes the key pair that machines which only deposit seal to, for one KEM.
+    pub(crate) fn deposit_secret(self, kem: u8) -> SecretKey {
+        self.child(DEPOSIT_KEY, &[kem])
     }
 
     fn child(self, label: &[u8], context: &[u8]) -> SecretKey {
@@ -224,6 +233,8 @@ mod tests {
             KEY_FILE_TOKEN,
             SHARE_KEY,
             SHARE_MESSAGE,
+            DEPOSIT_KEY,
+            DEPOSIT_MESSAGE,
             ESCROW,
             SEAL,
             COMMIT,
@@ -255,6 +266,9 @@ mod tests {
                     root.dedup_secret(2),
                     root.local_key(),
                     root.scan_key(),
+                    root.share_secret(1),
+                    root.deposit_secret(1),
+                    root.deposit_secret(2),
                 ];
                 for key in keys {
                     assert!(seen.insert(*key.as_bytes()));

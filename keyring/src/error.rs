@@ -179,6 +179,9 @@ pub enum Error {
         /// the rule they break
         why: &'static str,
     },
+    /// The key file is of a machine that only deposits.
+    #[error("the key file is of a machine that only deposits: nothing can be opened with it")]
+    DepositOnly,
     /// Shares that do not belong together.
     #[error("the shares do not belong together: they differ in their {what}")]
     MixedShares {
@@ -241,7 +244,7 @@ impl Error {
             Error::TooFewShares { .. } | Error::OtherRoot => ErrorKind::Refused,
             Error::TooLong { .. } | Error::EmptyPassphrase | Error::Argon2Params { .. } => ErrorKind::Invalid,
             Error::ForeignKeyFile | Error::Unreadable { .. } => ErrorKind::Invalid,
-            Error::WrongPassphrase | Error::NeedsToken { .. } => ErrorKind::Refused,
+            Error::WrongPassphrase | Error::NeedsToken { .. } | Error::DepositOnly => ErrorKind::Refused,
             Error::WrongPin | Error::LockedPin | Error::TokenCannot { .. } => ErrorKind::Refused,
             Error::TokenModule { .. } | Error::NoToken { .. } | Error::Token { .. } => ErrorKind::Unavailable,
             Error::NoTokenKey { .. } => ErrorKind::NotFound,

@@ -15,6 +15,7 @@
 //!
 //! Source: RFC 9106 (Argon2id), whose second recommended choice the default follows with one lane.
 
+pub mod deposit;
 mod token;
 
 pub use token::{TokenKeyId, TokenPart, TokenShare, WrapMechanism};
@@ -33,6 +34,8 @@ use zeroize::Zeroizing;
 const MAGIC: [u8; 4] = *b"shky";
 /// Of a key file that needs a token besides.
 const MAGIC_TOKEN: [u8; 4] = *b"shkt";
+/// Of a key file of a machine that only deposits.
+const MAGIC_DEPOSIT: [u8; 4] = *b"shkd";
 const VERSION: u8 = 1;
 const HEADER_LEN: usize = 68;
 const COMMIT_LEN: usize = 32;
@@ -170,6 +173,9 @@ pub(crate) fn open_under<A: Aead>(
     unwrap: impl FnOnce(&TokenPart) -> Result<TokenShare>,
 ) -> Result<Keyring> {
     let raw = RawKeyFile::read(bytes)?;
+    if deposit::is_one(bytes) {
+        return Err(Error::DepositOnly);
+    }
     let params = raw.params.check()?;
     let share = raw.token.as_ref().map(unwrap).transpose()?;
     let secret = params.stretch(passphrase, &raw.salt, share.as_ref().map(|share| &share.secret))?;
@@ -196,7 +202,7 @@ impl<'a> RawKeyFile<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self> {
         let damaged = |why| Error::DamagedKeyFile { why };
         let aad_len = match bytes.split_first_chunk() {
-            Some((&MAGIC, _)) => HEADER_LEN + COMMIT_LEN,
+            Some((&MAGIC | &MAGIC_DEPOSIT, _)) => HEADER_LEN + COMMIT_LEN,
             Some((&MAGIC_TOKEN, _)) => HEADER_LEN + TokenPart::LEN + COMMIT_LEN,
             _ => return Err(Error::ForeignKeyFile),
         };

@@ -1,5 +1,6 @@
 //! The keyring: the secrets of one hospital, opened.
 
+use crate::deposits::DepositKey;
 use crate::derive::{self, Root};
 use crate::owner::Owner;
 use crate::seal::{Aead, Frame};
@@ -32,6 +33,8 @@ pub struct Keyring {
     bucket_key: SecretKey,
     view_key: SecretKey,
     local_key: SecretKey,
+    /// where deposits are sealed to, on a machine that opens nothing
+    deposits_to: Option<DepositKey>,
 }
 
 impl Keyring {
@@ -60,8 +63,18 @@ impl Keyring {
             bucket_key: root.bucket_key(),
             view_key: root.view_key(),
             local_key: root.local_key(),
+            deposits_to: None,
             secrets,
         })
+    }
+
+    /// The same, as the keyring of a machine that only deposits.
+    pub(crate) fn depositing_to(self, to: DepositKey) -> Self {
+        Keyring { deposits_to: Some(to), ..self }
+    }
+
+    pub(crate) fn deposits_to(&self) -> Option<&DepositKey> {
+        self.deposits_to.as_ref()
     }
 
     /// The hospital's algorithms.
@@ -178,7 +191,7 @@ impl Keyring {
 }
 
 /// A random seed that is good for a signing key; P-256 refuses one in 2^32.
-fn signing_seed(suite: Suite) -> Result<SecretKey> {
+pub(crate) fn signing_seed(suite: Suite) -> Result<SecretKey> {
     loop {
         let seed = SecretKey::random()?;
         if signing_key(suite, &seed).is_ok() {

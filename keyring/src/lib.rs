@@ -18,13 +18,15 @@
 //! - Bytes that open are exactly the bytes that were sealed, in their one canonical form; everything else is an error.
 //!
 //! The root itself is shared out to people by [`escrow`], for the day when every key file is gone; a key file can be
-//! bound to a token ([`hsm`]), so that a copy of it and the passphrase are not enough.
+//! bound to a token ([`hsm`]), so that a copy of it and the passphrase are not enough. A machine that only deposits has a key
+//! file of its own ([`keyfile::deposit`]), which opens nothing.
 //!
 //! Files in reading order: `secret`, `derive`, `content_key`, `padding`, `seal`, `chunk`, `wrap`, `manifest`,
-//! `summary`, `mark`, `local`, `tls`, `keyring`, `keyfile`, `hsm`, `gf256`, `escrow`. Byte tables are in `docs/format.md`.
+//! `summary`, `deposits`, `mark`, `local`, `tls`, `keyring`, `keyfile`, `hsm`, `gf256`, `escrow`. Byte tables are in `docs/format.md`.
 
 mod chunk;
 mod content_key;
+mod deposits;
 mod derive;
 mod error;
 pub mod escrow;
@@ -49,6 +51,7 @@ mod wrap;
 mod tests;
 
 pub use chunk::{Codec, Scratch, SealedChunk};
+pub use deposits::{DepositKey, DepositTerms};
 pub use error::Error;
 pub use keyfile::Argon2Params;
 pub use keyring::Keyring;

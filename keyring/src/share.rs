@@ -100,7 +100,7 @@ impl Keyring {
     }
 }
 
-fn public_key<K: Kem>(secret: &[u8]) -> Vec<u8> {
+pub(crate) fn public_key<K: Kem>(secret: &[u8]) -> Vec<u8> {
     K::derive_keypair(secret).1.to_bytes().to_vec()
 }
 
@@ -114,7 +114,7 @@ impl Message<'_> {
     fn seal<K: Kem>(&self, key: &[u8], plain: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
         let bad = |_| Error::misplaced(WHAT, "the key on the card is none of its KEM");
         let key = K::PublicKey::from_bytes(key).map_err(bad)?;
-        let mut random = Drawn { bytes: Zeroizing::new(secret::random()?), used: 0, short: false };
+        let mut random = Drawn::new(secret::random()?);
         let sealed = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, K>(
             &OpModeS::Base,
             &key,
@@ -124,7 +124,7 @@ impl Message<'_> {
             &mut random,
         );
         let (encapsulated, sealed) = sealed.map_err(bad)?;
-        match random.short {
+        match random.ran_short() {
             true => Err(Error::Bug { what: "randomness of a grant" }),
             false => Ok((encapsulated.to_bytes().to_vec(), sealed)),
         }
@@ -147,10 +147,21 @@ impl Message<'_> {
 }
 
 /// Randomness that was drawn before, so that a system that has none is an error and no panic. HPKE takes 32 or 64 bytes of it.
-struct Drawn {
+pub(crate) struct Drawn {
     bytes: Zeroizing<[u8; 256]>,
     used: usize,
     short: bool,
+}
+
+impl Drawn {
+    pub(crate) fn new(bytes: [u8; 256]) -> Self {
+        Drawn { bytes: Zeroizing::new(bytes), used: 0, short: false }
+    }
+
+    /// Whether more was taken than was there: then what was made with it is not to be used.
+    pub(crate) fn ran_short(&self) -> bool {
+        self.short
+    }
 }
 
 impl hpke::rand_core::TryRng for Drawn {

@@ -1,5 +1,6 @@
 //! Tests that cross files: golden vectors, wrong forms, round trips, the key file.
 
+mod deposits;
 mod epochs;
 mod escrow;
 mod forms;

@@ -28,6 +28,9 @@ pub struct WrapPlace {
 }
 
 impl WrapPlace {
+    /// Of a data key that a machine which only deposits sealed to the hospital: before every epoch.
+    pub const TO_HOSPITAL: WrapPlace = WrapPlace { epoch: 0, number: 0 };
+
     /// The first wrap of a data key.
     pub fn first(epoch: u32) -> Self {
         WrapPlace { epoch, number: 0 }
@@ -66,6 +69,9 @@ impl Keyring {
 
     /// Wraps the data key of `version`.
     pub fn wrap(&self, key: &DataKey, version: VersionId, place: WrapPlace) -> Result<Vec<u8>> {
+        if let Some(to) = self.deposits_to() {
+            return self.wrap_to_hospital(to, key, version);
+        }
         let context = Context::Wrap { version, epoch: place.epoch, wrap_no: place.number, salt: secret::random()? };
         self.wrap_as::<AwsLc>(key, context)
     }
@@ -82,6 +88,9 @@ impl Keyring {
 
     /// What a wrap says of itself; only opening it shows that this is true.
     pub fn wrap_place(&self, wrap: &[u8]) -> Result<WrapPlace> {
+        if EnvelopeType::HospitalWrap.is_of(wrap) {
+            return self.parse(WHAT, EnvelopeType::HospitalWrap, wrap).map(|_| WrapPlace::TO_HOSPITAL);
+        }
         match self.parse(WHAT, EnvelopeType::Wrap, wrap)?.context {
             Context::Wrap { epoch, wrap_no, .. } => Ok(WrapPlace { epoch, number: wrap_no }),
             _ => Err(Error::misplaced(WHAT, "it has another context")),
@@ -113,6 +122,10 @@ impl Keyring {
     }
 
     pub(crate) fn unwrap_as<A: Aead>(&self, version: VersionId, wrap: &[u8], dek_commit: &Digest) -> Result<DataKey> {
+        if EnvelopeType::HospitalWrap.is_of(wrap) {
+            let envelope = self.parse(WHAT, EnvelopeType::HospitalWrap, wrap)?;
+            return checked(&self.open_to_hospital::<A>(version, &envelope)?, dek_commit);
+        }
         let envelope = self.parse(WHAT, EnvelopeType::Wrap, wrap)?;
         let secret = match envelope.context {
             Context::Wrap { version: found, epoch, wrap_no, salt } if found == version => {
@@ -122,14 +135,19 @@ impl Keyring {
         };
         let mut opened = Zeroizing::new(Vec::new());
         seal::open::<A>(WHAT, &envelope, &secret, &mut opened)?;
-        let bytes: &[u8; 32] = match opened.as_slice().try_into() {
-            Ok(bytes) => bytes,
-            Err(_) => return Err(Error::Content { what: WHAT, why: "a data key has 32 bytes" }),
-        };
-        let key = DataKey(SecretKey::fill_with(|out| out.copy_from_slice(bytes)));
-        match bool::from(key.commit().0.ct_eq(&dek_commit.0)) {
-            true => Ok(key),
-            false => Err(Error::Commitment { what: "data key" }),
-        }
+        checked(&opened, dek_commit)
+    }
+}
+
+/// The data key that was wrapped, which must be the one that the entry commits to.
+fn checked(opened: &[u8], dek_commit: &Digest) -> Result<DataKey> {
+    let bytes: &[u8; 32] = match opened.try_into() {
+        Ok(bytes) => bytes,
+        Err(_) => return Err(Error::Content { what: WHAT, why: "a data key has 32 bytes" }),
+    };
+    let key = DataKey(SecretKey::fill_with(|out| out.copy_from_slice(bytes)));
+    match bool::from(key.commit().0.ct_eq(&dek_commit.0)) {
+        true => Ok(key),
+        false => Err(Error::Commitment { what: "data key" }),
     }
 }

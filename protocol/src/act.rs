@@ -12,6 +12,7 @@
 
 pub mod agreement;
 mod communication;
+mod device_role;
 mod disposal;
 mod epoch;
 mod export;
@@ -30,6 +31,7 @@ mod witness;
 
 pub use agreement::{Agreement, Terms};
 pub use communication::{Reopened, StopCause, Stopped, TransferFailure};
+pub use device_role::{DeviceRole, Role};
 pub use disposal::{Cancel, DisposalReason, DisposalStep, Disposed, Order, OrderItem, Scope};
 pub use epoch::{Custody, Epoch, EpochReason, KeySource};
 pub use export::{Export, ExportScope};
@@ -122,10 +124,12 @@ pub enum ActKind {
     HandOverWord = 19,
     /// witnesses are required, or are no more
     Witness = 26,
+    /// a machine that is about to be enrolled may do less than others
+    DeviceRole = 28,
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 26] = [
+const KINDS: [(ActKind, &str, Author); 27] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::SuitePolicy, "suite-policy", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
@@ -152,6 +156,7 @@ const KINDS: [(ActKind, &str, Author); 26] = [
     (ActKind::HandOverIn, "handover-in", Author::Operator),
     (ActKind::HandOverWord, "handover-word", Author::Hospital),
     (ActKind::Witness, "witness", Author::Hospital),
+    (ActKind::DeviceRole, "device-role", Author::Hospital),
 ];
 
 impl ActKind {
@@ -273,6 +278,8 @@ pub enum Document {
     HandOverWord(Box<HandOverWord>),
     /// of required witnesses
     Witness(WitnessRule),
+    /// of what a machine may do
+    DeviceRole(DeviceRole),
 }
 
 impl Document {
@@ -305,6 +312,7 @@ impl Document {
             Document::HandOverIn(_) => ActKind::HandOverIn,
             Document::HandOverWord(_) => ActKind::HandOverWord,
             Document::Witness(_) => ActKind::Witness,
+            Document::DeviceRole(_) => ActKind::DeviceRole,
         }
     }
 
@@ -339,6 +347,7 @@ impl Document {
             Document::HandOverIn(handover) => handover.write(&mut out),
             Document::HandOverWord(word) => word.write(&mut out),
             Document::Witness(rule) => rule.write(&mut out),
+            Document::DeviceRole(role) => role.write(&mut out),
         }
         out.finish()
     }
@@ -388,6 +397,7 @@ impl Document {
             ActKind::HandOverIn => Document::HandOverIn(Box::new(HandOverIn::read(&mut reader)?)),
             ActKind::HandOverWord => Document::HandOverWord(Box::new(HandOverWord::read(&mut reader)?)),
             ActKind::Witness => Document::Witness(WitnessRule::read(&mut reader)?),
+            ActKind::DeviceRole => Document::DeviceRole(DeviceRole::read(&mut reader)?),
         };
         reader.finish().map(|()| document)
     }
@@ -404,7 +414,7 @@ impl Document {
             Document::QuarantineIn(_) | Document::QuarantineOut(_) => Vec::new(),
             Document::Report(_) | Document::Remark(_) => Vec::new(),
             Document::Stopped(_) | Document::Reopened(_) => Vec::new(),
-            Document::Witness(_) => Vec::new(),
+            Document::Witness(_) | Document::DeviceRole(_) => Vec::new(),
             Document::DisposalOrder(_) | Document::DisposalCancelled(_) => Vec::new(),
             Document::SuitePolicy(_) | Document::Reseal(_) => Vec::new(),
         }

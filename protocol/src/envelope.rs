@@ -4,6 +4,7 @@
 //! - Everything before the sealed bytes is authenticated with them (it is their AAD).
 //! - The header says suite, type, class, hospital and length, so no envelope can stand in for another.
 
+use crate::act::ShareKem;
 use crate::codec::{Reader, Writer};
 use crate::limits::{MANIFEST_PAGES_MAX, RECORD_BYTES_MAX};
 use crate::{Error, HospitalId, Result, Suite, VersionId};
@@ -31,6 +32,72 @@ pub enum EnvelopeType {
     Wrap = 3,
     /// A summary, under the view key.
     Summary = 4,
+    /// A data key, sealed to the hospital by a machine that only deposits.
+    HospitalWrap = 6,
+    /// A summary, sealed to the hospital by a machine that only deposits.
+    HospitalSummary = 7,
+}
+
+impl EnvelopeType {
+    /// Whether the bytes say that they are an envelope of this type; nothing else of them is looked at.
+    pub fn is_of(self, bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC) && bytes.get(6) == Some(&(self as u8))
+    }
+}
+
+/// The public half of what was sealed to the hospital's key for deposits (RFC 9180): only whoever has the private key makes
+/// the same secret of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encapsulated {
+    /// DHKEM(X25519, HKDF-SHA-256)
+    X25519([u8; 32]),
+    /// DHKEM(P-256, HKDF-SHA-256): an uncompressed point
+    P256([u8; 65]),
+}
+
+impl Encapsulated {
+    /// Its KEM.
+    pub fn kem(&self) -> ShareKem {
+        match self {
+            Encapsulated::X25519(_) => ShareKem::X25519,
+            Encapsulated::P256(_) => ShareKem::P256,
+        }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Encapsulated::X25519(bytes) => bytes,
+            Encapsulated::P256(bytes) => bytes,
+        }
+    }
+
+    /// The encapsulated key of a KEM; none where deposits do not use it, or it has another length.
+    pub fn of(kem: ShareKem, bytes: &[u8]) -> Option<Self> {
+        match kem {
+            ShareKem::X25519 => bytes.try_into().ok().map(Encapsulated::X25519),
+            ShareKem::P256 => bytes.try_into().ok().map(Encapsulated::P256),
+            ShareKem::XWing => None,
+        }
+    }
+
+    fn len(&self) -> usize {
+        4 + self.bytes().len()
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.u8(self.kem().code()).zeros(3).put(self.bytes());
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let kem = ShareKem::from_code(reader.u8("KEM of the envelope")?)?;
+        reader.zeros(3, "reserved bytes of the KEM")?;
+        match kem {
+            ShareKem::X25519 => reader.array("encapsulated key").map(Encapsulated::X25519),
+            ShareKem::P256 => reader.array("encapsulated key").map(Encapsulated::P256),
+            ShareKem::XWing => Err(Error::Invalid { what: "KEM of the envelope", why: "deposits do not use it" }),
+        }
+    }
 }
 
 /// The common header.
@@ -82,6 +149,20 @@ pub enum Context {
         /// salt of the sealing key
         salt: [u8; 32],
     },
+    /// Data key of a version, sealed to the hospital.
+    HospitalWrap {
+        /// version whose key it is
+        version: VersionId,
+        /// what the secret is made of again
+        to: Encapsulated,
+    },
+    /// Summary of a version, sealed to the hospital.
+    HospitalSummary {
+        /// version it describes
+        version: VersionId,
+        /// what the secret is made of again
+        to: Encapsulated,
+    },
 }
 
 impl Context {
@@ -91,6 +172,8 @@ impl Context {
             Context::Manifest { .. } => EnvelopeType::Manifest,
             Context::Wrap { .. } => EnvelopeType::Wrap,
             Context::Summary { .. } => EnvelopeType::Summary,
+            Context::HospitalWrap { .. } => EnvelopeType::HospitalWrap,
+            Context::HospitalSummary { .. } => EnvelopeType::HospitalSummary,
         }
     }
 
@@ -101,6 +184,7 @@ impl Context {
             Context::Manifest { .. } => 56,
             Context::Wrap { .. } => 56,
             Context::Summary { .. } => 48,
+            Context::HospitalWrap { to, .. } | Context::HospitalSummary { to, .. } => 16 + to.len(),
         }
     }
 
@@ -138,6 +222,9 @@ pub fn write_aad(
         }
         Context::Summary { version, salt } => {
             out.put(&version.0).put(salt);
+        }
+        Context::HospitalWrap { version, to } | Context::HospitalSummary { version, to } => {
+            to.write(out.put(&version.0));
         }
     }
     out.put(commit);
@@ -208,6 +295,8 @@ fn read_header(reader: &mut Reader<'_>) -> Result<Header> {
         2 => EnvelopeType::Manifest,
         3 => EnvelopeType::Wrap,
         4 => EnvelopeType::Summary,
+        6 => EnvelopeType::HospitalWrap,
+        7 => EnvelopeType::HospitalSummary,
         _ => return Err(Error::Invalid { what: "envelope type", why: "no such type" }),
     };
     let class = reader.u8("class")?;
@@ -245,5 +334,11 @@ fn read_context(reader: &mut Reader<'_>, kind: EnvelopeType) -> Result<Context> 
             salt: reader.array("salt")?,
         },
         EnvelopeType::Summary => Context::Summary { version: VersionId::read(reader)?, salt: reader.array("salt")? },
+        EnvelopeType::HospitalWrap => {
+            Context::HospitalWrap { version: VersionId::read(reader)?, to: Encapsulated::read(reader)? }
+        }
+        EnvelopeType::HospitalSummary => {
+            Context::HospitalSummary { version: VersionId::read(reader)?, to: Encapsulated::read(reader)? }
+        }
     })
 }

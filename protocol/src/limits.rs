@@ -129,6 +129,8 @@ pub const ACT_VERSIONS_MAX: usize = 8192;
 pub const SHARE_VERSIONS_MAX: usize = 4096;
 /// Key that a share is sealed to, or encapsulated key, in bytes: X-Wing has 1,216 and 1,120.
 pub const SHARE_ENCAPSULATED_BYTES_MAX: usize = 2048;
+/// Bucket and beginning of names that a machine may deposit under, sealed, in bytes.
+pub const DEVICE_SCOPE_BYTES_MAX: usize = 2048;
 /// Grants in one answer of the vault: the newest, as many as fit a page of the log.
 pub const SHARE_OFFERS_MAX: usize = 4096;
 /// An enrolment, in bytes: three keys, a pin and a signature.
@@ -179,6 +181,7 @@ const _: () = {
     assert!(DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX && DOCUMENT_BYTES_MAX <= SUMMARY_BYTES_MAX);
     assert!(DEPOSIT_BYTES_MAX + EVIDENCE_RECORDS_MAX * 38 + 256 < EVIDENCE_HEAD_BYTES_MAX);
     assert!(SHARE_VERSIONS_MAX * 48 + SHARE_ENCAPSULATED_BYTES_MAX + 256 < DOCUMENT_BYTES_MAX);
+    assert!(BUCKET_BYTES_MAX + NAME_BYTES_MAX + 256 < DEVICE_SCOPE_BYTES_MAX);
     assert!(ACT_VERSIONS_MAX * 16 <= DOCUMENT_BYTES_MAX / 2);
     assert!(REWRAP_MAX < DEPOSIT_RECORDS_MAX && REWRAP_MAX * 48 + 32 <= DOCUMENT_BYTES_MAX);
     assert!(RESEAL_MAX * 32 + 64 <= DOCUMENT_BYTES_MAX);

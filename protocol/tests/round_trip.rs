@@ -15,7 +15,7 @@ use shosoin_protocol::bucket_rules::{BucketRules, DefaultLock, LifecycleRule, Lo
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
-use shosoin_protocol::envelope::{Context, Envelope, write_aad};
+use shosoin_protocol::envelope::{Context, Encapsulated, Envelope, write_aad};
 use shosoin_protocol::limits::{CHUNK_PLAIN_BYTES_MAX, CHUNK_PLAIN_BYTES_MIN, LOCK_DAYS_MAX};
 use shosoin_protocol::manifest::*;
 use shosoin_protocol::policy::{DepositPolicy, Label, RecordType, Retention};
@@ -323,6 +323,10 @@ fn context() -> impl Strategy<Value = Context> {
         (version(), any::<(u32, u32)>(), any::<[u8; 32]>())
             .prop_map(|(version, (epoch, wrap_no), salt)| Context::Wrap { version, epoch, wrap_no, salt }),
         (version(), any::<[u8; 32]>()).prop_map(|(version, salt)| Context::Summary { version, salt }),
+        (version(), any::<[u8; 32]>())
+            .prop_map(|(version, key)| Context::HospitalWrap { version, to: Encapsulated::X25519(key) }),
+        (version(), any::<u8>())
+            .prop_map(|(version, byte)| Context::HospitalSummary { version, to: Encapsulated::P256([byte; 65]) }),
     ]
 }
 

@@ -4,6 +4,7 @@ use crate::bytes::Fields;
 use crate::error::{Error, Result};
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use hkdf::Hkdf;
+use hpke::{Deserializable, Kem, OpModeR, aead::ExportOnlyAead, kdf::HkdfSha256};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -77,6 +78,16 @@ pub fn derive(salt: Option<&[u8]>, secret: &[u8], label: &str, context: &[&[u8]]
     out
 }
 
+/// What HPKE exports to the holder of the key pair that derives from `secret`: RFC 9180, base mode.
+pub fn exported<K: Kem>(secret: &Key, encapsulated: &[u8], info: &[u8]) -> Result<Key> {
+    let refused = |_| Error::form("envelope", "its encapsulated key is none");
+    let (key, encapsulated) = (K::derive_keypair(&secret[..]).0, K::EncappedKey::from_bytes(encapsulated));
+    let encapsulated = encapsulated.map_err(refused)?;
+    let receiver = hpke::setup_receiver::<ExportOnlyAead, HkdfSha256, K>(&OpModeR::Base, &key, &encapsulated, info);
+    let mut out = Key::default();
+    receiver.and_then(|receiver| receiver.export(b"envelope secret", &mut out[..])).map_err(refused).map(|()| out)
+}
+
 /// Whether `secret` is the one committed to.
 pub fn commits(secret: &Key, commitment: &[u8; 32]) -> bool {
     *derive(None, &secret[..], "commit", &[]) == *commitment
@@ -98,11 +109,11 @@ pub fn open(what: &'static str, secret: &Key, aad: &[u8], sealed: &[u8]) -> Resu
 
 /// A sealed envelope, split into its parts.
 pub struct Envelope<'a> {
-    /// 1 chunk, 2 manifest page, 3 wrap, 4 summary
+    /// 1 chunk, 2 manifest page, 3 wrap, 4 summary; 6 and 7: the last two, sealed to the hospital
     pub kind: u8,
     /// whose it is
     pub hospital: Id,
-    /// fields between header and commitment: none, 56, 56 or 48 bytes
+    /// fields between header and commitment
     pub context: &'a [u8],
     commitment: [u8; 32],
     aad: &'a [u8],
@@ -124,6 +135,7 @@ impl<'a> Envelope<'a> {
             1 => 0,
             2 | 3 => 56,
             4 => 48,
+            6 | 7 => 20 + if bytes.get(48) == Some(&2) { 65 } else { 32 },
             _ => return Err(Error::form(WHAT, "its type is unknown")),
         })?;
         let commitment = fields.array()?;

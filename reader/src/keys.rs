@@ -2,8 +2,9 @@
 //! file", "Derivation".
 
 use crate::bytes::Fields;
-use crate::crypto::{Envelope, Id, Key, commits, derive, open, sha256};
+use crate::crypto::{Envelope, Id, Key, commits, derive, exported, open, sha256};
 use crate::error::{Error, Result};
+use hpke::kem::{DhP256HkdfSha256, X25519HkdfSha256};
 
 /// Memory that a key file may ask for, in KiB.
 const MEMORY_KIB_MAX: u32 = 1024 * 1024;
@@ -66,13 +67,13 @@ impl Root {
     /// commits to.
     pub fn unwrap(&self, version: &Id, wrap: &[u8], dek_commit: &[u8; 32]) -> Result<Key> {
         const WHAT: &str = "wrap";
-        let envelope = self.envelope(WHAT, 3, wrap)?;
+        let envelope = self.envelope(&[3, 6], Some(version), wrap)?;
         let (context, salt) = envelope.context.split_at(24);
-        if context[..16] != *version {
-            return Err(Error::form(WHAT, "it is of another version"));
-        }
         let kek = self.child("shosoin v1 key encryption", &context[16..20]);
-        let secret = derive(Some(salt), &kek[..], "shosoin v1 wrap", &[context]);
+        let secret = match envelope.kind {
+            3 => derive(Some(salt), &kek[..], "shosoin v1 wrap", &[context]),
+            _ => self.deposited(&envelope)?,
+        };
         let opened = envelope.open(WHAT, &secret)?;
         let mut key = Key::default();
         key.copy_from_slice(Fields::of(&opened, WHAT).take(32)?);
@@ -85,21 +86,34 @@ impl Root {
     /// Opens the summary of a version or change.
     pub fn open_summary(&self, version: &Id, stored: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>> {
         const WHAT: &str = "summary";
-        let envelope = self.envelope(WHAT, 4, stored)?;
-        let (found, salt) = envelope.context.split_at(16);
-        if found != version {
-            return Err(Error::form(WHAT, "it is of another version"));
-        }
+        let envelope = self.envelope(&[4, 7], Some(version), stored)?;
         let view = self.child("shosoin v1 view", &[]);
-        envelope.open_padded(WHAT, &derive(Some(salt), &view[..], "shosoin v1 summary", &[version]))
+        let secret = match envelope.kind {
+            4 => derive(Some(&envelope.context[16..]), &view[..], "shosoin v1 summary", &[version]),
+            _ => self.deposited(&envelope)?,
+        };
+        envelope.open_padded(WHAT, &secret)
     }
 
-    /// An envelope of this hospital and of this type.
-    pub fn envelope<'a>(&self, what: &'static str, kind: u8, stored: &'a [u8]) -> Result<Envelope<'a>> {
-        let envelope = Envelope::parse(stored)?;
-        match envelope.kind == kind && envelope.hospital == self.hospital {
+    /// The secret of what a machine that only deposits sealed to the hospital.
+    fn deposited(&self, envelope: &Envelope<'_>) -> Result<Key> {
+        let (version, sealed_to) = envelope.context.split_at(16);
+        let info =
+            [b"shosoin v1 deposit message\0", &[self.suite][..], &self.hospital, &[envelope.kind], version].concat();
+        let secret = self.child("shosoin v1 deposit key", &sealed_to[..1]);
+        match sealed_to[0] {
+            2 => exported::<DhP256HkdfSha256>(&secret, &sealed_to[4..], &info),
+            _ => exported::<X25519HkdfSha256>(&secret, &sealed_to[4..], &info),
+        }
+    }
+
+    /// An envelope of this hospital, of one of these types, and of this version where it is asked for.
+    pub fn envelope<'a>(&self, kinds: &[u8], version: Option<&Id>, bytes: &'a [u8]) -> Result<Envelope<'a>> {
+        let envelope = Envelope::parse(bytes)?;
+        let is_of = version.is_none_or(|version| envelope.context.starts_with(version));
+        match is_of && kinds.contains(&envelope.kind) && envelope.hospital == self.hospital {
             true => Ok(envelope),
-            false => Err(Error::form(what, "it is of another hospital or type")),
+            false => Err(Error::form("envelope", "it is of another hospital, version or type")),
         }
     }
 }

@@ -69,7 +69,7 @@ fn page(
     number: u32,
 ) -> Result<(zeroize::Zeroizing<Vec<u8>>, u32)> {
     const WHAT: &str = "manifest page";
-    let envelope = root.envelope(WHAT, 2, records.small(WHAT, address)?)?;
+    let envelope = root.envelope(&[2], None, records.small(WHAT, address)?)?;
     let (place, salt) = envelope.context.split_at(24);
     let mut fields = Fields::of(place, WHAT);
     let (found_version, found, pages): (Id, u32, u32) = (fields.array()?, fields.u32()?, fields.u32()?);
@@ -136,7 +136,7 @@ fn chunks(fields: &mut Fields<'_>) -> Result<Vec<Chunk>> {
 /// Opens a chunk: content, zeros, codec, both lengths.
 pub fn open_chunk(root: &Root, chunk: &Chunk, stored: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>> {
     const WHAT: &str = "chunk";
-    let mut payload = root.envelope(WHAT, 1, stored)?.open(WHAT, &chunk.secret)?;
+    let mut payload = root.envelope(&[1], None, stored)?.open(WHAT, &chunk.secret)?;
     let Some((padded, trailer)) = payload.split_last_chunk::<9>() else {
         return Err(Error::form(WHAT, "it is shorter than its trailer"));
     };

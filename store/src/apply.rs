@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::index::Pending;
 use crate::rows::{
     self, ActRow, DeviceRow, DeviceState, DocumentsRow, EndedRow, EpochRow, HeadRow, LeafIndex, LeafRow, NameRow,
-    RecordRow, Row, Rows, ShareRow, SuitePolicyRow, WrapRow,
+    RecordRow, RoleRow, Row, Rows, ShareRow, SuitePolicyRow, WrapRow,
 };
 use shosoin_protocol::act::{Act, ActKind, Document, Rewrap};
 use shosoin_protocol::checkpoint::Checkpoint;
@@ -112,7 +112,7 @@ fn ended(rows: &mut Pending<'_>, hospital: HospitalId, index: u64, act: &Act, en
 
 /// Whether documents of a kind change anything here; what keeps versions is for `keeping`.
 pub fn has_effect(kind: ActKind) -> bool {
-    matches!(kind, ActKind::Epoch | ActKind::Rewrap | ActKind::SuitePolicy)
+    matches!(kind, ActKind::Epoch | ActKind::Rewrap | ActKind::SuitePolicy | ActKind::DeviceRole)
 }
 
 /// What the document of the act at leaf `index` changes.
@@ -121,6 +121,13 @@ pub fn document(rows: &mut Pending<'_>, hospital: HospitalId, index: u64, docume
         Document::Epoch(epoch) => {
             let newest = rows.row::<EpochRow>(&rows::epoch_key(hospital))?.unwrap_or_default().0.max(epoch.number);
             rows.put(rows::epoch_key(hospital), EpochRow(newest).encode());
+        }
+        Document::DeviceRole(stated) => {
+            // what came first holds: a role never changes
+            let key = rows::role_key(hospital, stated.device);
+            if rows.row::<RoleRow>(&key)?.is_none_or(|known| known.leaf >= index) {
+                rows.put(key, RoleRow { leaf: index, role: stated.role }.encode());
+            }
         }
         Document::Rewrap(rewrap) => wraps(rows, hospital, index, rewrap)?,
         Document::SuitePolicy(policy) => {

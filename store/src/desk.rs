@@ -12,10 +12,10 @@ use crate::intake::{Intake, Prepared};
 use crate::ledger::{Head, Ledger};
 use crate::open::Standing;
 use crate::records::Records;
-use crate::rows::{self, DeviceRow, DeviceState, EndedRow, LeafIndex, LeafRow, NameRow, Rows, WrapRow};
+use crate::rows::{self, DeviceRow, DeviceState, EndedRow, LeafIndex, LeafRow, NameRow, RoleRow, Rows, WrapRow};
 use bytes::Bytes;
 use parking_lot::RwLock;
-use shosoin_protocol::act::{Document, HandOverIn};
+use shosoin_protocol::act::{Document, HandOverIn, Role};
 use shosoin_protocol::answer::{Answer, AuditReply, Nonce, Outcome, Said};
 use shosoin_protocol::api::{
     DepositReplies, DepositRequest, DeviceReply, LogItem, LogPage, TakenOver, VersionReply, code,
@@ -108,6 +108,12 @@ impl Desk {
         let Some(device) = device else { return Ok(None) };
         let row = self.index.row::<DeviceRow>(&rows::device_key(self.info.hospital, device))?.unwrap_or_default();
         Ok((row.state != DeviceState::Revoked).then_some(device))
+    }
+
+    /// Whether a device may deposit and nothing else.
+    pub fn only_deposits(&self, device: DeviceId) -> Result<bool> {
+        let role = self.index.row::<RoleRow>(&rows::role_key(self.info.hospital, device))?;
+        Ok(role.is_some_and(|row| row.role == Role::DepositOnly))
     }
 
     /// Which log it is.

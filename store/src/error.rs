@@ -166,6 +166,12 @@ pub enum Error {
         /// never enrolled, or revoked
         why: &'static str,
     },
+    /// A device that only deposits asked for something else.
+    #[error("device {device} only deposits: it reads nothing, and signs nothing else")]
+    OnlyDeposits {
+        /// which one
+        device: DeviceId,
+    },
     /// An entry that is not the device's next one: replayed, out of order, or after a refused one.
     #[error("entry {found_seq} of device {device} is not its next: entry {expected_seq} after leaf {expected_prev} is")]
     OutOfSequence {
@@ -526,7 +532,9 @@ impl Error {
             Error::Unclean { .. } => ErrorKind::Refused,
             Error::Misdirected { .. } => ErrorKind::Invalid,
             Error::Quarantined { source, .. } => source.kind(),
-            Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
+            Error::UnknownHospital { .. } | Error::UnknownDevice { .. } | Error::OnlyDeposits { .. } => {
+                ErrorKind::Refused
+            }
             Error::NotShared { .. } => ErrorKind::Refused,
             Error::HandedOver { .. } | Error::NotOrdered { .. } | Error::Package { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
@@ -573,6 +581,7 @@ impl Error {
             Error::UnknownHospital { .. } => code::UNKNOWN_HOSPITAL,
             Error::EnrolmentDiffers { .. } => "enrolment-differs",
             Error::UnknownDevice { .. } => code::UNKNOWN_DEVICE,
+            Error::OnlyDeposits { .. } => "deposit-only",
             Error::OutOfSequence { .. } | Error::NotAfterPrevious => code::OUT_OF_SEQUENCE,
             Error::ForeignHistory { .. } => "foreign-history",
             Error::ClockSkew { .. } => code::CLOCK_SKEW,

@@ -18,9 +18,9 @@ use crate::index::Index;
 use crate::ledger::Ledger;
 use crate::malware;
 use crate::records::Records;
-use crate::rows::{self, DeviceRow, EpochRow, LeafIndex, Rows};
+use crate::rows::{self, DeviceRow, EpochRow, LeafIndex, RoleRow, Rows};
 use bytes::Bytes;
-use shosoin_protocol::act::{Act, Author, Document, Epoch, Rewrap, Terms};
+use shosoin_protocol::act::{Act, Author, Document, Epoch, Rewrap, Role, Terms};
 use shosoin_protocol::api::{DepositRequest, InlineRecord};
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Statement};
 use shosoin_protocol::envelope::{Context, Envelope, EnvelopeType};
@@ -121,7 +121,7 @@ impl Intake<'_> {
             EnvelopeType::Manifest => RecordKind::Manifest,
             _ => RecordKind::Chunk,
         };
-        self.envelope(kind, &bytes, None)?;
+        self.envelope(kind, SealedTo::Itself, &bytes, None)?;
         Ok(Record { kind, address, bytes })
     }
 
@@ -139,14 +139,14 @@ impl Intake<'_> {
         match &statement.body {
             Body::Deposit(deposit) => {
                 let terms = self.agreed(Some(&deposit.policy))?;
-                parcel.complete(deposit)?;
+                parcel.complete(deposit, self.seals_to(statement.device)?)?;
                 let report = parcel.report(deposit)?;
                 let moment = malware::Moment { now_ms: self.now_ms, packed_ms: self.packed_ms };
                 malware::judge(terms.as_deref(), statement, deposit, report.as_deref(), &key, moment)?;
             }
             Body::Marker(change) | Body::Policy(change) => {
                 drop(self.agreed(None)?);
-                parcel.summary(change.version, &change.summary)?;
+                parcel.summary(change.version, &change.summary, SealedTo::Itself)?;
                 parcel.nothing_but(|address| *address == change.summary)?;
             }
             Body::Device(change) => {
@@ -169,6 +169,15 @@ impl Intake<'_> {
             earlier.devices.insert(change.key.device_id(), change.key.clone());
         }
         Ok(Prepared { entry, records, document })
+    }
+
+    /// Whom a device seals wraps and summaries to.
+    fn seals_to(&self, device: DeviceId) -> Result<SealedTo> {
+        let role = self.index.row::<RoleRow>(&rows::role_key(self.hospital.hospital, device))?;
+        Ok(match role.map(|row| row.role) {
+            Some(Role::DepositOnly) => SealedTo::Hospital,
+            None => SealedTo::Itself,
+        })
     }
 
     /// Content is taken under an agreement, where one is needed or there is one, and is what it allows.
@@ -241,13 +250,15 @@ impl Intake<'_> {
     }
 
     /// Refuses an envelope that is not of this hospital, its suite, and the right kind and version.
-    fn envelope(&self, kind: RecordKind, bytes: &[u8], version: Option<VersionId>) -> Result<()> {
+    fn envelope(&self, kind: RecordKind, to: SealedTo, bytes: &[u8], version: Option<VersionId>) -> Result<()> {
         let what = noun(kind);
         let malformed = |source| Error::Malformed { what, source };
-        let expected = match kind {
-            RecordKind::Manifest => EnvelopeType::Manifest,
-            RecordKind::Wrap => EnvelopeType::Wrap,
-            RecordKind::Summary => EnvelopeType::Summary,
+        let expected = match (kind, to) {
+            (RecordKind::Manifest, _) => EnvelopeType::Manifest,
+            (RecordKind::Wrap, SealedTo::Itself) => EnvelopeType::Wrap,
+            (RecordKind::Wrap, SealedTo::Hospital) => EnvelopeType::HospitalWrap,
+            (RecordKind::Summary, SealedTo::Itself) => EnvelopeType::Summary,
+            (RecordKind::Summary, SealedTo::Hospital) => EnvelopeType::HospitalSummary,
             _ => EnvelopeType::Chunk,
         };
         let envelope = Envelope::parse(bytes).map_err(malformed)?;
@@ -260,6 +271,7 @@ impl Intake<'_> {
             Context::Manifest { version, .. } | Context::Wrap { version, .. } | Context::Summary { version, .. } => {
                 Some(version)
             }
+            Context::HospitalWrap { version, .. } | Context::HospitalSummary { version, .. } => Some(version),
         };
         match (version, of) {
             (Some(expected), Some(found)) if expected != found => {
@@ -268,6 +280,13 @@ impl Intake<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whom wraps and summaries are sealed to: the machines that hold the hospital's secrets, or the hospital's key for deposits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SealedTo {
+    Itself,
+    Hospital,
 }
 
 /// The records of one deposit: those sent along, and those held.
@@ -285,11 +304,14 @@ impl<'a> Parcel<'a> {
     }
 
     /// Everything a deposit names is here or held, and is what the entry says.
-    fn complete(&self, deposit: &Deposit) -> Result<()> {
+    fn complete(&self, deposit: &Deposit, to: SealedTo) -> Result<()> {
         let manifest = self.fetch(RecordKind::Manifest, &deposit.manifest)?;
-        self.intake.envelope(RecordKind::Manifest, &manifest, Some(deposit.version))?;
-        self.wrap(deposit.version, &deposit.wrap)?;
-        self.summary(deposit.version, &deposit.summary)?;
+        self.intake.envelope(RecordKind::Manifest, to, &manifest, Some(deposit.version))?;
+        match to {
+            SealedTo::Itself => drop(self.wrap(deposit.version, &deposit.wrap)?),
+            SealedTo::Hospital => drop(self.fetch_wrap(deposit.version, &deposit.wrap, to)?),
+        }
+        self.summary(deposit.version, &deposit.summary, to)?;
         let list = self.list(deposit)?;
         self.nothing_but(|address| {
             deposit.own_records().contains(address) || list.addresses().binary_search(address).is_ok()
@@ -343,11 +365,7 @@ impl<'a> Parcel<'a> {
 
     /// The wrap is here or held, and is of this version and of an epoch that has begun; gives the epoch.
     fn wrap(&self, version: VersionId, address: &Address) -> Result<u32> {
-        let wrap = self.fetch(RecordKind::Wrap, address)?;
-        if wrap.len() > WRAP_BYTES_MAX {
-            return Err(Error::Invalid { what: "wrap", why: "it is over its limit of 4 KiB" });
-        }
-        self.intake.envelope(RecordKind::Wrap, &wrap, Some(version))?;
+        let wrap = self.fetch_wrap(version, address, SealedTo::Itself)?;
         let envelope = Envelope::parse(&wrap).map_err(|source| Error::Malformed { what: "wrap", source })?;
         let Context::Wrap { epoch, .. } = envelope.context else { return Err(Error::Bug("a wrap of another kind")) };
         let newest = self.intake.index.row::<EpochRow>(&rows::epoch_key(self.intake.hospital.hospital))?;
@@ -357,13 +375,21 @@ impl<'a> Parcel<'a> {
         }
     }
 
+    fn fetch_wrap(&self, version: VersionId, address: &Address, to: SealedTo) -> Result<Bytes> {
+        let wrap = self.fetch(RecordKind::Wrap, address)?;
+        if wrap.len() > WRAP_BYTES_MAX {
+            return Err(Error::Invalid { what: "wrap", why: "it is over its limit of 4 KiB" });
+        }
+        self.intake.envelope(RecordKind::Wrap, to, &wrap, Some(version)).map(|()| wrap)
+    }
+
     /// The summary is here or held, and is of this version.
-    fn summary(&self, version: VersionId, address: &Address) -> Result<()> {
+    fn summary(&self, version: VersionId, address: &Address, to: SealedTo) -> Result<()> {
         let summary = self.fetch(RecordKind::Summary, address)?;
         if summary.len() > SUMMARY_BYTES_MAX {
             return Err(Error::Invalid { what: "summary", why: "it is over its limit of 1,088 KiB" });
         }
-        self.intake.envelope(RecordKind::Summary, &summary, Some(version))
+        self.intake.envelope(RecordKind::Summary, to, &summary, Some(version))
     }
 
     /// The address list, which must be the one the entry commits to.
@@ -393,7 +419,7 @@ impl<'a> Parcel<'a> {
                 None => missing.push(*address),
             }
             if let Some(record) = self.sent.get(address) {
-                self.intake.envelope(record.kind, &record.bytes, Some(version))?;
+                self.intake.envelope(record.kind, SealedTo::Itself, &record.bytes, Some(version))?;
             }
         }
         match missing.first() {

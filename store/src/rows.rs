@@ -32,7 +32,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Pending};
-use shosoin_protocol::act::{Act, ActKind, Epoch, SuitePolicy};
+use shosoin_protocol::act::{Act, ActKind, Epoch, Role, SuitePolicy};
 use shosoin_protocol::codec::{Reader, Writer};
 use shosoin_protocol::limits::CHECKPOINT_BYTES_MAX;
 use shosoin_protocol::merkle::Node;
@@ -71,6 +71,7 @@ const ORDER: u8 = 20;
 const GONE: u8 = 21;
 const DISPOSED: u8 = 22;
 const SUITE_POLICY: u8 = 23;
+const ROLE: u8 = 24;
 
 /// The value of a row.
 pub trait Row: Sized {
@@ -261,6 +262,11 @@ pub fn epoch_key(hospital: HospitalId) -> Vec<u8> {
 /// Key of a [`SuitePolicyRow`].
 pub fn suite_policy_key(hospital: HospitalId) -> Vec<u8> {
     key(SUITE_POLICY, &[&hospital.0])
+}
+
+/// Key of a [`RoleRow`].
+pub fn role_key(hospital: HospitalId, device: DeviceId) -> Vec<u8> {
+    key(ROLE, &[&hospital.0, &device.0])
 }
 
 /// Key of a [`WrapRow`].
@@ -676,6 +682,27 @@ impl Row for SuitePolicyRow {
     }
 }
 
+/// What a device may do, where that is less than others may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoleRow {
+    /// leaf index of the act that says so
+    pub leaf: u64,
+    /// what it may do
+    pub role: Role,
+}
+
+impl Row for RoleRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(9);
+        out.u64(self.leaf).u8(self.role.code());
+        out.finish()
+    }
+
+    fn read(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Self> {
+        Ok(RoleRow { leaf: reader.u64("leaf index")?, role: Role::from_code(reader.u8("role of a device")?)? })
+    }
+}
+
 /// The newest wrap of a version that an act names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrapRow {
@@ -963,6 +990,7 @@ mod tests {
         round_trip(EpochRow(20));
         let policy = SuitePolicy { minimum: shosoin_protocol::Suite::Cryptrec, successor: Some(HospitalId([25; 16])) };
         round_trip(SuitePolicyRow { leaf: 24, policy });
+        round_trip(RoleRow { leaf: 26, role: Role::DepositOnly });
         round_trip(WrapRow { epoch: 21, leaf: 22, address: Address([23; 32]) });
         let (kind, document) = (ActKind::ShareAccepted, Address([24; 32]));
         round_trip(ShareRow { is_stated: true, kind, document, ended: true });

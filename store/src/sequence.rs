@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::hospitals::HospitalInfo;
 use crate::index::Pending;
 use crate::rows::{
-    self, ActRow, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, Rows, ShareRow, SuitePolicyRow,
+    self, ActRow, DeviceRow, DeviceState, EndedRow, EpochRow, LeafIndex, NameRow, RoleRow, Rows, ShareRow,
+    SuitePolicyRow,
 };
-use shosoin_protocol::act::{Act, ActKind, Author, Document, Epoch, Remark};
+use shosoin_protocol::act::{Act, ActKind, Author, Document, Epoch, Remark, Role};
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Expected, Statement};
 use shosoin_protocol::{DeviceId, NameToken, VersionId};
 
@@ -38,6 +39,7 @@ pub fn admit(
     if let (Body::Deposit(_), Some(order)) = (&statement.body, standing::contract_ended_by(rows, hospital.hospital)?) {
         return Err(Error::ContractEnded { order });
     }
+    in_its_role(rows, hospital, &statement.body, statement.device)?;
     next_in_chain(statement, &signer)?;
     before_the_end(rows, hospital, &statement.body)?;
     if let Body::Act(act) = &statement.body {
@@ -47,11 +49,11 @@ pub fn admit(
     if let Some(id) = statement.body.id() {
         fresh(rows, hospital, id)?;
     }
-    if let Some(Document::Remark(remark)) = document {
-        of_a_report(rows, hospital, remark)?;
-    }
-    if let Some(Document::Epoch(epoch)) = document {
-        next_epoch(rows, hospital, epoch)?;
+    match document {
+        Some(Document::Remark(remark)) => of_a_report(rows, hospital, remark)?,
+        Some(Document::Epoch(epoch)) => next_epoch(rows, hospital, epoch)?,
+        Some(Document::DeviceRole(stated)) => before_it_joins(rows, hospital, stated.device)?,
+        _ => {}
     }
     let policy = rows.row::<SuitePolicyRow>(&rows::suite_policy_key(hospital.hospital))?.map(|row| row.policy);
     match (&statement.body, document, policy) {
@@ -75,6 +77,24 @@ fn of_operator(statement: &Statement, vault: DeviceId, index: u64) -> Result<()>
     match statement.device == vault && index > 0 {
         true => Ok(()),
         false => Err(Error::UnknownDevice { device: statement.device, why: "may not state an act of the operator" }),
+    }
+}
+
+/// A device that only deposits signs deposits, and nothing else.
+fn in_its_role(rows: &Pending<'_>, hospital: &HospitalInfo, body: &Body, device: DeviceId) -> Result<()> {
+    let role = rows.row::<RoleRow>(&rows::role_key(hospital.hospital, device))?.map(|row| row.role);
+    match (role, body) {
+        (Some(Role::DepositOnly), Body::Deposit(_)) | (None, _) => Ok(()),
+        (Some(Role::DepositOnly), _) => Err(Error::OnlyDeposits { device }),
+    }
+}
+
+/// A role is stated before its device joins, and once, so that there is no moment at which it may do more.
+fn before_it_joins(rows: &Pending<'_>, hospital: &HospitalInfo, of: DeviceId) -> Result<()> {
+    let role = rows.row::<RoleRow>(&rows::role_key(hospital.hospital, of))?;
+    match (role, device(rows, hospital, of)?.state) {
+        (None, DeviceState::Unknown) => Ok(()),
+        _ => Err(Error::Invalid { what: "device role", why: "it must be stated before the device joins, and once" }),
     }
 }
 

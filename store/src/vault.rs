@@ -217,6 +217,11 @@ impl Vault {
         desks.values().find_map(|desk| Some((desk.info().hospital, desk.device_of(pin).ok().flatten()?)))
     }
 
+    /// Whether a device of a hospital may deposit and nothing else.
+    pub(crate) fn only_deposits(&self, hospital: HospitalId, device: DeviceId) -> Result<bool> {
+        self.inner.desks.read().get(&hospital).map_or(Ok(false), |desk| desk.only_deposits(device))
+    }
+
     /// [`record`](Self::record) for a device, on record before it is answered.
     pub async fn record_for(&self, visitor: &Visitor, address: Address) -> Result<Bytes> {
         self.reads_begin(visitor).await?;

@@ -1,5 +1,7 @@
 //! `shosoin device`: the machines of a hospital, as its ledger has them.
 
+mod deposit;
+
 use crate::args::SiteArgs;
 use crate::error::{Error, Result};
 use crate::output::Output;
@@ -14,6 +16,13 @@ pub enum DeviceCommand {
     /// The machines that may sign for the hospital, and those that no longer may
     #[command(after_help = "Example:\n  shosoin device list --dir ./hospital")]
     List(ListArgs),
+    /// Let a machine in that may store records and open none: nothing in its key file opens anything
+    #[command(after_help = "Example:\n  \
+        shosoin device enrol charts --prefix modality-3/ --deposit-only --out ./modality-3 --dir ./hospital")]
+    Enrol(deposit::EnrolArgs),
+    /// On a machine that only deposits: store files as records
+    #[command(after_help = "Example:\n  shosoin device deposit ct-0001.dcm ct-0002.dcm --dir ./modality-3")]
+    Deposit(deposit::DepositArgs),
     /// Shut a lost or stolen machine out, for good: its signature and its connection are refused from now on
     #[command(after_help = "Example:\n  shosoin device revoke 11d519ebbfe7a77ae71b1e2d3ca5c071 --dir ./hospital --yes")]
     Revoke(RevokeArgs),
@@ -42,6 +51,8 @@ pub struct RevokeArgs {
 pub async fn run(command: DeviceCommand, output: Output) -> Result<()> {
     match command {
         DeviceCommand::List(args) => list(args, output).await,
+        DeviceCommand::Enrol(args) => deposit::enrol(args, output).await,
+        DeviceCommand::Deposit(args) => deposit::deposit(args, output).await,
         DeviceCommand::Revoke(args) => revoke(args, output).await,
     }
 }
@@ -53,9 +64,13 @@ async fn list(args: ListArgs, output: Output) -> Result<()> {
         let (id, state) = (device.id.to_string(), if device.enrolled { "enrolled" } else { "revoked" });
         let answer = json!({
             "device": id, "state": state, "entries": device.entries, "this": device.is_this,
-            "fingerprint": device.key.fingerprint(),
+            "fingerprint": device.key.fingerprint(), "role": if device.deposit_only { "deposit-only" } else { "full" },
         });
-        let this = if device.is_this { "  this machine" } else { "" };
+        let this = match (device.is_this, device.deposit_only) {
+            (true, _) => "  this machine",
+            (false, true) => "  only deposits",
+            (false, false) => "",
+        };
         output.answer(&answer, || format!("{id}  {state:<9} {:>12} entries{this}", device.entries))?;
     }
     Ok(())

@@ -140,13 +140,6 @@ struct Done {
 }
 
 async fn export(client: &Client, args: &ExportArgs, output: Output) -> Result<()> {
-    client.refresh().await.or_else(|error| match error.kind() {
-        ErrorKind::Unavailable => {
-            output.note("the vault does not answer; what is in the folder already is looked at all the same");
-            Ok(())
-        }
-        _ => Err(Error::client("catch up with the ledger")(error)),
-    })?;
     let selection = Selection { bucket: args.bucket.clone(), prefix: args.prefix.clone(), as_of_ms: args.as_of };
     let plan = plan(client, selection)?;
     let hospital = client.keyring().hospital();

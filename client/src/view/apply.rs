@@ -4,6 +4,7 @@
 //! |---|---|
 //! | object while versioning is enabled | a version more, the newest |
 //! | object as `null` version | replaces the `null` version, the newest |
+//! | object of a machine that only deposits | a version more, the newest, whatever it says of `null`; of nothing where it may not bring it |
 //! | marker in a bucket never versioned | takes the `null` version out of view |
 //! | marker otherwise | like an object without content |
 //! | withdrawn | takes one version out of view; the next older one is the newest |
@@ -15,7 +16,7 @@
 use super::row::{
     ActRow, BucketRow, Chain, CurrentRow, DeviceRow, EndRow, NameRow, PositionRow, VersionContent, VersionRow,
 };
-use super::{Placed, Reading, View, key};
+use super::{Placed, Reading, Source, UNCHANGED, View, key};
 use crate::{Error, Result};
 use fjall::OwnedWriteBatch;
 use shosoin_protocol::VersionId;
@@ -52,6 +53,10 @@ impl View {
                     change.put(key::EPOCH.to_vec(), row.encode());
                     change.put(key::act(leaf_index), row.encode());
                 }
+                Document::DeviceRole(role) => {
+                    change.put(key::role(role.device), row.encode());
+                    change.put(key::act(leaf_index), row.encode());
+                }
                 Document::SuitePolicy(_) => {
                     change.put(key::SUITE_POLICY.to_vec(), row.encode());
                     change.put(key::act(leaf_index), row.encode());
@@ -59,11 +64,13 @@ impl View {
                 _ => change.put(key::act(leaf_index), row.encode()),
             }
         }
-        if placed.entry.body().name_change().is_some() && placed.summary.is_none() {
+        let is_owed = placed.summary.is_none() && placed.source != Source::OutOfScope;
+        if placed.entry.body().name_change().is_some() && is_owed {
             change.put(key::owed(placed.index), Vec::new());
         }
         if let (Some((id, _, _)), Some(summary)) = (placed.entry.body().name_change(), placed.summary) {
-            let origin = Origin { id, leaf: placed.entry.leaf_hash(), accepted_ms: placed.accepted_ms };
+            let (leaf, accepted_ms) = (placed.entry.leaf_hash(), placed.accepted_ms);
+            let origin = Origin { id, leaf, accepted_ms, source: placed.source };
             change.summary(origin, summary)?;
         }
         change.put(key::POSITION.to_vec(), position.encode());
@@ -78,6 +85,7 @@ struct Origin {
     id: VersionId,
     leaf: shosoin_protocol::Digest,
     accepted_ms: u64,
+    source: Source,
 }
 
 /// One entry's worth of rows, written together.
@@ -146,7 +154,8 @@ impl Change<'_> {
         match summary {
             Summary::Object(facts) => {
                 let (bucket, name) = (facts.bucket.clone(), facts.name.clone());
-                let (null_version, content) = (facts.null_version, VersionContent::Object(Box::new(facts)));
+                let null_version = facts.null_version && origin.source == Source::Full;
+                let content = VersionContent::Object(Box::new(facts));
                 self.add_version(origin, &bucket, &name, null_version, content)
             }
             Summary::Marker { bucket, name, modified_ms, null_version } => match self.is_versioned(&bucket)? {
@@ -179,11 +188,16 @@ impl Change<'_> {
         null_version: bool,
         content: VersionContent,
     ) -> Result<()> {
-        let mut null = self.rows.name(bucket, name)?.and_then(|state| state.null);
+        let known = self.rows.name(bucket, name)?;
+        let mut null = known.and_then(|state| state.null);
+        let last_change = match origin.source {
+            Source::Full => origin.id,
+            _ => known.map_or(UNCHANGED, |state| state.last_change),
+        };
         if null_version && let Some(old) = null.replace(self.index) {
             self.remove(key::version(bucket, name, old));
         }
-        let state = NameRow { last_change: origin.id, latest: Some(self.index), null };
+        let state = NameRow { last_change, latest: Some(self.index), null };
         self.set_current(bucket, name, &content);
         self.put(key::placed(origin.id), self.index.to_le_bytes().to_vec());
         let row = VersionRow {

@@ -4,6 +4,7 @@
 //! m                                     where the view stands in the ledger
 //! b bucket                              bucket facts, newest change
 //! d device                              key and chain of a device, or of the vault for its acts
+//! r device                              the act that says what a device may do, where that is less than others may
 //! h                                     leaves and root where the ledger ended by a hand-over; no row while it goes on
 //! a index                               an act, unless it only names wraps; index big-endian
 //! k version                             what keeps a version; version zero: holds on everything
@@ -74,6 +75,11 @@ pub fn devices() -> Vec<u8> {
 /// Row of a device.
 pub fn device(device: DeviceId) -> Vec<u8> {
     [b"d", device.0.as_slice()].concat()
+}
+
+/// Row of the role of a device.
+pub fn role(device: DeviceId) -> Vec<u8> {
+    [b"r", device.0.as_slice()].concat()
 }
 
 /// State of a name.

@@ -57,7 +57,14 @@ impl Made {
         let entry = Entry::sign(statement, KEYRING.device_key());
         self.frontier.push(entry.leaf_hash(), |_, _| {});
         let position = PositionRow { log: LogId([3; 16]), frontier: self.frontier.clone(), checkpoint: String::new() };
-        let placed = Placed { index, accepted_ms: 1000 + index, entry, summary: Some(summary), document: None };
+        let placed = Placed {
+            index,
+            accepted_ms: 1000 + index,
+            entry,
+            summary: Some(summary),
+            document: None,
+            source: super::Source::Full,
+        };
         self.view.apply(placed, &position).unwrap();
         version
     }
@@ -421,7 +428,14 @@ impl Made {
         let mut frontier = self.frontier.clone();
         frontier.push(entry.leaf_hash(), |_, _| {});
         let position = PositionRow { log: LogId([3; 16]), frontier: frontier.clone(), checkpoint: String::new() };
-        let placed = Placed { index, accepted_ms: 1000 + index, entry, summary: None, document: Some(document) };
+        let placed = Placed {
+            index,
+            accepted_ms: 1000 + index,
+            entry,
+            summary: None,
+            document: Some(document),
+            source: super::Source::Full,
+        };
         self.view.apply(placed, &position)?;
         self.frontier = frontier;
         Ok(id)

@@ -6,10 +6,10 @@ use super::table::Structure;
 use bytes::Bytes;
 use shosoin_protocol::act::agreement::*;
 use shosoin_protocol::act::{
-    Act, ActKind, Custody, Document, Epoch, EpochReason, Export, ExportScope, Hold, HoldReason, Incident,
+    Act, ActKind, Custody, DeviceRole, Document, Epoch, EpochReason, Export, ExportScope, Hold, HoldReason, Incident,
     IncidentClass, KeySource, Lock, LockMode, MonthReport, QuarantineIn, QuarantineOut, QuarantineOutcome,
     QuarantineReason, QuarantinedThing, Release, Remark, RemarkWord, Reopened, Reseal, Retain, RetentionChange, Rewrap,
-    Severity, StopCause, Stopped, SuitePolicy, TransferFailure, Versions, WitnessRule,
+    Role, Severity, StopCause, Stopped, SuitePolicy, TransferFailure, Versions, WitnessRule,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -20,7 +20,7 @@ use shosoin_protocol::bucket_rules::{BucketRules, DefaultLock, LifecycleRule, Lo
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::entry::{Body, Deposit, DeviceChange, Entry, Expected, NameChange, PlacedEntry, Seen, Statement};
-use shosoin_protocol::envelope::{Context, HEADER_LEN, write_aad};
+use shosoin_protocol::envelope::{Context, Encapsulated, HEADER_LEN, write_aad};
 use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::manifest::*;
 use shosoin_protocol::medium::{MediumBatch, MediumCheck, MediumKind, MediumManifest, MediumPlace, MediumVerdict};
@@ -116,7 +116,14 @@ fn envelopes() -> Vec<(&'static str, Structure)> {
             "Context of a wrap",
             between(wrap, vec![version.clone(), ("epoch", u32(4)), ("wrap number", u32(5)), ("salt", vec![0xb2; 32])]),
         ),
-        ("Context of a summary", between(summary, vec![version, ("salt", vec![0xb3; 32])])),
+        ("Context of a summary", between(summary, vec![version.clone(), ("salt", vec![0xb3; 32])])),
+        (
+            "Context of what is sealed to the hospital",
+            between(
+                Context::HospitalWrap { version: VERSION, to: Encapsulated::X25519([0xb4; 32]) },
+                vec![version, ("KEM", vec![1]), ("reserved", vec![0; 3]), ("encapsulated key", vec![0xb4; 32])],
+            ),
+        ),
     ]
 }
 
@@ -580,10 +587,15 @@ fn documents() -> Vec<(&'static str, Structure)> {
         ("versions", u64(3)),
         ("list", vec![0xc0; 32]),
     ];
+    let role = DeviceRole { device: DeviceId([0xc1; 16]), role: Role::DepositOnly, scope: vec![0xc2; 5] };
+    let role = Document::DeviceRole(role).encode();
+    let role_fields =
+        vec![("device", vec![0xc1; 16]), ("role", vec![1]), ("reserved", vec![0; 7]), ("scope", var(&[0xc2; 5]))];
     let body = |bytes: &[u8], fields| part(bytes.to_vec(), 8, bytes.len(), fields);
     let (agreement, agreement_fields) = agreement();
     vec![
         ("Agreement", body(&agreement, agreement_fields)),
+        ("Device role", body(&role, role_fields)),
         ("Epoch", body(&epoch, epoch_fields)),
         ("Export", body(&export, export_fields)),
         ("Witness", body(&witness, witness_fields)),

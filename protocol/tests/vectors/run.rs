@@ -104,8 +104,15 @@ fn needed<T: FromStr<Err: std::fmt::Debug>>(vector: &Vector, key: &str) -> T {
 fn envelope(vector: &Vector) -> Result<Vec<u8>> {
     let envelope = Envelope::parse(&vector.body)?;
     if let Some(hospital) = parsed(vector, "hospital") {
-        let kinds = [EnvelopeType::Chunk, EnvelopeType::Manifest, EnvelopeType::Wrap, EnvelopeType::Summary];
-        envelope.expect(hospital, kinds[needed::<usize>(vector, "type") - 1])?;
+        let kind = match needed::<u8>(vector, "type") {
+            1 => EnvelopeType::Chunk,
+            2 => EnvelopeType::Manifest,
+            3 => EnvelopeType::Wrap,
+            4 => EnvelopeType::Summary,
+            6 => EnvelopeType::HospitalWrap,
+            _ => EnvelopeType::HospitalSummary,
+        };
+        envelope.expect(hospital, kind)?;
     }
     let header = envelope.header;
     let (context, commit) = (&envelope.context, &envelope.commit);

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use super::common::{BUCKET, Wire, get, noise, put};
-use shosoin_client::{Client, ClientOptions, Condition, RewrapOptions};
+use shosoin_client::{Client, ClientOptions, Condition, Depositor, Enrolled, RewrapOptions};
 use shosoin_keyring::escrow::{Quorum, sheet};
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use shosoin_protocol::Suite;
@@ -14,6 +14,7 @@ use shosoin_store::{Code, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 const CHUNK: usize = 256 * 1024;
@@ -59,7 +60,11 @@ impl Kept {
         let wire = Wire::new(vault.clone(), vault.enrol(&keyring.enrolment()).unwrap());
         let options = ClientOptions::new(dir.path().join("hospital"));
         let client = Client::open(options, keyring, wire.clone()).await.unwrap();
-        let (files, older) = fill(&client, paged).await;
+        let (mut files, older) = fill(&client, paged).await;
+        let enrolled = client.enrol_depositor(BUCKET, "modality/", None).await.unwrap();
+        let (name, content) = ("modality/ct.dcm", noise(77, 300_000));
+        deposit(dir.path().join("machine"), enrolled, wire.clone(), name, &content).await;
+        files.insert(format!("{BUCKET}/{name}"), content);
         client.close().await.unwrap();
         if packed {
             export(&vault, &dir.path().join("package")).await;
@@ -128,6 +133,15 @@ impl Kept {
             assert!(found[path] == *content, "{path} came back with other bytes");
         }
     }
+}
+
+/// Stores a record with a machine that only deposits.
+async fn deposit(state: PathBuf, machine: Enrolled, wire: Arc<Wire>, name: &str, content: &[u8]) {
+    let depositor = Depositor::open(ClientOptions::new(state), machine.keyring, machine.terms, wire).await;
+    let mut depositor = depositor.unwrap();
+    let mut writer = depositor.writer().unwrap();
+    writer.push(bytes::Bytes::copy_from_slice(content)).await.unwrap();
+    depositor.deposit(name, writer.finish().await.unwrap()).await.unwrap();
 }
 
 async fn export(vault: &Vault, package: &Path) {

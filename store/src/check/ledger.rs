@@ -7,7 +7,7 @@ use crate::desk::Desk;
 use crate::disposal::standing::ended_by;
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::rows::{self, EpochRow, LeafIndex, LeafRow, RecordRow, Rows, SuitePolicyRow, WrapRow};
+use crate::rows::{self, EpochRow, LeafIndex, LeafRow, RecordRow, RoleRow, Rows, SuitePolicyRow, WrapRow};
 use shosoin_protocol::act::{Act, Document};
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, PlacedEntry};
@@ -175,6 +175,12 @@ impl LedgerCheck<'_> {
                 let row = self.index.row::<SuitePolicyRow>(&rows::suite_policy_key(hospital))?;
                 if row.is_none_or(|row| row.leaf < index) {
                     self.index_wrong("suite-policy-row", format!("the suite policy of leaf {index} is not known"));
+                }
+            }
+            Document::DeviceRole(stated) => {
+                let row = self.index.row::<RoleRow>(&rows::role_key(hospital, stated.device))?;
+                if row.is_none_or(|row| row.leaf > index) {
+                    self.index_wrong("role-row", format!("the role of a device at leaf {index} is not known"));
                 }
             }
             Document::Rewrap(rewrap) => {

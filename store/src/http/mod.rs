@@ -21,7 +21,7 @@ mod stall;
 pub mod tls;
 
 use crate::read_log::Visitor;
-use crate::{Result, Vault};
+use crate::{Error, Result, Vault};
 use axum::Router;
 use axum::body::Body;
 use budget::Budget;
@@ -91,6 +91,14 @@ impl Server {
     }
 }
 
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    visitor: Visitor,
+    /// it may deposit, and nothing else
+    only_deposits: bool,
+}
+
 /// The API, for hospitals that are enrolled.
 struct Hospitals {
     vault: Vault,
@@ -99,19 +107,26 @@ struct Hospitals {
 
 impl listener::Service for Hospitals {
     type Place = ();
-    type Peer = Visitor;
+    type Peer = Caller;
 
     fn admit(self: &Arc<Self>, _from: SocketAddr) -> Option<()> {
         Some(())
     }
 
-    fn meet(&self, stream: &TlsStream<TcpStream>, from: SocketAddr) -> Option<Visitor> {
+    fn meet(&self, stream: &TlsStream<TcpStream>, from: SocketAddr) -> Option<Caller> {
         let certificate = stream.get_ref().1.peer_certificates()?.first()?;
         let (hospital, device) = self.vault.device_by_pin(&tls::pin_of(certificate).ok()?)?;
-        Some(Visitor { hospital, device, from: Some(from.ip()) })
+        // a role is stated before its device joins and never changes, so what the handshake finds holds for the connection
+        let only_deposits = self.vault.only_deposits(hospital, device).ok()?;
+        Some(Caller { visitor: Visitor { hospital, device, from: Some(from.ip()) }, only_deposits })
     }
 
-    async fn answer(&self, visitor: Visitor, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, caller: Caller, request: Request<Incoming>) -> Response<Body> {
+        let Caller { visitor, only_deposits } = caller;
+        if only_deposits && !routes::serves_deposits(request.method(), request.uri().path(), visitor.device) {
+            let refusal = reply::Refusal::from(Error::OnlyDeposits { device: visitor.device });
+            return axum::response::IntoResponse::into_response(refusal);
+        }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(visitor.hospital);
         request.extensions_mut().insert(visitor);

@@ -57,6 +57,20 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
         .with_state(Api { vault, budget })
 }
 
+/// Whether a device that only deposits may ask this: what it needs to send records, to follow the heads that receipts are proved
+/// under, and to know its own place.
+pub(super) fn serves_deposits(method: &http::Method, path: &str, device: DeviceId) -> bool {
+    match method.as_str() {
+        "GET" => {
+            matches!(path, "/v1/hello" | "/v1/log/checkpoint" | "/v1/log/consistency")
+                || path.strip_prefix("/v1/devices/") == Some(&device.to_string())
+        }
+        "PUT" => path.starts_with("/v1/chunks/"),
+        "POST" => path == "/v1/deposits",
+        _ => false,
+    }
+}
+
 type Caller = Extension<HospitalId>;
 /// A caller whose reads are on record.
 type Reader = Extension<Visitor>;

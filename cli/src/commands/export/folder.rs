@@ -113,14 +113,16 @@ impl Folder {
         for (at, _) in relative.match_indices('/') {
             self.make_folder(&relative[..at])?;
         }
-        if !replace && std::fs::symlink_metadata(&target).is_ok() {
-            return Err(Error::invalid(target.display().to_string(), "a file is there that is not this record"));
+        match std::fs::symlink_metadata(&target) {
+            Ok(found) if found.is_dir() => return Err(in_the_way(&target, "a folder is there")),
+            Ok(_) if !replace => return Err(in_the_way(&target, "a file is there that is not this record")),
+            _ => {}
         }
         let modified = SystemTime::UNIX_EPOCH + Duration::from_millis(modified_ms);
         let file = File::open(scratch).map_err(Error::file("open", scratch))?;
         file.set_times(FileTimes::new().set_modified(modified)).map_err(Error::file("set the time of", scratch))?;
         // nobody else writes here, and links are refused above, so what is there now is what was looked at
-        std::fs::rename(scratch, &target).map_err(Error::file("create", &target))?;
+        std::fs::rename(scratch, &target).map_err(|error| unmade("create", &target, error))?;
         let folder = target.parent().unwrap_or(&self.root);
         durable::sync_folder(folder).map_err(Error::file("sync folder", folder))
     }
@@ -134,10 +136,25 @@ impl Folder {
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => match std::fs::symlink_metadata(&path) {
                 Ok(found) if found.is_dir() => Ok(()),
-                _ => Err(Error::invalid(path.display().to_string(), "something is there that is no folder")),
+                _ => Err(in_the_way(&path, "something is there that is no folder")),
             },
-            Err(error) => Err(Error::file("make folder", path)(error)),
+            Err(error) => Err(unmade("make folder", &path, error)),
         }
+    }
+}
+
+/// What concerns one record alone, so that the others go on.
+fn in_the_way(path: &Path, why: &str) -> Error {
+    Error::invalid(path.display().to_string(), why)
+}
+
+/// A name that this file system does not take concerns one record; anything else, as a full disk, the whole folder.
+fn unmade(action: &'static str, path: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidFilename | ErrorKind::InvalidInput => {
+            in_the_way(path, "this file system does not take the name")
+        }
+        _ => Error::file(action, path)(error),
     }
 }
 

@@ -4,18 +4,18 @@ use super::disposal::{cancelled, certified, order, stated_begun};
 use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::agreement::{Draft, Outward, Paper};
 use shosoin_protocol::act::{
-    Act, ActKind, Agreement, Author, Custody, Document, Epoch, EpochReason, Export, ExportScope, HandOverIn,
-    HandOverOut, HandOverWord, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode, Looked,
-    MonthReport, OutState, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing, Release,
-    Remark, RemarkWord, Reopened, Reseal, Retain, RetentionChange, Rewrap, Severity, ShareAccepted, ShareGrant,
-    ShareKem, SharePurpose, ShareTerms, StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Unshare,
+    Act, ActKind, Agreement, Author, Custody, DeviceRole, Document, Epoch, EpochReason, Export, ExportScope,
+    HandOverIn, HandOverOut, HandOverWord, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode,
+    Looked, MonthReport, OutState, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing,
+    Release, Remark, RemarkWord, Reopened, Reseal, Retain, RetentionChange, Rewrap, Role, Severity, ShareAccepted,
+    ShareGrant, ShareKem, SharePurpose, ShareTerms, StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Unshare,
     UnshareReason, Versions, WitnessRule, WordStage,
 };
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::note::{KeyUse, VerifierKey};
 use shosoin_protocol::reconciliation::Amount;
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{Address, Digest, HospitalId, Suite, VaultId, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, Suite, VaultId, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
@@ -69,6 +69,7 @@ fn stated() -> Vec<(Option<VersionId>, Document)> {
         (None, export()),
         (None, Document::Report(Box::new(report()))),
         (None, Document::Remark(remark())),
+        (None, device_role()),
         (None, Document::Stopped(stopped())),
         (None, Document::Reopened(reopened())),
         (None, Document::DisposalOrder(order(&World::new(Suite::Default)))),
@@ -209,6 +210,10 @@ fn export() -> Document {
     Document::Export(Export { scope, as_of_ms: Some(TIME), versions: 2, list })
 }
 
+fn device_role() -> Document {
+    Document::DeviceRole(DeviceRole { device: DeviceId([0x61; 16]), role: Role::DepositOnly, scope: vec![0x5f; 9] })
+}
+
 fn suite_policy() -> Document {
     Document::SuitePolicy(SuitePolicy { minimum: Suite::Cryptrec, successor: Some(HospitalId([0x12; 16])) })
 }
@@ -332,6 +337,7 @@ fn wrong_documents() -> Vec<Made> {
     };
     let [epoch, rewrap, reseal, policy] =
         [epoch(), rewrap(), reseal(), suite_policy()].map(|stated| document(stated.kind(), "valid", "", &stated));
+    let role = document(ActKind::DeviceRole, "valid", "", &device_role());
     let export = document(ActKind::Export, "valid", "", &export());
     let [report, remark] = [Document::Report(Box::new(report())), Document::Remark(remark())]
         .map(|stated| document(stated.kind(), "valid", "", &stated));
@@ -341,6 +347,8 @@ fn wrong_documents() -> Vec<Made> {
     let word = document(ActKind::HandOverWord, "valid", "", &of(ActKind::HandOverWord));
     let taken = document(ActKind::HandOverIn, "valid", "", &of(ActKind::HandOverIn));
     vec![
+        role.wrong("device-role-role", "Role 2.", ("Invalid", "role of a device"), put(24, &[2])),
+        role.wrong("device-role-reserved", "A reserved byte is set.", ("Invalid", "reserved"), put(31, &[1])),
         export.wrong("export-scope", "Scope 3.", ("Invalid", "scope of an export"), put(8, &[3])),
         export.wrong("export-reserved", "A reserved byte is set.", ("Invalid", "reserved"), put(15, &[1])),
         share.wrong("share-grant-kem", "KEM 9.", ("Invalid", "KEM"), put(8, &[9])),

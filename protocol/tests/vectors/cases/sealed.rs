@@ -3,14 +3,14 @@
 use super::{Made, World, append, cut, put};
 use shosoin_protocol::act::LockMode;
 use shosoin_protocol::bucket_rules::{BucketRules, DefaultLock, LifecycleRule, LockPeriod};
-use shosoin_protocol::envelope::{COMMIT_LEN, Context, write_aad};
+use shosoin_protocol::envelope::{COMMIT_LEN, Context, Encapsulated, write_aad};
 use shosoin_protocol::limits::CHUNK_PLAIN_BYTES_DEFAULT;
 use shosoin_protocol::manifest::{
     AddressList, BucketFacts, Checksum, ChecksumAlgorithm, ChunkRef, DocumentSignature, DocumentSigner, ManifestRoot,
     ObjectFacts, Pairs, PartFact, SignerStanding, Summary, Versioning, encode_page,
 };
 use shosoin_protocol::policy::DepositPolicy;
-use shosoin_protocol::{Address, Digest, VersionId};
+use shosoin_protocol::{Address, Digest, Suite, VersionId};
 
 const VERSION: VersionId = VersionId([8; 16]);
 
@@ -39,6 +39,12 @@ fn envelope(world: &World, name: &str, class: u8, context: Context) -> Made {
         Context::Manifest { .. } => (2, "Header of a manifest page over bytes that stand for sealed ones."),
         Context::Wrap { .. } => (3, "Header of a wrap over bytes that stand for sealed ones."),
         Context::Summary { .. } => (4, "Header of a summary over bytes that stand for sealed ones."),
+        Context::HospitalWrap { .. } => {
+            (6, "Header of a data key sealed to the hospital, over bytes that stand for it.")
+        }
+        Context::HospitalSummary { .. } => {
+            (7, "Header of a summary sealed to the hospital, over bytes that stand for it.")
+        }
     };
     let name = format!("envelope/valid-{name}-suite-{}", world.suite.code());
     Made::new(name, "envelope", note, [aad, sealed].concat()).with("hospital", world.hospital).with("type", kind)
@@ -50,14 +56,34 @@ fn envelopes(world: &World) -> Vec<Made> {
         envelope(world, "manifest", 0, Context::Manifest { version: VERSION, page: 1, pages: 3, salt: [0x5c; 32] }),
         envelope(world, "wrap", 0, Context::Wrap { version: VERSION, epoch: 1, wrap_no: 0, salt: [0x5a; 32] }),
         envelope(world, "summary", 0, Context::Summary { version: VERSION, salt: [0x5b; 32] }),
+        envelope(world, "hospital-wrap", 0, Context::HospitalWrap { version: VERSION, to: encapsulated(world) }),
+        envelope(world, "hospital-summary", 0, Context::HospitalSummary { version: VERSION, to: encapsulated(world) }),
     ]
+}
+
+/// Bytes that stand for an encapsulated key.
+fn encapsulated(world: &World) -> Encapsulated {
+    match world.suite {
+        Suite::Default => Encapsulated::X25519([0x5e; 32]),
+        Suite::Cryptrec => Encapsulated::P256([0x5f; 65]),
+    }
 }
 
 fn wrong_envelopes(world: &World, foreign: &World) -> Vec<Made> {
     let chunk = envelope(world, "chunk", 3, Context::Chunk);
+    let sealed_to =
+        envelope(world, "hospital-wrap", 0, Context::HospitalWrap { version: VERSION, to: encapsulated(world) });
     let page =
         envelope(world, "manifest", 0, Context::Manifest { version: VERSION, page: 1, pages: 3, salt: [0x5c; 32] });
     vec![
+        sealed_to.wrong("hospital-wrap-kem", "KEM 9.", ("Invalid", "KEM"), put(48, &[9])),
+        sealed_to.wrong("hospital-wrap-x-wing", "A KEM that deposits do not use.", ("Invalid", "KEM"), put(48, &[3])),
+        sealed_to.wrong(
+            "hospital-wrap-reserved",
+            "A reserved byte is set.",
+            ("Invalid", "reserved bytes"),
+            put(51, &[1]),
+        ),
         chunk.wrong("empty", "No bytes at all.", ("Truncated", "envelope magic"), |body| body.clear()),
         chunk.wrong("magic", "Begins like an entry.", ("Magic", "envelope"), put(0, b"shse")),
         chunk.wrong(
