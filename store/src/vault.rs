@@ -139,6 +139,8 @@ pub(crate) struct Inner {
     pub(crate) read_log: ReadLog,
     /// whether the room for the audit log was short when it was looked at last
     log_short: AtomicBool,
+    /// whether it is on record that the register of machines does not let this host
+    pub(crate) host_unknown: AtomicBool,
     /// how channels fare that tell people
     pub(crate) standings: Standings,
     /// what came of the newest try on the canary of each hospital
@@ -488,6 +490,7 @@ impl Inner {
             canaries_ms: Mutex::default(),
             read_log,
             log_short: AtomicBool::default(),
+            host_unknown: AtomicBool::default(),
             standings: Standings::default(),
             canaries: Mutex::default(),
             folder,
@@ -685,7 +688,8 @@ impl Inner {
     /// Puts reads whose minute is over on record, and looks whether there is room for the audit log.
     pub(crate) fn watch_log(&self) {
         let now_ms = self.clock.now_ms();
-        let told = self.read_log.keep(now_ms, false).and_then(|()| self.watch_room(now_ms));
+        let told =
+            self.read_log.keep(now_ms, false).and_then(|()| self.watch_room(now_ms)).and_then(|()| self.watch_host());
         if let Err(error) = told {
             tracing::error!(error = &error as &dyn std::error::Error, "the audit log could not be written");
         }

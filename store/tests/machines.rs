@@ -97,10 +97,14 @@ async fn a_vault_knows_the_host_it_is_on_and_says_so_when_it_was_moved_or_stoppe
     assert_eq!(house.figure("shosoin_host_unknown").await, 0.0);
 
     house.set("vault-a", MachineState::Suspended).await.unwrap();
-    house.vault.recognise_host().await.unwrap();
+    for _ in 0..3 {
+        house.vault.watch_host().await.unwrap();
+    }
+    assert_eq!(house.unknown().len(), 1, "told once, while it is served");
     assert!(house.unknown()[0].event.reason.contains("machine vault-a: it is suspended"));
     house.check("vault-a").await;
     house.set("vault-a", MachineState::Active).await.unwrap();
+    house.vault.watch_host().await.unwrap();
     house.moved_to_another_host();
     house.vault.recognise_host().await.unwrap();
     let unknown = house.unknown();

@@ -10,6 +10,7 @@ use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Digest, VaultId};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Bytes of a file that says which host this is.
 const HOST_ID_BYTES_MAX: usize = 4096;
@@ -53,6 +54,12 @@ impl Vault {
         blocking(move || inner.recognise_host()).await
     }
 
+    /// Looks at the host again, as a vault that is served does by itself.
+    pub async fn watch_host(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        blocking(move || inner.watch_host()).await
+    }
+
     /// What the register says of the host now.
     pub fn host_standing(&self) -> HostStanding {
         self.inner.host_standing()
@@ -86,14 +93,31 @@ impl Inner {
         }
     }
 
+    /// Looks again while the vault is served: a host that was suspended, or whose checks grew old, is an alarm once.
+    pub(crate) fn watch_host(&self) -> Result<()> {
+        match self.host_standing() {
+            HostStanding::Unknown { .. } if self.host_unknown.load(Ordering::Relaxed) => Ok(()),
+            HostStanding::Unknown { why } => self.note_host(&why, Outcome::Findings),
+            HostStanding::NoRegister | HostStanding::Known { .. } => {
+                self.host_unknown.store(false, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    fn note_host(&self, why: &str, outcome: Outcome) -> Result<()> {
+        let event = AuditEvent::new(self.clock.now_ms(), VAULT, Action::MachineUnknown).ended(outcome);
+        let told: String = format!("host of the vault: {why}").chars().filter(|c| !c.is_control()).take(200).collect();
+        self.media.record(event.because(told))?;
+        self.host_unknown.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn recognise_host(&self) -> Result<()> {
         let HostStanding::Unknown { why } = self.host_standing() else { return Ok(()) };
         let refuses = self.config.machines.refuse_unknown_host;
         tracing::error!(why, refuses, "the vault is served on a host that the register of machines does not let");
-        let outcome = if refuses { Outcome::Refused } else { Outcome::Findings };
-        let event = AuditEvent::new(self.clock.now_ms(), VAULT, Action::MachineUnknown).ended(outcome);
-        let told: String = format!("host of the vault: {why}").chars().filter(|c| !c.is_control()).take(200).collect();
-        self.media.record(event.because(told))?;
+        self.note_host(&why, if refuses { Outcome::Refused } else { Outcome::Findings })?;
         match refuses {
             true => Err(Error::Machine { machine: "host of the vault".to_owned(), why }),
             false => Ok(()),
