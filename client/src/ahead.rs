@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "packed";
 /// First bytes of the file.
-const MAGIC: [u8; 4] = *b"shpk";
+const MAGIC: [u8; 4] = *b"shph";
 /// Version of the file.
 const VERSION: u8 = 1;
 

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// First bytes of a slot.
-const MAGIC: [u8; 4] = *b"shsg";
+const MAGIC: [u8; 4] = *b"shsd";
 /// Version of a slot.
 const VERSION: u8 = 1;
 /// Entries that may be on their way without the ledger having told of any: several times what is tried before a deposit is

@@ -81,3 +81,16 @@ fn decisions_have_each_a_number_and_one_form() {
         }
     }
 }
+
+#[test]
+fn every_binary_form_has_first_bytes_of_its_own_and_the_table_has_them_all() {
+    let text = std::fs::read_to_string(root().join("docs/format.md")).expect("the page is there");
+    let (table, rest) = text.split_once("## Suites").expect("the table of first bytes ends at the suites");
+    let (mut seen, known) = (BTreeSet::new(), quoted(table).into_iter().collect::<BTreeSet<_>>());
+    for line in rest.lines().filter(|line| line.starts_with("| 0 | 4 | magic")) {
+        let magic = line.split('`').nth(1).expect("a magic is quoted");
+        assert!(seen.insert(magic), "{magic} begins two forms: nobody could tell them apart");
+        assert!(known.contains(magic), "{magic} is not in the table of first bytes");
+    }
+    assert!(seen.len() > 30);
+}
