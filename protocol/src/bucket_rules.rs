@@ -99,7 +99,7 @@ impl LifecycleRule {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self> {
         let id = reader.text(LIFECYCLE_RULE_ID_BYTES_MAX, "id of a lifecycle rule")?;
-        let (enabled, expire_markers) = (flag(reader, "rule enabled")?, flag(reader, "markers expire")?);
+        let (enabled, expire_markers) = (reader.flag("rule enabled")?, reader.flag("markers expire")?);
         reader.zeros(2, "reserved bytes of a lifecycle rule")?;
         let rule = LifecycleRule {
             id,
@@ -139,7 +139,7 @@ impl BucketRules {
         if reader.left() == 0 {
             return Ok(BucketRules::default());
         }
-        let object_lock = flag(reader, "object lock")?;
+        let object_lock = reader.flag("object lock")?;
         let (mode, unit) = (reader.u8("mode of the default lock")?, reader.u8("unit of the default lock")?);
         reader.zeros(1, "reserved byte of bucket rules")?;
         let length = reader.u32("period of the default lock")?;
@@ -162,14 +162,6 @@ impl BucketRules {
             true => Err(Error::Invalid { what: "bucket rules", why: "they say nothing and should not be there" }),
             false => Ok(rules),
         }
-    }
-}
-
-fn flag(reader: &mut Reader<'_>, what: &'static str) -> Result<bool> {
-    match reader.u8(what)? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Error::Invalid { what, why: "it must be 0 or 1" }),
     }
 }
 

@@ -14,6 +14,7 @@ macro_rules! id {
             pub const LEN: usize = $bytes;
 
             /// Reads one from a structure.
+            #[inline]
             pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
                 reader.array($what).map($name)
             }

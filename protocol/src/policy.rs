@@ -9,7 +9,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordType(u16);
 
-/// Number, code, meaning in English, whether it may be deposited.
+/// Number, code, meaning in English, whether it may be deposited; by number.
 const RECORD_TYPES: [(u16, &str, &str, bool); 19] = [
     (0, "O-00", "other documents entrusted for like handling", true),
     (1, "T4-01", "doctor's treatment record", true),
@@ -43,7 +43,8 @@ impl RecordType {
 
     /// By number; unknown numbers and types that may not be deposited are refused (5.1-R2).
     pub fn from_number(number: u16) -> Result<Self> {
-        match RECORD_TYPES.iter().find(|row| row.0 == number) {
+        let place = RECORD_TYPES.binary_search_by_key(&number, |row| row.0).ok();
+        match place.and_then(|place| RECORD_TYPES.get(place)) {
             Some((_, _, _, true)) => Ok(RecordType(number)),
             Some(_) => Err(Error::Invalid { what: "record type", why: "this type may not be deposited (1-R1)" }),
             None => Err(Error::Invalid { what: "record type", why: "no such type in the table (5.1-R2)" }),
@@ -92,6 +93,7 @@ impl Label {
     pub const ALL: [Label; 3] = [Label::Ordinary, Label::Sensitive, Label::Restricted];
 
     /// By stored byte.
+    #[inline]
     pub fn from_code(code: u8) -> Result<Self> {
         match code {
             0 => Ok(Label::Ordinary),
@@ -165,6 +167,7 @@ impl DepositPolicy {
     }
 
     /// Reads what [`write`](Self::write) wrote.
+    #[inline]
     pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
         let record_type = RecordType::from_number(reader.u16("record type")?)?;
         let label = Label::from_code(reader.u8("label")?)?;
