@@ -79,11 +79,13 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn name(number: u64) -> Name {
+/// Name of an object.
+pub fn name(number: u64) -> Name {
     Name::from(format!("ward-{:03}/study-{number:08}.dcm", number % 1000))
 }
 
-async fn put_range(site: &Site, source: &Source, from: u64, to: u64) -> Result<(), Failure> {
+/// Stores objects by number.
+pub async fn put_range(site: &Site, source: &Source, from: u64, to: u64) -> Result<(), Failure> {
     let puts = stream::iter(from..to)
         .map(|number| async move { site.s3.put(&name(number), source.object(number, OBJECT_BYTES)).await.map(drop) });
     Ok(puts.buffer_unordered(IN_FLIGHT).try_collect().await?)

@@ -7,6 +7,7 @@ mod growth;
 mod index;
 mod measure;
 mod memory;
+mod newcomer;
 mod path;
 mod repair;
 mod s3;
@@ -45,6 +46,8 @@ enum Workload {
     Chunks(chunks::Options),
     /// memory, listing and disk as the number of objects grows
     Growth(growth::Options),
+    /// how long a gateway that knows nothing needs until it serves
+    Newcomer(newcomer::Options),
     /// peak memory while multipart uploads run side by side
     Memory(memory::Options),
     /// what a scrub at full speed costs clients
@@ -64,6 +67,7 @@ async fn main() -> Result<(), Failure> {
         Workload::S3(options) => s3::run(options).await,
         Workload::Chunks(options) => chunks::run(options).await,
         Workload::Growth(options) => growth::run(options).await,
+        Workload::Newcomer(options) => newcomer::run(options).await,
         Workload::FiftyYears(options) => fifty_years::run_all(&options),
         Workload::Memory(options) => memory::run(options).await,
         Workload::Yield(options) => Box::pin(yielding::run(options)).await,

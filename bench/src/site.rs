@@ -117,6 +117,11 @@ impl Site {
         Ok(rest.lines().rev().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default())
     }
 
+    /// A presigned URL by which an object is headed for an hour.
+    pub async fn s3_url(&self, name: &object_store::path::Path) -> Result<String, Failure> {
+        Ok(self.s3.signed_url(http::Method::HEAD, name, Duration::from_secs(3600)).await?.to_string())
+    }
+
     /// A bucket is made with a presigned request, sent by hand: the client library has no such call.
     async fn create_bucket(&self) -> Result<(), Failure> {
         let path = object_store::path::Path::default();

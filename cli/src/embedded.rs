@@ -81,6 +81,10 @@ impl Transport for Embedded {
         told(self.vault.checkpoint(self.hospital).await)
     }
 
+    async fn snapshot(&self) -> Result<VersionReply> {
+        told(self.vault.snapshot(self.hospital).await)
+    }
+
     async fn log_entries(&self, from: u64, count: u32) -> Result<LogPage> {
         told(self.vault.log_entries(self.hospital, from, count).await)
     }

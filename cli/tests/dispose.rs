@@ -27,15 +27,29 @@ fn records_end_by_order_two_approvals_and_a_certificate_that_anybody_verifies_6_
     shosoin(&[&elsewhere[..], &["--passphrase-file", arg(&passphrase)]].concat()).ok();
     site.run(&["dispose", "approve", "--approval", arg(&approval)], &[]).ok();
 
+    let snapshot = site.run(&["gateway", "snapshot"], &[]).ok().json();
     let held = site.run(&["hold", "set", "charts", "0001/a.pdf", "--reason", "litigation"], &[]).ok().json();
     site.run(&run, &[]).fails(4, &["on hold"]);
     site.run(&["hold", "release", held["acts"][0]["id"].as_str().unwrap()], &[]).ok();
     let would = site.run(&run, &["--dry-run"]).ok().json();
     assert_eq!((&would["allowed"], &would["dry_run"], site.names().len()), (&true.into(), &true.into(), 3));
 
+    // a gateway that lost its view begins from the snapshot, which still has all three names
+    let begun_anew = || {
+        std::fs::remove_dir_all(site.root().join("hospital/view")).unwrap();
+        site.run(&["gateway", "confirm"], &[]).ok().json()["from_snapshot"].clone()
+    };
+    assert_eq!((begun_anew(), site.names().len()), (snapshot["log_size"].clone(), 3));
     let done = site.run(&run, &[]).ok().json();
     assert_eq!((&done["entries"], &done["certificate"]["pending"]), (&2.into(), &0.into()), "{done}");
     assert_eq!(site.names(), ["0002/a.pdf"]);
+    assert_eq!(
+        (begun_anew(), site.names().len()),
+        (0.into(), 1),
+        "names of what ended were in the snapshot: it ended too"
+    );
+    let again = site.run(&["gateway", "snapshot"], &[]).ok().json();
+    assert_eq!((begun_anew(), site.names().len()), (again["log_size"].clone(), 1), "one made afterwards is good");
     let out = site.path("out");
     site.run(&["get", "charts", "0001/a.pdf", "--out", arg(&out)], &[]).fails(3, &["no such object"]);
     site.run(&["get", "charts", "0002/a.pdf", "--out", arg(&out)], &[]).ok();

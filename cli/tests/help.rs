@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 163] = [
+const COMMANDS: [&[&str]; 164] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -119,6 +119,7 @@ const COMMANDS: [&[&str]; 163] = [
     &["transfer", "reopen"],
     &["gateway", "serve"],
     &["gateway", "confirm"],
+    &["gateway", "snapshot"],
     &["gateway", "scanner"],
     &["gateway", "user", "add"],
     &["gateway", "user", "set"],

@@ -63,7 +63,7 @@ pub(crate) struct Inner {
 
 impl Client {
     /// Verifies the vault and the remembered head, catches the view of names up, and enrols this device in the ledger
-    /// if it is new. With an empty state folder this reads the whole ledger.
+    /// if it is new. With an empty state folder this takes a snapshot and reads what came later, or reads the whole ledger.
     ///
     /// A state that does not know the newest entry of its own device opens for reading alone; see [`Client::device_standing`].
     pub async fn open(options: ClientOptions, keyring: Keyring, transport: Arc<dyn Transport>) -> Result<Client> {
@@ -94,6 +94,7 @@ impl Client {
         };
         let ledger = Ledger::new(identity, transport.clone(), view.clone(), position, keeper, gate)?;
         let ledger = Arc::new(ledger);
+        ledger.begin_from_snapshot().await?;
         ledger.refresh().await?;
         ledger.demand_rule().await?;
         let client = Client::assemble(&options, keyring, transport, view, ledger, false);

@@ -305,6 +305,11 @@ impl Transport for HttpTransport {
             .map_err(|_| Error::Contradiction { operation: "checkpoint", why: "it is not text".to_owned() })
     }
 
+    async fn snapshot(&self) -> Result<VersionReply> {
+        let call = Call::get("snapshot", "/v1/log/snapshot").reply_bytes_max(RECORD_BYTES_MAX);
+        parsed("snapshot", VersionReply::decode(&self.call(call).await?))
+    }
+
     async fn log_entries(&self, from: u64, count: u32) -> Result<LogPage> {
         let call = Call::get("log entries", format!("/v1/log/entries?from={from}&size={count}"))
             .reply_bytes_max(LOG_PAGE_BYTES_MAX);

@@ -17,7 +17,7 @@ use crate::task::blocking;
 use crate::view::row::{Chain, PositionRow};
 use crate::view::{Placed, View};
 use crate::witness::{Gate, Unwitnessed};
-use crate::{Error, Result, Transport, ahead, audit, evidence};
+use crate::{Error, Result, Transport, ahead, audit, evidence, snapshot};
 use parking_lot::RwLock;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::agreement::Parties;
@@ -35,7 +35,7 @@ use shosoin_protocol::{Digest, LogId, VaultId, VersionId};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 pub use shosoin_protocol::checkpoint::SignedHead as Head;
@@ -96,6 +96,8 @@ pub struct Ledger {
     signed: Arc<Signed>,
     /// the alarm about entries of this device that were not signed here was given
     alarmed: AtomicBool,
+    /// leaves of the snapshot that the view began from
+    began_at: AtomicU64,
     gate: Gate,
     /// witnesses that the hospital requires on the record, as of so many acts
     rule: parking_lot::Mutex<Option<(u64, Option<WitnessRule>)>>,
@@ -131,8 +133,22 @@ impl Ledger {
         let ahead = parking_lot::Mutex::new(ahead::load(keeper.state_dir())?);
         let (position, head, own) = (Mutex::new(position), RwLock::new(newest), Default::default());
         let signed = Arc::new(Signed::load(keeper.state_dir(), keeper.remembered().chain)?);
-        let (rule, alarmed) = Default::default();
-        Ok(Ledger { identity, transport, view, position, head, keeper, signed, alarmed, gate, rule, own, ahead })
+        let (rule, alarmed, began_at) = Default::default();
+        Ok(Ledger {
+            identity,
+            transport,
+            view,
+            position,
+            head,
+            keeper,
+            signed,
+            alarmed,
+            began_at,
+            gate,
+            rule,
+            own,
+            ahead,
+        })
     }
 
     /// Whose ledger this is.
@@ -263,6 +279,42 @@ impl Ledger {
     /// Leaf index of a version that the ledger holds, as far as it is applied.
     pub fn placed(&self, version: VersionId) -> Result<Option<u64>> {
         self.view.placed(version)
+    }
+
+    /// Begins an empty view from a snapshot, if there is one that fits; otherwise leaves it at the first leaf.
+    pub async fn begin_from_snapshot(&self) -> Result<()> {
+        let mut position = self.position.lock().await;
+        if position.frontier.size() > 0 {
+            return Ok(());
+        }
+        let text = repeat(|| self.transport.checkpoint()).await?;
+        let head = self.verify_head(&text).await?;
+        if head.size() == 0 {
+            return Ok(());
+        }
+        if let Some(remembered) = self.head() {
+            self.prove(&remembered, &head).await?;
+        }
+        self.demand_witnesses(&head).await?;
+        match snapshot::take(&self.identity, &self.transport, &self.view, &head).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(taken)) => {
+                tracing::info!(leaves = taken.frontier.size(), of = head.size(), "the view begins from a snapshot");
+                self.began_at.store(taken.frontier.size(), Ordering::SeqCst);
+                *position = taken;
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the snapshot of the view is not used; the whole ledger is read");
+                *position = self.view.begin_anew(self.identity.log)?;
+            }
+        }
+        self.identity.lineage.spans().try_for_each(|span| self.view.know_vault(span.vault_key.clone()))
+    }
+
+    /// Leaves of the snapshot that the view began from since it was opened; 0 without one.
+    pub fn began_at(&self) -> u64 {
+        self.began_at.load(Ordering::SeqCst)
     }
 
     /// Catches up with the vault's newest head.

@@ -10,6 +10,8 @@
 //! of names; `fresh` catches it up before an answer that must have what other machines did. `handover` orders and confirms a move to another vault, and
 //! `follow` goes on there.
 //!
+//! A gateway that knows nothing yet begins from a `snapshot` that another one made.
+//!
 //! *Reading.* `open` verifies a version from its entry to its manifest, `fetch` reads ranges of it, `copy` names its chunks
 //! again, `verify` proves it, `signature` holds what people signed against it, and `plan` says what the operator must mount first.
 //!
@@ -85,6 +87,7 @@ mod sealer;
 mod shared;
 mod signature;
 mod signed;
+mod snapshot;
 mod standing;
 mod succession;
 mod task;
@@ -127,6 +130,7 @@ pub use rewrap::{Counts, RewrapOptions, RewrapReport};
 pub use shared::{Granting, Share, SharedObject};
 pub use shosoin_keyring::Keyring;
 pub use signature::{CheckedDocument, SignatureCheck, SignatureProof, SignerProof};
+pub use snapshot::SnapshotMade;
 pub use standing::Standing;
 pub use transport::Transport;
 pub use upload::ObjectWriter;

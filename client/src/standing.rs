@@ -18,6 +18,8 @@ pub struct Standing {
     pub read_only: bool,
     /// newest head that was verified
     pub head: Option<Checkpoint>,
+    /// leaves of the snapshot that the view began from since it was opened; 0 without one
+    pub from_snapshot: u64,
 }
 
 impl Client {
@@ -27,7 +29,8 @@ impl Client {
         let (ledger, device) = (&self.inner.ledger, self.keyring().device_id());
         let chain = ledger.told_chain()?;
         let (known, read_only) = (ledger.signed().known_entries(), !ledger.signed().is_own(&chain));
-        Ok(Standing { device, entries: chain.next_seq, known, read_only, head: self.head() })
+        let (head, from_snapshot) = (self.head(), ledger.began_at());
+        Ok(Standing { device, entries: chain.next_seq, known, read_only, head, from_snapshot })
     }
 
     /// Lets a gateway that was restored from a backup, or that lost its state, sign again: behind whatever the ledger has of its

@@ -53,6 +53,9 @@ pub trait Transport: Send + Sync + 'static {
     /// The newest signed ledger head.
     async fn checkpoint(&self) -> Result<String>;
 
+    /// The act that names the newest snapshot of a view, with its entry and proof.
+    async fn snapshot(&self) -> Result<VersionReply>;
+
     /// Consecutive entries from index `from`, at most `count`, fewer where the page would grow too large.
     async fn log_entries(&self, from: u64, count: u32) -> Result<LogPage>;
 

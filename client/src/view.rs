@@ -10,12 +10,14 @@
 
 mod apply;
 mod ended;
+mod filling;
 pub mod keeping;
 mod key;
 pub mod list;
 pub mod row;
 
 use crate::{Error, Result, ViewRow};
+pub use filling::Filling;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Slice};
 use row::{ActRow, BucketRow, Chain, DeviceRow, EndRow, EndedRow, KeptRow, NameRow, PositionRow, VersionRow};
 use shosoin_protocol::act::{ActKind, DeviceRole, Document};
@@ -80,7 +82,8 @@ impl View {
     pub fn open(dir: &Path, log: LogId) -> Result<(View, PositionRow)> {
         match View::open_files(dir).and_then(|view| Ok((view.position()?, view))) {
             Ok((Some(position), view)) if position.log == log => return Ok((view, position)),
-            Ok((None, view)) => return view.begin(log),
+            Ok((None, view)) if view.rows.is_empty().map_err(Error::View)? => return view.begin(log),
+            Ok((None, _)) => tracing::warn!("a snapshot was taken only in part; the local view of names is rebuilt"),
             Err(Error::View(fjall::Error::Locked)) => return Err(Error::View(fjall::Error::Locked)),
             Ok(_) => tracing::warn!("the local view of names is of another ledger; it is rebuilt"),
             Err(error) => {

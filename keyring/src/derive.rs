@@ -4,7 +4,7 @@
 //! root --- key encryption, by epoch --- data key of a version (random, wrapped) --- manifest page
 //!      |-- name key, bucket key            HMAC: tokens
 //!      |-- scan key                        HMAC: content marks of malware reports
-//!      |-- view key                        summary
+//!      |-- view key                        summary, piece of a snapshot
 //!      |-- dedup secret, by class          PRF: t of a chunk
 //!      |-- share key, by KEM             HPKE: what other hospitals grant
 //!      |-- deposit key, by KEM           HPKE: what machines that only deposit seal to the hospital
@@ -36,6 +36,7 @@ const SCAN: &[u8] = b"shosoin v1 scan\0";
 const MANIFEST_PAGE: &[u8] = b"shosoin v1 manifest page\0";
 const WRAP: &[u8] = b"shosoin v1 wrap\0";
 const SUMMARY: &[u8] = b"shosoin v1 summary\0";
+const SNAPSHOT: &[u8] = b"shosoin v1 snapshot\0";
 const LOCAL_FILE: &[u8] = b"shosoin v1 local file\0";
 const KEY_FILE: &[u8] = b"shosoin v1 key file\0";
 const KEY_FILE_TOKEN: &[u8] = b"shosoin v1 key file with token\0";
@@ -137,6 +138,11 @@ pub(crate) fn summary(view_key: &SecretKey, salt: &[u8; 32], version: VersionId)
     expand(Some(salt), view_key, &[SUMMARY, &version.0])
 }
 
+/// Secret of one piece of a snapshot; `place` says of which.
+pub(crate) fn snapshot_piece(view_key: &SecretKey, salt: &[u8; 32], place: &[&[u8]]) -> SecretKey {
+    expand(Some(salt), view_key, &[&[SNAPSHOT], place].concat())
+}
+
 /// Secret of one local file of the kind called `label`.
 pub(crate) fn local_file(local_key: &SecretKey, salt: &[u8; 32], label: &str) -> SecretKey {
     expand(Some(salt), local_key, &[LOCAL_FILE, label.as_bytes()])
@@ -228,6 +234,7 @@ mod tests {
             MANIFEST_PAGE,
             WRAP,
             SUMMARY,
+            SNAPSHOT,
             LOCAL_FILE,
             KEY_FILE,
             KEY_FILE_TOKEN,

@@ -43,6 +43,7 @@ pub mod person;
 mod seal;
 mod secret;
 mod share;
+mod snapshot;
 mod summary;
 mod tls;
 mod wrap;
@@ -57,6 +58,7 @@ pub use keyfile::Argon2Params;
 pub use keyring::Keyring;
 pub use mark::MarkedPart;
 pub use owner::Owner;
+pub use snapshot::SnapshotPlace;
 pub use wrap::{DataKey, WrapPlace};
 
 /// Result of every call in this crate.

@@ -25,6 +25,7 @@ mod reseal;
 mod retention;
 mod rewrap;
 pub mod share;
+mod snapshot;
 mod suite_policy;
 mod versions;
 mod witness;
@@ -44,6 +45,7 @@ pub use reseal::Reseal;
 pub use retention::{Lock, LockMode, Retain, RetentionChange};
 pub use rewrap::Rewrap;
 pub use share::{ShareAccepted, ShareGrant, ShareKem, SharePurpose, ShareTerms, Unshare, UnshareReason};
+pub use snapshot::{Snapshot, SnapshotPiece};
 pub use suite_policy::SuitePolicy;
 pub use versions::Versions;
 pub use witness::WitnessRule;
@@ -124,6 +126,8 @@ pub enum ActKind {
     HandOverWord = 19,
     /// witnesses are required, or are no more
     Witness = 26,
+    /// a view of names was kept
+    Snapshot = 27,
     /// a machine that is about to be enrolled may do less than others
     DeviceRole = 28,
 }
@@ -156,6 +160,7 @@ const KINDS: [(ActKind, &str, Author); 27] = [
     (ActKind::HandOverIn, "handover-in", Author::Operator),
     (ActKind::HandOverWord, "handover-word", Author::Hospital),
     (ActKind::Witness, "witness", Author::Hospital),
+    (ActKind::Snapshot, "snapshot", Author::Hospital),
     (ActKind::DeviceRole, "device-role", Author::Hospital),
 ];
 
@@ -278,6 +283,8 @@ pub enum Document {
     HandOverWord(Box<HandOverWord>),
     /// of required witnesses
     Witness(WitnessRule),
+    /// of a kept view
+    Snapshot(Box<Snapshot>),
     /// of what a machine may do
     DeviceRole(DeviceRole),
 }
@@ -312,6 +319,7 @@ impl Document {
             Document::HandOverIn(_) => ActKind::HandOverIn,
             Document::HandOverWord(_) => ActKind::HandOverWord,
             Document::Witness(_) => ActKind::Witness,
+            Document::Snapshot(_) => ActKind::Snapshot,
             Document::DeviceRole(_) => ActKind::DeviceRole,
         }
     }
@@ -347,6 +355,7 @@ impl Document {
             Document::HandOverIn(handover) => handover.write(&mut out),
             Document::HandOverWord(word) => word.write(&mut out),
             Document::Witness(rule) => rule.write(&mut out),
+            Document::Snapshot(snapshot) => snapshot.write(&mut out),
             Document::DeviceRole(role) => role.write(&mut out),
         }
         out.finish()
@@ -397,6 +406,7 @@ impl Document {
             ActKind::HandOverIn => Document::HandOverIn(Box::new(HandOverIn::read(&mut reader)?)),
             ActKind::HandOverWord => Document::HandOverWord(Box::new(HandOverWord::read(&mut reader)?)),
             ActKind::Witness => Document::Witness(WitnessRule::read(&mut reader)?),
+            ActKind::Snapshot => Document::Snapshot(Box::new(Snapshot::read(&mut reader)?)),
             ActKind::DeviceRole => Document::DeviceRole(DeviceRole::read(&mut reader)?),
         };
         reader.finish().map(|()| document)
@@ -407,6 +417,7 @@ impl Document {
         match self {
             Document::Disposed(disposed) => disposed.removals().to_vec(),
             Document::Rewrap(rewrap) => rewrap.wraps().iter().map(|(_, wrap)| *wrap).collect(),
+            Document::Snapshot(snapshot) => snapshot.pieces.iter().map(|piece| piece.address).collect(),
             Document::Epoch(_) | Document::Hold(_) | Document::Release(_) | Document::Agreement(_) => Vec::new(),
             Document::Retention(_) | Document::Incident(_) | Document::Export(_) => Vec::new(),
             Document::ShareGrant(_) | Document::Unshare(_) | Document::ShareAccepted(_) => Vec::new(),

@@ -14,6 +14,7 @@
 //! | `GET /v1/names/{token}` | | [`VersionReply`] of the newest change of the name |
 //! | `GET /v1/devices/{device}` | | [`DeviceReply`]: where the calling device's chain of entries stands |
 //! | `GET /v1/log/checkpoint` | | checkpoint text |
+//! | `GET /v1/log/snapshot` | | [`VersionReply`] of the act that names the newest snapshot of a view |
 //! | `GET /v1/log/entries?from=&size=` | | [`LogPage`] |
 //! | `GET /v1/log/consistency?from=&to=` | | hashes |
 //! | `GET /v1/shares` | | [`Offers`](crate::share::Offers): what other hospitals grant the caller |

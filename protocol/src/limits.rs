@@ -103,6 +103,8 @@ pub const PROBLEM_BYTES_MAX: usize = 4 * 1024;
 pub const ADDRESS_QUERY_MAX: usize = 4096;
 /// Wraps that one act names: with their records they are one deposit. Versions in one question for their newest wraps.
 pub const REWRAP_MAX: usize = 4096;
+/// Pieces of one snapshot of a view, of at most a chunk each: a hundred million records.
+pub const SNAPSHOT_PIECES_MAX: usize = 7000;
 /// Versions sealed anew that one act names.
 pub const RESEAL_MAX: usize = 4096;
 /// A wrap, in bytes: 168 in the suites of this release.
@@ -185,6 +187,7 @@ const _: () = {
     assert!(ACT_VERSIONS_MAX * 16 <= DOCUMENT_BYTES_MAX / 2);
     assert!(REWRAP_MAX < DEPOSIT_RECORDS_MAX && REWRAP_MAX * 48 + 32 <= DOCUMENT_BYTES_MAX);
     assert!(RESEAL_MAX * 32 + 64 <= DOCUMENT_BYTES_MAX);
+    assert!(SNAPSHOT_PIECES_MAX * 36 + 256 <= DOCUMENT_BYTES_MAX);
     assert!(REWRAP_MAX * (WRAP_BYTES_MAX + 64) < DEPOSIT_BYTES_MAX);
     assert!(ORDER_ITEMS_MAX * 56 + 512 <= DOCUMENT_BYTES_MAX);
     assert!(12 + REMOVALS_MAX * 32 < RECORD_BYTES_MAX);

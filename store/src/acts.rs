@@ -14,6 +14,7 @@ use crate::rows::{self, ActRow, Row};
 use crate::vault::{Vault, blocking};
 use bytes::Bytes;
 use shosoin_protocol::act::{ActKind, Author, Document};
+use shosoin_protocol::api::VersionReply;
 use shosoin_protocol::{HospitalId, VersionId};
 
 /// An act that the operator is about to state.
@@ -70,6 +71,20 @@ impl Desk {
             Ok(true)
         })?;
         acts.into_iter().map(|(index, row)| self.stated(index, row)).collect()
+    }
+
+    /// The newest snapshot of a view, with its place and proof.
+    pub fn snapshot(&self) -> Result<VersionReply> {
+        let (head, mut newest) = (self.head()?, None);
+        self.index().scan(&rows::act_prefix(self.info().hospital), &mut |key, value| {
+            match rows::act_index(key) {
+                Some(at) if at < head.size && ActRow::decode(value)?.act.kind == ActKind::Snapshot => newest = Some(at),
+                _ => {}
+            }
+            Ok(true)
+        })?;
+        let none = || Error::NotFound { what: "snapshot", id: self.info().hospital.to_string() };
+        self.entry_with_proof(newest.ok_or_else(none)?)
     }
 
     fn stated(&self, index: u64, row: ActRow) -> Result<StatedAct> {

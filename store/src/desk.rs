@@ -292,6 +292,17 @@ impl Desk {
         }
     }
 
+    /// The index that leads to what it serves.
+    pub fn index(&self) -> &dyn Index {
+        self.index.as_ref()
+    }
+
+    /// The entry at a leaf, with its proof.
+    pub fn entry_with_proof(&self, leaf: u64) -> Result<VersionReply> {
+        let placed = self.entry(leaf)?.ok_or(Error::NotFound { what: "leaf", id: leaf.to_string() })?;
+        self.reply(placed)
+    }
+
     /// The entry of a leaf and a head over it; `None` where its group is not acknowledged.
     fn entry(&self, index: u64) -> Result<Option<(PlacedEntry, Arc<Head>)>> {
         let head = self.head()?;

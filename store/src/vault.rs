@@ -354,6 +354,12 @@ impl Vault {
         self.at_desk(hospital, move |desk| desk.name(token)).await
     }
 
+    /// The act that names the newest snapshot of a view, with its place and proof.
+    pub async fn snapshot(&self, hospital: HospitalId) -> Result<VersionReply> {
+        let _request = self.inner.clients.begin(Operation::Log);
+        self.at_desk(hospital, |desk| desk.snapshot()).await
+    }
+
     /// Where a device's chain of entries stands; a device the ledger does not know stands at its beginning.
     pub async fn device(&self, hospital: HospitalId, device: DeviceId) -> Result<DeviceReply> {
         self.at_desk(hospital, move |desk| desk.device(device)).await

@@ -8,9 +8,10 @@ use crate::output::Output;
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::text::{parse_time, time};
+use bytesize::ByteSize;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use shosoin_client::{Standing, now_ms};
+use shosoin_client::{SnapshotMade, Standing, now_ms};
 
 use shosoin_gateway::{GatewayOptions, Role, User, UserChange, UserStore};
 use shosoin_protocol::Digest;
@@ -33,6 +34,12 @@ pub enum GatewayCommand {
         shosoin gateway confirm --dir ./hospital\n  \
         shosoin gateway confirm --dir ./hospital --head 4711:9f2c...e1")]
     Confirm(ConfirmArgs),
+    /// Keep what this gateway knows of names at the vault, sealed, so that a new gateway need not read the whole ledger
+    ///
+    /// A new gateway takes the newest snapshot by itself and reads only what came later; one that does not fit in every way is not
+    /// used. A disposal ends the snapshots that were made before it: make another one then.
+    #[command(after_help = "Example:\n  shosoin gateway snapshot --dir ./hospital --json")]
+    Snapshot(SnapshotArgs),
     /// Ask the scanner of this folder which engine it is, how old its definitions are, and whether it finds a test string
     #[command(after_help = "Example:\n  shosoin gateway scanner --dir ./hospital")]
     Scanner(ScannerArgs),
@@ -53,6 +60,13 @@ pub struct ServeArgs {
     /// Domain under which buckets are host names, as in BUCKET.DOMAIN [default: from gateway.toml]
     #[arg(long)]
     domain: Option<String>,
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+/// Arguments of `gateway snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
     #[command(flatten)]
     site: SiteArgs,
 }
@@ -179,6 +193,7 @@ pub struct RemoveArgs {
 pub async fn run(command: GatewayCommand, output: Output) -> Result<()> {
     match command {
         GatewayCommand::Serve(args) => serve(args, output).await,
+        GatewayCommand::Snapshot(args) => snapshot(args, output).await,
         GatewayCommand::Confirm(args) => confirm(args, output).await,
         GatewayCommand::Scanner(args) => scanner(&args, output).await,
         GatewayCommand::User(UserCommand::Add(args)) => add(&args, output),
@@ -204,6 +219,24 @@ async fn serve(args: ServeArgs, output: Output) -> Result<()> {
     output.answer(&json!({ "closed": true }), || "closed".to_owned())
 }
 
+async fn snapshot(args: SnapshotArgs, output: Output) -> Result<()> {
+    let session = Session::open(&args.site).await?;
+    let made = session.client.make_snapshot(|rows| tracing::debug!(rows, "sealing a snapshot")).await;
+    let made = session.finish(made.map_err(Error::client("make a snapshot of the view"))).await?;
+    let SnapshotMade { id, log_size, rows, pieces, plain_bytes, sealed_bytes } = made;
+    let answer = json!({
+        "snapshot": id.to_string(), "log_size": log_size, "rows": rows, "pieces": pieces, "plain_bytes": plain_bytes,
+        "sealed_bytes": sealed_bytes,
+    });
+    output.answer(&answer, || {
+        format!(
+            "snapshot {id} behind {log_size} entries: {rows} rows, {}, stored as {}",
+            ByteSize(plain_bytes),
+            ByteSize(sealed_bytes)
+        )
+    })
+}
+
 async fn confirm(args: ConfirmArgs, output: Output) -> Result<()> {
     let head = args.head.as_deref().map(parse_head).transpose()?;
     let session = Session::open(&args.site).await?;
@@ -211,11 +244,11 @@ async fn confirm(args: ConfirmArgs, output: Output) -> Result<()> {
         None => session.client.device_standing().await.map_err(Error::client("compare this device with the ledger")),
         Some((size, root)) => session.client.confirm_head(size, root).await.map_err(Error::client("confirm the head")),
     };
-    let Standing { device, entries, known, read_only, head: now } = session.finish(standing).await?;
+    let Standing { device, entries, known, read_only, head: now, from_snapshot } = session.finish(standing).await?;
     let shown = now.as_ref().map(|now| format!("{}:{}", now.size, now.root));
     let answer = json!({
         "device": device.to_string(), "entries": entries, "known": known, "read_only": read_only, "confirmed": head.is_some(),
-        "head": shown, "head_time_ms": now.as_ref().map(|now| now.time_ms),
+        "head": shown, "head_time_ms": now.as_ref().map(|now| now.time_ms), "from_snapshot": from_snapshot,
     });
     output.answer(&answer, || {
         let (head, at) = (shown.unwrap_or_default(), now.map(|now| time(now.time_ms)).unwrap_or_default());
@@ -274,7 +307,7 @@ async fn serve_until(session: &Session, options: GatewayOptions, stop: Stop, out
         session.client.device_standing().await.map_err(Error::client("compare this device with the ledger"))?;
     let answer = json!({
         "s3_endpoint": endpoint, "region": region, "hospital": hospital, "pid": std::process::id(),
-        "read_only": standing.read_only,
+        "read_only": standing.read_only, "from_snapshot": standing.from_snapshot,
     });
     output.answer(&answer, || {
         let state = if standing.read_only { "\nREAD-ONLY: see `shosoin gateway confirm`" } else { "" };

@@ -126,7 +126,7 @@ impl EndRow {
 }
 
 /// Format of all rows; a view of another format is thrown away and rebuilt.
-const FORMAT: u8 = 5;
+pub const FORMAT: u8 = 5;
 
 /// An act, whoever stated it.
 #[derive(Debug, Clone, PartialEq, Eq)]

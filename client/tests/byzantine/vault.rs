@@ -536,6 +536,10 @@ impl Transport for Byzantine {
         Ok(given)
     }
 
+    async fn snapshot(&self) -> Result<VersionReply> {
+        self.honest.snapshot().await
+    }
+
     async fn log_entries(&self, from: u64, count: u32) -> Result<LogPage> {
         let page = self.honest.log_entries(from, count).await?;
         let mut page = self.change_page(from, page);

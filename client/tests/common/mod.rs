@@ -59,6 +59,8 @@ pub enum Fault {
     Production,
     /// every wrap is this one
     OtherWrap(Bytes),
+    /// answers this where the newest snapshot is asked for
+    OtherSnapshot(VersionReply),
 }
 
 #[derive(Default)]
@@ -92,6 +94,11 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// What the vault says of its newest snapshot.
+    pub async fn snapshot_reply(&self) -> VersionReply {
+        self.vault.snapshot(self.hospital).await.unwrap()
+    }
+
     pub fn new(vault: Vault, hospital: HospitalId) -> Arc<Self> {
         let (counts, fault, put) = (Counts::default(), Mutex::default(), Mutex::default());
         Arc::new(Wire {
@@ -253,6 +260,13 @@ impl Transport for Wire {
         match self.fault() {
             Fault::OldCheckpoint(text) => Ok(text),
             _ => told(self.vault.checkpoint(self.hospital).await),
+        }
+    }
+
+    async fn snapshot(&self) -> Result<VersionReply> {
+        match self.fault() {
+            Fault::OtherSnapshot(reply) => Ok(reply),
+            _ => told(self.vault.snapshot(self.hospital).await),
         }
     }
 

@@ -149,6 +149,7 @@ fn every_limit_has_the_value_on_the_page() {
         PROBLEM_BYTES_MAX,
         ADDRESS_QUERY_MAX,
         REWRAP_MAX,
+        SNAPSHOT_PIECES_MAX,
         RESEAL_MAX,
         WRAP_BYTES_MAX,
         LOG_PAGE_ENTRIES_MAX,

@@ -9,7 +9,7 @@ use shosoin_protocol::act::{
     Act, ActKind, Custody, DeviceRole, Document, Epoch, EpochReason, Export, ExportScope, Hold, HoldReason, Incident,
     IncidentClass, KeySource, Lock, LockMode, MonthReport, QuarantineIn, QuarantineOut, QuarantineOutcome,
     QuarantineReason, QuarantinedThing, Release, Remark, RemarkWord, Reopened, Reseal, Retain, RetentionChange, Rewrap,
-    Role, Severity, StopCause, Stopped, SuitePolicy, TransferFailure, Versions, WitnessRule,
+    Role, Severity, Snapshot, SnapshotPiece, StopCause, Stopped, SuitePolicy, TransferFailure, Versions, WitnessRule,
 };
 use shosoin_protocol::answer::{Answer, Outcome, Said};
 use shosoin_protocol::api::{
@@ -572,6 +572,32 @@ fn documents() -> Vec<(&'static str, Structure)> {
     let named = sha256(&[witness.to_string().as_bytes()]).0;
     let witness = Document::Witness(WitnessRule::new(1, &[witness]).expect("one of one")).encode();
     let witness_fields = vec![("required", vec![1]), ("reserved", vec![0; 7]), ("witnesses", counted(1, &[&named]))];
+    let change = DeviceChange::certify(LogId([1; 16]), true, key(2).public(), &key(1));
+    let mut device = Writer::new();
+    change.key.write(&mut device);
+    let certificate = change.certificate.0.to_vec();
+    let snapshot = Document::Snapshot(Box::new(Snapshot {
+        form: 5,
+        log_size: 9,
+        root: Digest([0xc1; 32]),
+        rows: 7,
+        salt: [0xc2; 32],
+        device: change.key,
+        certificate: change.certificate,
+        pieces: vec![SnapshotPiece { plain_len: 3, address: Address([0xc3; 32]) }],
+    }))
+    .encode();
+    let snapshot_fields = vec![
+        ("form", vec![5]),
+        ("reserved", vec![0; 7]),
+        ("log size", u64(9)),
+        ("root", vec![0xc1; 32]),
+        ("rows", u64(7)),
+        ("salt", vec![0xc2; 32]),
+        ("device", device.finish()),
+        ("certificate", certificate),
+        ("pieces", counted(1, &[&u32(3), &[0xc3; 32]])),
+    ];
     let pairs = vec![(VersionId([2; 16]), VersionId([4; 16])), (VersionId([1; 16]), VersionId([3; 16]))];
     let reseal = Document::Reseal(Reseal::new(Some(HospitalId([0xbe; 16])), pairs).expect("two pairs")).encode();
     let pairs = counted(2, &[&[1; 16], &[3; 16], &[2; 16], &[4; 16]]);
@@ -599,6 +625,7 @@ fn documents() -> Vec<(&'static str, Structure)> {
         ("Epoch", body(&epoch, epoch_fields)),
         ("Export", body(&export, export_fields)),
         ("Witness", body(&witness, witness_fields)),
+        ("Snapshot", body(&snapshot, snapshot_fields)),
         ("Reseal", body(&reseal, vec![("successor", vec![0xbe; 16]), ("pairs", pairs)])),
         ("Suite policy", body(&policy, policy_fields)),
         ("Rewrap", body(&rewrap, vec![("epoch", u32(7)), ("wraps", wraps)])),

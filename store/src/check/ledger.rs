@@ -4,6 +4,7 @@
 use crate::check::walk::{Terms, Walk};
 use crate::check::{CheckReport, Finding};
 use crate::desk::Desk;
+use crate::disposal::ended::Ended;
 use crate::disposal::standing::ended_by;
 use crate::error::{Error, Result};
 use crate::index::Index;
@@ -149,9 +150,13 @@ impl LedgerCheck<'_> {
         }
     }
 
-    /// What a document keeps alive: wraps of what was disposed of went with it.
+    /// What a document keeps alive: wraps of what was disposed of went with it, and snapshots made before.
     fn kept_by(&self, document: &Document) -> Result<Vec<Address>> {
-        let Document::Rewrap(rewrap) = document else { return Ok(document.names()) };
+        let rewrap = match document {
+            Document::Rewrap(rewrap) => rewrap,
+            Document::Snapshot(_) => return Ok(Ended::at(self.index, self.desk)?.names(document)),
+            _ => return Ok(document.names()),
+        };
         let mut kept = Vec::new();
         for (version, wrap) in rewrap.wraps() {
             if ended_by(self.index, self.desk.info().hospital, *version, 0)?.is_none() {

@@ -19,6 +19,8 @@ pub struct Ended {
     leaves: BTreeSet<u64>,
     versions: BTreeSet<VersionId>,
     below: u64,
+    /// the newest act by which an end began; whatever was made before it may still have what ended
+    begun: Option<u64>,
 }
 
 /// A disposal that has begun, as media prove it.
@@ -53,7 +55,10 @@ impl Ended {
     /// What has ended, by way of an index.
     pub fn at(index: &dyn crate::index::Index, desk: &Desk) -> Result<Self> {
         let mut ended = Ended::default();
-        begun(index, desk)?.iter().for_each(|begun| ended.add(&begun.order));
+        for begun in begun(index, desk)? {
+            ended.begun = ended.begun.max(Some(begun.begun_leaf));
+            ended.add(&begun.order);
+        }
         Ok(ended)
     }
 
@@ -73,7 +78,8 @@ impl Ended {
         leaf < self.below || self.leaves.contains(&leaf)
     }
 
-    /// What the document of an act keeps alive: all that it names, but wraps of what has ended.
+    /// What the document of an act keeps alive: all that it names, but wraps of what has ended, and snapshots of a view that
+    /// still had it.
     pub fn names(&self, document: &Document) -> Vec<Address> {
         match document {
             // after everything nothing is deposited any more
@@ -82,6 +88,7 @@ impl Ended {
                 let live = rewrap.wraps().iter().filter(|(version, _)| !self.versions.contains(version));
                 live.map(|(_, wrap)| *wrap).collect()
             }
+            Document::Snapshot(snapshot) if self.begun.is_some_and(|begun| snapshot.log_size <= begun) => Vec::new(),
             _ => document.names(),
         }
     }

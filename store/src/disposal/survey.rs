@@ -37,7 +37,8 @@ pub struct Survey<'a> {
     tokens: HashSet<NameToken>,
     /// what the entries of the order name, ascending
     named: Vec<Address>,
-    /// wraps that acts name for the versions of the order. A wrap opens for its own version alone, so no other lives by it.
+    /// wraps that acts name for the versions of the order, and pieces of snapshots, which have their names. A wrap opens for its
+    /// own version alone and a piece for its snapshot, so nothing else lives by them.
     wraps: BTreeSet<Address>,
     /// those of them that others name too
     needed: BTreeSet<Address>,
@@ -221,8 +222,8 @@ impl<'a> Survey<'a> {
 
     /// What an act says of keeping what is ordered, by the rules that the committer went by.
     fn act(&mut self, act: &Act) -> Result<()> {
-        let concerns =
-            [ActKind::Rewrap, ActKind::HandOverOut].contains(&act.kind) || crate::keeping::concerns(act.kind);
+        let concerns = [ActKind::Rewrap, ActKind::Snapshot, ActKind::HandOverOut].contains(&act.kind)
+            || crate::keeping::concerns(act.kind);
         if !concerns {
             return Ok(());
         }
@@ -235,6 +236,10 @@ impl<'a> Survey<'a> {
         }
         if let Document::HandOverOut(out) = &document {
             self.log_ended = out.state == OutState::Closed;
+            return Ok(());
+        }
+        if let Document::Snapshot(_) = &document {
+            self.wraps.extend(self.ended.names(&document));
             return Ok(());
         }
         if let Document::Release(release) = document {

@@ -46,6 +46,7 @@ pub(super) fn router(vault: Vault, budget: Budget) -> Router {
         .route("/v1/names/{token}", get(name))
         .route("/v1/devices/{device}", get(device))
         .route("/v1/log/checkpoint", get(checkpoint))
+        .route("/v1/log/snapshot", get(snapshot))
         .route("/v1/log/entries", get(log_entries))
         .route("/v1/log/consistency", get(consistency))
         .route("/v1/reconciliation", get(reconciliation))
@@ -153,6 +154,10 @@ async fn device(State(api): State<Api>, Extension(hospital): Caller, Path(device
 
 async fn checkpoint(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
     Ok(reply::text(api.vault.checkpoint(hospital).await?))
+}
+
+async fn snapshot(State(api): State<Api>, Extension(hospital): Caller) -> Reply {
+    Ok(reply::bytes(api.vault.snapshot(hospital).await?.encode()))
 }
 
 /// Which page of the log.

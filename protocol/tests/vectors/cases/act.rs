@@ -8,19 +8,27 @@ use shosoin_protocol::act::{
     HandOverIn, HandOverOut, HandOverWord, Hold, HoldReason, Incident, IncidentClass, KeySource, Lock, LockMode,
     Looked, MonthReport, OutState, QuarantineIn, QuarantineOut, QuarantineOutcome, QuarantineReason, QuarantinedThing,
     Release, Remark, RemarkWord, Reopened, Reseal, Retain, RetentionChange, Rewrap, Role, Severity, ShareAccepted,
-    ShareGrant, ShareKem, SharePurpose, ShareTerms, StopCause, Stopped, SuitePolicy, Terms, TransferFailure, Unshare,
-    UnshareReason, Versions, WitnessRule, WordStage,
+    ShareGrant, ShareKem, SharePurpose, ShareTerms, Snapshot, SnapshotPiece, StopCause, Stopped, SuitePolicy, Terms,
+    TransferFailure, Unshare, UnshareReason, Versions, WitnessRule, WordStage,
 };
-use shosoin_protocol::entry::{Body, Entry};
+use shosoin_protocol::entry::{Body, DeviceChange, Entry};
 use shosoin_protocol::note::{KeyUse, VerifierKey};
 use shosoin_protocol::reconciliation::Amount;
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, Suite, VaultId, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, HospitalId, LogId, Suite, VaultId, VersionId};
 
 pub fn all() -> Vec<Made> {
     let [one, two] = World::both();
-    [entries(&one), entries(&two), documents(), wrong_documents(), wrong_operators_documents(), wrong_witnesses()]
-        .concat()
+    [
+        entries(&one),
+        entries(&two),
+        documents(),
+        wrong_documents(),
+        wrong_operators_documents(),
+        wrong_witnesses(),
+        snapshots(),
+    ]
+    .concat()
 }
 
 const TIME: u64 = 1_767_225_600_000;
@@ -174,6 +182,49 @@ fn witnesses() -> WitnessRule {
         VerifierKey { name: format!("witness.example/{seed}"), key, key_use: KeyUse::Cosignature }
     };
     WitnessRule::new(2, &[key(1), key(2), key(3)]).expect("a rule")
+}
+
+fn snapshot(suite: Suite) -> Snapshot {
+    let seed = |no: u8| SigningKey::from_seed(suite, &[no; 32].into()).expect("a key");
+    let change = DeviceChange::certify(LogId([9; 16]), true, seed(41).public(), &seed(42));
+    let piece = |no: u8| SnapshotPiece { plain_len: 4_194_304 - u32::from(no), address: Address([0x70 + no; 32]) };
+    Snapshot {
+        form: 5,
+        log_size: 1_000_000,
+        root: Digest([0x71; 32]),
+        rows: 4_000_017,
+        salt: [0x72; 32],
+        device: change.key,
+        certificate: change.certificate,
+        pieces: vec![piece(0), piece(1)],
+    }
+}
+
+fn snapshots() -> Vec<Made> {
+    let made = |suite| Document::Snapshot(Box::new(snapshot(suite)));
+    let good = document(
+        ActKind::Snapshot,
+        "valid-snapshot",
+        "A view of a million entries, in two pieces.",
+        &made(Suite::Default),
+    );
+    let what = ("Invalid", "snapshot");
+    vec![
+        good.wrong("snapshot-of-nothing", "It stands behind no leaf.", what, put(16, &[0; 8])),
+        good.wrong("snapshot-reserved", "A reserved byte is set.", ("Invalid", "reserved"), put(9, &[1])),
+        good.wrong("snapshot-empty-piece", "A piece without plain text.", what, put(197, &[0; 4])),
+        good.wrong("snapshot-over-limit", "7,001 pieces.", ("OverLimit", "pieces"), put(193, &[0x59, 0x1b])),
+        good.wrong("snapshot-truncated", "It ends within a piece.", ("Truncated", "address"), |body| {
+            body.truncate(body.len() - 1)
+        }),
+        good,
+        document(
+            ActKind::Snapshot,
+            "valid-snapshot-cryptrec",
+            "The same, of a device of suite 2.",
+            &made(Suite::Cryptrec),
+        ),
+    ]
 }
 
 fn wrong_witnesses() -> Vec<Made> {
