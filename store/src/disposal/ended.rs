@@ -56,14 +56,14 @@ impl Ended {
     pub fn at(index: &dyn crate::index::Index, desk: &Desk) -> Result<Self> {
         let mut ended = Ended::default();
         for begun in begun(index, desk)? {
-            ended.begun = ended.begun.max(Some(begun.begun_leaf));
-            ended.add(&begun.order);
+            ended.add(&begun.order, begun.begun_leaf);
         }
         Ok(ended)
     }
 
-    /// Adds what an order ended, of which it is proved that it was carried out.
-    pub fn add(&mut self, order: &Order) {
+    /// Adds what an order ended, of which it is proved that it was carried out, and by the act at which leaf that began.
+    pub fn add(&mut self, order: &Order, begun_leaf: u64) {
+        self.begun = self.begun.max(Some(begun_leaf));
         match &order.scope {
             Scope::These(items) => {
                 self.leaves.extend(items.iter().map(|item| item.leaf_index));

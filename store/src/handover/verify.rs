@@ -398,7 +398,7 @@ impl<'a> Judge<'a> {
         let log = entry.statement().log;
         let approved = ApprovedOrder { log, order: disposed.order, leaf: *leaf, document: *document };
         match order.verify(log, disposed.order).and_then(|()| check_approvals(&approved, order, &approvals)) {
-            Ok(()) => self.ended.add(order),
+            Ok(()) => self.ended.add(order, index),
             Err(error) => self.damaged("disposal", format!("leaf {index}: records ended, and {error}")),
         }
     }
