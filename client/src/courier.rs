@@ -168,6 +168,10 @@ impl Transport for Courier {
         self.line.checkpoint().await
     }
 
+    async fn snapshot(&self) -> Result<VersionReply> {
+        self.line.snapshot().await
+    }
+
     async fn log_entries(&self, from: u64, count: u32) -> Result<LogPage> {
         self.line.log_entries(from, count).await
     }
