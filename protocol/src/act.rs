@@ -133,7 +133,7 @@ pub enum ActKind {
 }
 
 /// Every kind, its name for people and programs, and who states it.
-const KINDS: [(ActKind, &str, Author); 27] = [
+const KINDS: [(ActKind, &str, Author); 28] = [
     (ActKind::Epoch, "epoch", Author::Hospital),
     (ActKind::SuitePolicy, "suite-policy", Author::Hospital),
     (ActKind::Hold, "hold", Author::Hospital),
