@@ -128,6 +128,5 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-        std::thread::sleep(Duration::from_millis(10)); // its lock is free once it is gone
     }
 }
