@@ -111,7 +111,7 @@ fn whatever_their_names_records_are_plain_files_below_the_folder_and_the_page_le
     site.job(&["bucket", "create", "charts", "--record-type", "T4-01", "--label", "sensitive"]).ok();
     let mut expected = BTreeMap::new();
     for (seed, name) in (10..).zip(HOSTILE) {
-        let content = bytes(seed, 100 * seed as usize);
+        let content = bytes(seed, 100 * usize::try_from(seed).unwrap());
         put(&site, "charts", name, &content);
         expected.insert(("charts".to_owned(), name.to_owned()), content);
     }

@@ -171,7 +171,7 @@ impl Run {
 
     /// Notes which content a version is; it can never be another.
     fn is_version(&self, version: Option<String>, value: Value) {
-        let version = version.expect("the bucket has versions");
+        let version = version.unwrap();
         let known = *self.versions.lock().unwrap().entry(version.clone()).or_insert(value);
         assert_eq!(known, value, "version {version} has two contents");
     }

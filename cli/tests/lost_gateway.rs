@@ -38,7 +38,7 @@ fn name(no: u64) -> Name {
 }
 
 fn size(no: u64) -> usize {
-    if no == 7 { 6_000_000 } else { 40_000 + no as usize }
+    if no == 7 { 6_000_000 } else { 40_000 + usize::try_from(no).unwrap() }
 }
 
 async fn put(s3: &AmazonS3, no: u64) {

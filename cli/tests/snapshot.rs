@@ -1,5 +1,4 @@
 //! A new gateway of a hospital, as a process of its own, begins from the snapshot that another one made, over TLS.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

@@ -161,7 +161,7 @@ fn check_document(identity: &Identity, reply: &VersionReply, address: &Address, 
         return Err(wrong("its document is of another kind"));
     };
     let (entry, index) = (Entry::decode(&reply.entry).map_err(answer)?, reply.inclusion.index);
-    let change = DeviceChange { enrol: true, key: snapshot.device.clone(), certificate: snapshot.certificate.clone() };
+    let change = DeviceChange { enrol: true, key: snapshot.device.clone(), certificate: snapshot.certificate };
     change.verify(identity.lineage.at(index).log, &identity.keyring.hospital_key().public()).map_err(answer)?;
     if snapshot.device.device_id() != entry.statement().device {
         return Err(wrong("another device has signed it"));

@@ -88,7 +88,8 @@ async fn a_snapshot_that_does_not_fit_in_every_way_is_not_used_and_the_ledger_is
     client.make_snapshot(|_| {}).await.unwrap();
     let Document::Snapshot(good) = client.acts(&[ActKind::Snapshot]).unwrap().pop().unwrap().document else { panic!() };
     let size = client.head().unwrap().size;
-    let cases: [(&str, fn(&mut Snapshot, u64)); 8] = [
+    type Case = (&'static str, fn(&mut Snapshot, u64));
+    let cases: [Case; 8] = [
         ("of another root", |snapshot, _| snapshot.root = Digest([7; 32])),
         ("of a shorter ledger than its root", |snapshot, _| snapshot.log_size -= 1),
         ("ahead of the ledger", |snapshot, size| snapshot.log_size = size + 1000),

@@ -173,7 +173,7 @@ async fn certificate(args: CertificateArgs, output: Output) -> Result<()> {
     for (carried, field, path) in [("signed_hex", "file", out), ("page_hex", "html", html)] {
         let carried = issued[carried].take();
         let (Some(path), Some(from)) = (path, issued[field].as_str()) else { continue };
-        let bytes = match carried.as_str().map(|text| hex::decode(text)) {
+        let bytes = match carried.as_str().map(hex::decode) {
             Some(bytes) => {
                 bytes.map_err(|_| Error::invalid("the vault's answer", "the certificate in it is not hex"))?
             }

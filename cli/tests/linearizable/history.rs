@@ -173,7 +173,7 @@ fn told(events: &[Event], (count, state, happened): &(usize, State, Happened)) -
     for (at, event) in events.iter().enumerate().skip(from).take(40) {
         let mark = if happened.has(at) { " " } else { "?" };
         let Event { op, answer, asked, answered } = event;
-        writeln!(text, "{mark} {asked:>12} {answered:>12} {op:?} -> {answer:?}").expect("a string takes all");
+        writeln!(text, "{mark} {asked:>12} {answered:>12} {op:?} -> {answer:?}").unwrap();
     }
     text
 }
