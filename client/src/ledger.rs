@@ -230,12 +230,10 @@ impl Ledger {
         Error::Unconfirmed { device, known: self.signed.known_entries(), found: chain.next_seq }
     }
 
-    /// Says so, once, when the ledger has an entry of this device that was not signed here. A view that is read anew is behind
-    /// what was signed until it has caught up, and says nothing.
+    /// Says so, once, when the ledger has an entry of this device that was not signed here.
     pub fn watch_for_copies(&self) -> Result<()> {
         let chain = self.told_chain()?;
-        let caught_up = chain.next_seq >= self.signed.known_entries();
-        if caught_up && !self.signed.is_own(&chain) && !self.alarmed.swap(true, Ordering::SeqCst) {
+        if self.signed.is_anothers(&chain) && !self.alarmed.swap(true, Ordering::SeqCst) {
             let error = self.unconfirmed(&chain);
             tracing::error!(error = &error as &dyn std::error::Error, "ALARM: this gateway is read-only");
         }

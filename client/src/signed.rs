@@ -135,6 +135,13 @@ impl Signed {
         self.known.lock().is_own(chain)
     }
 
+    /// Whether somebody else signed the newest entry of this device that `chain` has. A chain that ends before what is known here
+    /// says nothing: it is of a view that is being read anew.
+    pub fn is_anothers(&self, chain: &Chain) -> bool {
+        let known = self.known.lock();
+        chain.next_seq >= known.base.next_seq && !known.is_own(chain)
+    }
+
     /// Notes what is about to be sent, to follow `chain`, which is ours. On return it outlives this process; with the file
     /// that is given, and synced, a power cut as well.
     pub async fn note(self: &Arc<Self>, chain: Chain, leaves: Vec<Digest>) -> Result<Arc<File>> {
@@ -216,6 +223,18 @@ mod tests {
         let again = load(dir.path());
         assert!(again.is_own(&chain(2)) && again.is_own(&chain(3)));
         assert!(!again.is_own(&chain(1)), "the ledger was longer already");
+    }
+
+    #[tokio::test]
+    async fn a_view_that_is_read_anew_raises_no_alarm_until_it_has_caught_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let signed = load(dir.path());
+        signed.note(chain(5), vec![chain(6).prev]).await.unwrap();
+        let behind = (1..5).map(chain).chain([Chain::START]);
+        assert!(behind.into_iter().all(|chain| !signed.is_own(&chain) && !signed.is_anothers(&chain)));
+        assert!(!signed.is_anothers(&chain(5)) && !signed.is_anothers(&chain(6)));
+        let foreign = [5, 6, 7].map(|next_seq| Chain { next_seq, prev: Digest([99; 32]) });
+        assert!(foreign.iter().all(|chain| signed.is_anothers(chain)));
     }
 
     #[tokio::test]
