@@ -13,6 +13,7 @@ use shosoin_keyring::escrow::drill::Drill;
 use shosoin_keyring::keyfile::TokenPart;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use shosoin_protocol::Digest;
+use shosoin_protocol::manifest::SignerStanding;
 use shosoin_protocol::note::VerifierKey;
 use shosoin_trust::{Anchors, HashName};
 use std::net::SocketAddr;
@@ -104,11 +105,15 @@ impl HospitalDir {
         let config = GatewayConfig::load(self)?;
         let scanner = config.scanner.as_ref().map(ScannerConfig::scanner).transpose()?;
         let (drill, witnesses) = (self.drill_held(keyring)?, config.witness_policy(required)?);
-        let document_anchors = match &config.documents {
-            Some(documents) => read_anchors(&self.root.join(&documents.anchors), &documents.fingerprints)?,
-            None => Anchors::default(),
+        let (document_anchors, accepted_signers) = match &config.documents {
+            Some(documents) => {
+                let anchors = read_anchors(&self.root.join(&documents.anchors), &documents.fingerprints)?;
+                (anchors, documents.accepted()?)
+            }
+            None => Default::default(),
         };
-        Ok(ClientOptions { drill, witnesses, scanner, document_anchors, ..ClientOptions::new(state) })
+        let options = ClientOptions::new(state);
+        Ok(ClientOptions { drill, witnesses, scanner, document_anchors, accepted_signers, ..options })
     }
 
     /// How the vault is reached.
@@ -202,6 +207,22 @@ pub struct DocumentsConfig {
     pub anchors: PathBuf,
     /// SHA-256 of each of them, as its authority told it by another way
     pub fingerprints: Vec<String>,
+    /// standings of signers beside trusted that documents are stored with, through S3 too: as in `expired`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_signers: Vec<String>,
+}
+
+impl DocumentsConfig {
+    fn accepted(&self) -> Result<Vec<SignerStanding>> {
+        let wrong = |why| Error::invalid("documents.accept_signers in gateway.toml", why);
+        self.accept_signers.iter().map(|name| parse_standing(name).map_err(wrong)).collect()
+    }
+}
+
+/// A standing of a signer by its name.
+pub fn parse_standing(text: &str) -> Result<SignerStanding, String> {
+    let known = SignerStanding::ALL.into_iter().find(|standing| standing.name() == text);
+    known.ok_or_else(|| format!("a signer is one of {}", SignerStanding::ALL.map(SignerStanding::name).join(", ")))
 }
 
 /// A timestamping authority in `gateway.toml`.

@@ -56,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) manifests: Mutex<LruCache<VersionId, Arc<Opened>>>,
     pub(crate) agreed: AgreedCache,
     pub(crate) document_anchors: shosoin_trust::Anchors,
+    pub(crate) accepted_signers: Vec<shosoin_protocol::manifest::SignerStanding>,
     pub(crate) scanner: Option<Arc<Scanner>>,
     /// held shared by changes inside buckets, alone by changes of buckets: so a bucket that ends is empty
     pub(crate) buckets: RwLock<()>,
@@ -137,6 +138,7 @@ impl Client {
                 agreed: AgreedCache::default(),
                 scanner: options.scanner.clone(),
                 document_anchors: options.document_anchors.clone(),
+                accepted_signers: options.accepted_signers.clone(),
                 buckets: RwLock::new(()),
             }),
         }

@@ -3,6 +3,7 @@
 use crate::scan::Scanner;
 use crate::witness::WitnessPolicy;
 use shosoin_keyring::escrow::drill::Drill;
+use shosoin_protocol::manifest::SignerStanding;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_trust::Anchors;
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub struct ClientOptions {
     pub scanner: Option<Arc<Scanner>>,
     /// where certificates of people who sign documents must lead
     pub document_anchors: Anchors,
+    /// standings of such people beside trusted that documents are stored with
+    pub accepted_signers: Vec<SignerStanding>,
     /// bytes on their way up, all writers together
     pub upload_memory_bytes: usize,
     /// bytes read ahead, all readers together
@@ -50,6 +53,7 @@ impl ClientOptions {
             unwitnessed: false,
             scanner: None,
             document_anchors: Anchors::default(),
+            accepted_signers: Vec::new(),
             upload_memory_bytes: UPLOAD_MEMORY_BYTES_DEFAULT,
             read_ahead_bytes: READ_AHEAD_BYTES_DEFAULT,
             threads: std::thread::available_parallelism().map_or(2, usize::from),

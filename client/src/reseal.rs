@@ -259,7 +259,7 @@ pub(crate) fn asked(
         multipart: facts.multipart,
         version: Some(new),
         modified_ms: Some(facts.modified_ms),
-        signature: object.carried_signature().map(|checked| checked.sealed_anew_as(parts)),
+        signature: object.carried_signature().map(|checked| checked.of_parts(parts)),
     }
 }
 

@@ -68,7 +68,11 @@ impl Client {
     }
 
     /// The plain text of a part: of chunks in the vault, and of those that travel with the deposit.
-    fn plain_of(&self, version: VersionId, part: &Part) -> impl Stream<Item = Result<Bytes>> + Send + Unpin + use<> {
+    pub(crate) fn plain_of(
+        &self,
+        version: VersionId,
+        part: &Part,
+    ) -> impl Stream<Item = Result<Bytes>> + Send + Unpin + use<> {
         let inner = self.inner.clone();
         let chunks: Vec<_> = part.content.chunks.iter().map(|piece| piece.chunk).collect();
         let inline = part.content.inline.clone();

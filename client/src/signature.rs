@@ -2,23 +2,24 @@
 //!
 //! Invariants
 //! - A content that a signer did not sign is never stored with that signature, and never given out with it.
-//! - A signer whose certificate is not trusted is refused, unless whoever stores the document says that this standing is
-//!   expected; then the signed deposit says what it was.
+//! - A signer whose certificate is not trusted is refused, unless the hospital or whoever stores the document says that this
+//!   standing is expected; then the signed deposit says what it was.
 //! - When a document is opened, its signature is verified over what was opened, and certificates are judged at the time at
 //!   which they were judged first: the timestamped ledger shows that the deposit is not younger.
 //!
 //! Not here: paths, algorithms and forms (`trust`), where results are kept (`protocol::manifest::signature`).
 
 use crate::clock::now_ms;
-use crate::hashing::Digests;
 use crate::task::blocking;
 use crate::{Client, Error, OpenObject, Part, Result};
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::future::ready;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use shosoin_protocol::Digest;
 use shosoin_protocol::limits::DOCUMENT_SIGNATURE_BYTES_MAX;
 use shosoin_protocol::manifest::{DocumentSignature, DocumentSigner, SignerStanding};
+use shosoin_protocol::suite::Hasher;
+use shosoin_protocol::{Digest, VersionId};
 use shosoin_trust::document::{ContentDigests, Signed, Standing, read, verify};
 use shosoin_trust::{Anchors, SignedMessage};
 
@@ -27,16 +28,15 @@ pub struct SignatureCheck {
     cms: Vec<u8>,
     message: SignedMessage,
     signed: ContentDigests,
-    plain: Digests,
+    plain: Hasher,
     size_bytes: u64,
 }
 
-/// A signature whose signers did sign a content, which is known by its digest.
+/// A signature whose signers did sign a content, which is known by the digest and length of each of its parts.
 #[derive(Debug, Clone)]
 pub struct CheckedDocument {
     signature: DocumentSignature,
-    plain_digest: Digest,
-    size_bytes: u64,
+    parts: Vec<(Digest, u64)>,
 }
 
 /// What is true of a signature that was kept.
@@ -75,7 +75,7 @@ impl SignatureCheck {
         }
         let message = read(cms).map_err(refused)?;
         let signed = ContentDigests::of(&message).map_err(refused)?;
-        Ok(SignatureCheck { cms: cms.to_vec(), message, signed, plain: Digests::new(suite), size_bytes: 0 })
+        Ok(SignatureCheck { cms: cms.to_vec(), message, signed, plain: Hasher::new(suite), size_bytes: 0 })
     }
 
     /// Takes more of the content.
@@ -89,31 +89,27 @@ impl SignatureCheck {
         .await
     }
 
-    /// What is true of every signer at a time; the content must be the one that was signed.
+    /// What is true of every signer at a time; the content, which came in one piece, must be the one that was signed.
     fn judge(self, anchors: &Anchors, at_ms: u64) -> Result<(Vec<Signed>, CheckedDocument)> {
         let signed = verify(&self.message, &self.signed.finish(), anchors, at_ms).map_err(refused)?;
         let signers = signed.iter().map(signer).collect();
-        let (_, plain_digest) = self.plain.finish();
         let signature = DocumentSignature { judged_ms: at_ms, cms: self.cms, signers };
-        Ok((signed, CheckedDocument { signature, plain_digest, size_bytes: self.size_bytes }))
+        Ok((signed, CheckedDocument { signature, parts: vec![(self.plain.finish(), self.size_bytes)] }))
     }
 }
 
 impl CheckedDocument {
-    /// The same, of a content that was compared with the one whose signature was verified and sealed anew as `parts`: digests
-    /// are of the suite that it is sealed in.
-    pub(crate) fn sealed_anew_as(self, parts: &[Part]) -> Self {
-        let plain_digest = parts.first().map_or(self.plain_digest, |part| part.content.plain_digest);
-        CheckedDocument { plain_digest, ..self }
+    /// The same, of a content that was read from these parts: whoever calls this has opened every chunk of them, or has compared
+    /// them with the parts that were read.
+    pub(crate) fn of_parts(self, parts: &[Part]) -> Self {
+        CheckedDocument { parts: parts.iter().map(digest_of).collect(), ..self }
     }
 
     /// Refuses parts that are not the content whose signature was verified.
     pub(crate) fn for_parts(&self, parts: &[Part]) -> Result<()> {
-        match parts {
-            [part] if (part.content.plain_digest, part.content.size_bytes) == (self.plain_digest, self.size_bytes) => {
-                Ok(())
-            }
-            _ => Err(Error::Invalid { what: "content", why: "it is not the one whose signature was verified" }),
+        match parts.iter().map(digest_of).eq(self.parts.iter().copied()) {
+            true => Ok(()),
+            false => Err(Error::Invalid { what: "content", why: "it is not the one whose signature was verified" }),
         }
     }
 
@@ -129,17 +125,37 @@ impl Client {
         SignatureCheck::new(cms, self.inner.keyring.suite())
     }
 
-    /// Ends it. Every signer must have signed the content, and be trusted now or of a standing in `accepted`.
+    /// Ends it. Every signer must have signed the content, and be trusted now or of a standing that is accepted: by the
+    /// options of this client, or in `accepted`.
     pub fn checked_document(&self, check: SignatureCheck, accepted: &[SignerStanding]) -> Result<CheckedDocument> {
         let (signed, document) = check.judge(&self.inner.document_anchors, now_ms())?;
         for (signed, signer) in signed.into_iter().zip(&document.signature.signers) {
             if let Standing::Untrusted(source) = signed.standing
                 && !accepted.contains(&signer.standing)
+                && !self.inner.accepted_signers.contains(&signer.standing)
             {
                 return Err(Error::UntrustedSigner { standing: signer.standing.name(), source });
             }
         }
         Ok(document)
+    }
+
+    /// Verifies a detached signature over parts whose chunks are in the vault, or travel with the deposit of `version`: each is
+    /// read back and opened.
+    pub async fn check_signature_of_parts(
+        &self,
+        cms: &[u8],
+        version: VersionId,
+        parts: &[Part],
+    ) -> Result<CheckedDocument> {
+        let mut check = self.check_signature(cms)?;
+        for part in parts {
+            let mut plain = self.plain_of(version, part);
+            while let Some(bytes) = plain.next().await {
+                check = check.add(bytes?).await?;
+            }
+        }
+        Ok(self.checked_document(check, &[])?.of_parts(parts))
     }
 }
 
@@ -153,12 +169,34 @@ impl OpenObject {
 
     /// Verifies the signature that the document brought over its whole content, which is fetched and opened for it.
     pub async fn verify_signature(&self) -> Result<Option<SignatureProof>> {
-        let Some(signature) = self.facts().signature.clone() else { return Ok(None) };
-        let mut check = SignatureCheck::new(&signature.cms, self.inner.keyring.suite())?;
+        let Some(mut check) = self.signature_check()? else { return Ok(None) };
         let mut pieces = self.read(0..self.facts().size_bytes);
         while let Some(piece) = pieces.next().await {
             check = check.add(piece?).await?;
         }
+        self.judge_again(check).map(Some)
+    }
+
+    /// Its whole content, held against the signature that it brought, if it did, while it passes: the last piece comes only
+    /// when the signature holds over all of them, so whoever got the whole length got what was signed.
+    pub fn read_signed(&self) -> impl Stream<Item = Result<Bytes>> + Send + Unpin + use<> {
+        let (object, pieces) = (self.clone(), self.read(0..self.facts().size_bytes));
+        let judge = move |check| object.judge_again(check).map(drop);
+        let reading = self.signature_check().map(|check| held_back(pieces, check, judge));
+        Box::pin(stream::once(ready(reading)).try_flatten())
+    }
+
+    fn signature_check(&self) -> Result<Option<SignatureCheck>> {
+        let signature = self.facts().signature.as_ref();
+        signature.map(|signature| SignatureCheck::new(&signature.cms, self.inner.keyring.suite())).transpose()
+    }
+
+    /// Judges at the time at which it was judged first; the signers must be those whom the deposit names.
+    fn judge_again(&self, check: SignatureCheck) -> Result<SignatureProof> {
+        let facts = self.facts();
+        let Some(signature) = &facts.signature else {
+            return Err(Error::Invalid { what: "signature", why: "the record has none" });
+        };
         let (signed, document) = check.judge(&self.inner.document_anchors, signature.judged_ms)?;
         let same = |(one, other): (&DocumentSigner, &DocumentSigner)| one.certificate == other.certificate;
         let known = &document.signature.signers;
@@ -167,14 +205,71 @@ impl OpenObject {
             return Err(Error::Damaged { version: self.version(), why });
         }
         let signers = signature.signers.iter().zip(&signed).map(|(signer, now)| proof(signer, Some(now))).collect();
-        Ok(Some(SignatureProof { judged_ms: signature.judged_ms, verified: true, signers }))
+        Ok(SignatureProof { judged_ms: signature.judged_ms, verified: true, signers })
     }
 
     /// The signature for a copy of the whole content.
     pub fn carried_signature(&self) -> Option<CheckedDocument> {
-        let (signature, [part]) = (self.facts().signature.clone()?, self.facts().parts.as_slice()) else { return None };
-        Some(CheckedDocument { signature, plain_digest: part.plain_digest, size_bytes: part.size_bytes })
+        Some(CheckedDocument { signature: self.facts().signature.clone()?, parts: self.digests() })
     }
+
+    /// A signature that comes after the document: verified over its whole content, for a copy of it.
+    pub async fn check_signature(&self, client: &Client, cms: &[u8]) -> Result<CheckedDocument> {
+        let mut check = client.check_signature(cms)?;
+        let mut pieces = self.read(0..self.facts().size_bytes);
+        while let Some(piece) = pieces.next().await {
+            check = check.add(piece?).await?;
+        }
+        Ok(CheckedDocument { parts: self.digests(), ..client.checked_document(check, &[])? })
+    }
+
+    fn digests(&self) -> Vec<(Digest, u64)> {
+        self.facts().parts.iter().map(|part| (part.plain_digest, part.size_bytes)).collect()
+    }
+}
+
+/// `pieces`, the last of them only when `judge` found that the signature holds over all; without a signature each at once.
+fn held_back(
+    pieces: impl Stream<Item = Result<Bytes>> + Send + Unpin,
+    check: Option<SignatureCheck>,
+    judge: impl FnOnce(SignatureCheck) -> Result<()> + Send,
+) -> impl Stream<Item = Result<Bytes>> + Send {
+    let reading = SignedRead { pieces, check, held: None, judge: Some(judge) };
+    stream::try_unfold(reading, SignedRead::next)
+}
+
+/// See [`held_back`].
+struct SignedRead<S, J> {
+    pieces: S,
+    check: Option<SignatureCheck>,
+    /// the newest piece of a document with a signature
+    held: Option<Bytes>,
+    judge: Option<J>,
+}
+
+impl<S, J> SignedRead<S, J>
+where
+    S: Stream<Item = Result<Bytes>> + Send + Unpin,
+    J: FnOnce(SignatureCheck) -> Result<()> + Send,
+{
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>> {
+        while let Some(piece) = self.pieces.next().await {
+            let piece = piece?;
+            let Some(check) = self.check.take() else { return Ok(Some((piece, self))) };
+            self.check = Some(check.add(piece.clone()).await?);
+            if let Some(before) = self.held.replace(piece) {
+                return Ok(Some((before, self)));
+            }
+        }
+        if let (Some(check), Some(judge)) = (self.check.take(), self.judge.take()) {
+            judge(check)?;
+        }
+        Ok(self.held.take().map(|last| (last, self)))
+    }
+}
+
+fn digest_of(part: &Part) -> (Digest, u64) {
+    (part.content.plain_digest, part.content.size_bytes)
 }
 
 fn refused(source: shosoin_trust::Error) -> Error {
@@ -211,5 +306,49 @@ fn proof(stored: &DocumentSigner, now: Option<&Signed>) -> SignerProof {
         anchor: stored.anchor.map(|anchor| anchor.to_string()),
         subject,
         claimed_ms: stored.claimed_ms,
+    }
+}
+
+#[cfg(test)]
+#[path = "../../trust/tests/openssl/mod.rs"]
+mod openssl;
+
+#[cfg(test)]
+mod tests {
+    use super::openssl::{GOOD, OpenSsl};
+    use super::*;
+    use shosoin_protocol::Suite;
+
+    /// What comes of pieces that are held against the signature of somebody over `signed`, and how it ends.
+    async fn read(signed: &[u8], pieces: &[&'static [u8]]) -> (Vec<u8>, Result<()>) {
+        let root = OpenSsl::new("Root");
+        root.issue_ec("doctor", "signer", GOOD);
+        root.write("letter", signed);
+        let cms = root.sign("doctor", &root.path("letter"), &[]);
+        let check = SignatureCheck::new(&cms, Suite::Default).unwrap();
+        let judge = |check: SignatureCheck| check.judge(&Anchors::default(), now_ms()).map(drop);
+        let pieces = stream::iter(pieces.iter().map(|piece| Ok(Bytes::from_static(piece))));
+        let mut given = Box::pin(held_back(pieces, Some(check), judge));
+        let mut read = Vec::new();
+        loop {
+            match given.next().await {
+                Some(Ok(piece)) => read.extend_from_slice(&piece),
+                Some(Err(error)) => return (read, Err(error)),
+                None => return (read, Ok(())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_piece_of_a_signed_document_comes_only_if_the_signature_holds_over_the_whole() {
+        let (given, end) = read(b"penicillin", &[b"peni", b"cil", b"lin"]).await;
+        assert!(given == b"penicillin" && end.is_ok());
+        let (given, end) = read(b"penicillin", &[b"Peni", b"cil", b"lin"]).await;
+        assert_eq!(given, b"Penicil");
+        assert!(matches!(end, Err(Error::DocumentSignature { .. })), "{end:?}");
+        let (given, end) = read(b"penicillin", &[b"Penicillin"]).await;
+        assert!(given.is_empty() && end.is_err());
+        let (given, end) = read(b"penicillin", &[]).await;
+        assert!(given.is_empty() && end.is_err());
     }
 }

@@ -9,7 +9,7 @@ use crate::multipart::{part_number, refuse_customer_key};
 use crate::s3::{Found, Gateway, written_version};
 use crate::unsupported::{refuse_given, refuse_options};
 use crate::uploads::StoredPart;
-use crate::{policy, reply, tagging};
+use crate::{policy, reply, signature, tagging};
 use futures::StreamExt;
 use s3s::dto::*;
 use s3s::{S3Result, s3_error};
@@ -64,12 +64,16 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
             "The copy source is larger than the maximum size of {PART_BYTES_MAX} bytes."
         ));
     }
+    let cms = later_signature(&mut input)?;
     let mut new = described(&mut input, &source)?;
     let opened = source.open(gateway).await?;
     let (of_source, until_ms) = source.kept(gateway)?;
     let policy = policy::of_copy(bucket.policy, of_source, &new.metadata)?;
     new.policy = Some(policy);
-    new.signature = opened.carried_signature();
+    new.signature = match cms {
+        Some(cms) => Some(opened.check_signature(&gateway.client, &cms).await.map_err(reply::s3)?),
+        None => opened.carried_signature(),
+    };
     let algorithm = input.checksum_algorithm.as_ref().map(|asked| checksum::algorithm(asked.as_str())).transpose()?;
     new.checksum = checksum_of_copy(&opened, algorithm).await?;
     let parts = opened.copy_parts(&bucket, policy.label).await.map_err(reply::s3)?;
@@ -107,6 +111,17 @@ fn refuse_no_change(input: &CopyObjectInput, source: &Source) -> S3Result<()> {
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
              object's metadata, storage class, website redirect location or encryption attributes."
         )),
+    }
+}
+
+/// A signature that comes after its document, with a copy that replaces the metadata; a copy keeps the one there is without being told.
+fn later_signature(input: &mut CopyObjectInput) -> S3Result<Option<Vec<u8>>> {
+    let cms = signature::take(&mut input.metadata)?;
+    match cms.is_some() && !replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str))? {
+        false => Ok(cms),
+        true => {
+            Err(s3_error!(InvalidRequest, "A signature comes with a copy whose x-amz-metadata-directive is REPLACE."))
+        }
     }
 }
 

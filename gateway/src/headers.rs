@@ -38,7 +38,7 @@ macro_rules! answer_headers {
         $output.content_type = Some($crate::headers::content_type(&$facts.headers));
         $output.expires = $crate::headers::expires(&$facts.headers);
         $output.website_redirect_location = header("x-amz-website-redirect-location");
-        $output.metadata = Some($facts.metadata.iter().cloned().collect());
+        $output.metadata = Some($crate::signature::metadata($facts));
     }};
 }
 pub(crate) use answer_headers;

@@ -15,7 +15,7 @@
 //! | `serve`, `chunked`, `auth`, `users` | connections, bounds, who may |
 //! | `s3`, `reply`, `name` | the table of operations, errors and times, ids and spelling |
 //! | `bucket`, `versioning`, `list` | buckets and what is in them |
-//! | `object`, `receive`, `span`, `headers`, `checksum`, `conditions`, `policy`, `tagging`, `attributes` | objects |
+//! | `object`, `receive`, `span`, `headers`, `checksum`, `conditions`, `policy`, `signature`, `tagging`, `attributes` | objects |
 //! | `copy`, `delete` | copies, deletes |
 //! | `lock`, `lifecycle`, `expiry` | what keeps versions, rules of a bucket over time and what they do |
 //! | `multipart`, `uploads`, `list_uploads` | uploads in parts, their state on disk |
@@ -44,6 +44,7 @@ mod receive;
 mod reply;
 mod s3;
 mod serve;
+mod signature;
 mod span;
 mod tagging;
 mod unsupported;

@@ -144,6 +144,7 @@ mod tests {
             tags: Vec::new(),
             policy: DepositPolicy::default(),
             asked: Asked::default(),
+            signature: None,
             checksum: None,
         };
         let id = |number: usize| UploadId::parse(&format!("{number:032x}")).unwrap();

@@ -2,7 +2,8 @@
 //!
 //! Invariants
 //! - A part arrives before it is known: its file appears only when its last byte is in the vault.
-//! - Completing reads the parts' chunk lists, deposits one version, and moves no content.
+//! - Completing reads the parts' chunk lists, deposits one version, and moves no content. Where the document brings a signature,
+//!   or contents are scanned, it is read back for that.
 //! - Completing again answers as the first time did, for a day. The upload decides the id of its version, so that a crash
 //!   between deposit and answer leaves nothing that a second completion could double.
 //! - Completing holds the chunk list of one object, never of all that was uploaded.
@@ -15,7 +16,7 @@ use crate::receive::receive;
 use crate::s3::{Gateway, written_version};
 use crate::unsupported::refuse_options;
 use crate::uploads::{Done, StoredPart, Upload, UploadId, Uploads};
-use crate::{conditions, list, policy, reply, tagging};
+use crate::{conditions, list, policy, reply, signature, tagging};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 use shosoin_client::{NewObject, Part as NewPart, now_ms};
@@ -34,6 +35,10 @@ pub(crate) async fn create(
 ) -> S3Result<CreateMultipartUploadOutput> {
     refuse_options!(input);
     let bucket = gateway.bucket(&input.bucket)?;
+    let signature = signature::take(&mut input.metadata)?;
+    if let Some(cms) = &signature {
+        gateway.client.check_signature(cms).map_err(reply::s3)?; // what cannot be read is refused before the parts are sent
+    }
     let metadata = user_metadata(input.metadata.take())?;
     let upload = Upload {
         bucket: input.bucket.clone(),
@@ -45,6 +50,7 @@ pub(crate) async fn create(
         tags: tagging::from_header(input.tagging.as_deref())?,
         checksum: asked_checksum(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?,
         asked: asked_lock!(input, &bucket)?,
+        signature,
     };
     gateway.client.check_agreed(&upload.policy).map_err(reply::s3)?;
     let id = UploadId::random().map_err(state_failed)?;
@@ -97,7 +103,8 @@ pub(crate) async fn upload_part(gateway: &Gateway, request: S3Request<UploadPart
     }
     let declared = declared.or_algorithm(of_upload);
     let writer = gateway.client.writer(&bucket, upload.policy.label).map_err(reply::s3)?;
-    let received = receive(writer, input.body, length(&headers, input.content_length)?, declared.hasher()).await?;
+    let received =
+        receive(writer, input.body, length(&headers, input.content_length)?, declared.hasher(), None).await?;
     declared.check(&received.content.md5, received.checksum.as_ref(), trailing_headers.as_ref())?;
     let part = StoredPart { uploaded_ms: now_ms(), checksum: received.checksum, content: received.content };
     let mut output = UploadPartOutput { e_tag: Some(ETag::Strong(part.etag())), ..Default::default() };
@@ -140,6 +147,11 @@ pub(crate) async fn complete(
     let checksum = whole_checksum(&upload, &parts, declared_in!(input)?, input.checksum_type.as_ref())?;
     let policy = policy::of_completed(bucket.policy, upload.policy)?;
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    let version = id.version(upload.initiated_ms);
+    let signature = match &upload.signature {
+        Some(cms) => Some(gateway.client.check_signature_of_parts(cms, version, &parts).await.map_err(reply::s3)?),
+        None => None,
+    };
     let new = NewObject {
         bucket: upload.bucket,
         name: upload.name,
@@ -149,8 +161,8 @@ pub(crate) async fn complete(
         checksum,
         policy: Some(policy),
         multipart: true,
-        signature: None,
-        version: Some(id.version(upload.initiated_ms)),
+        signature,
+        version: Some(version),
         modified_ms: None,
     };
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;

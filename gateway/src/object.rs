@@ -8,8 +8,9 @@ use crate::receive::{announced, receive};
 use crate::s3::{Found, Gateway, written_version};
 use crate::span::Span;
 use crate::unsupported::refuse_options;
-use crate::{list, policy, reply, tagging};
+use crate::{list, policy, reply, signature, tagging};
 use futures::TryStreamExt;
+use futures::future::Either;
 use http::HeaderMap;
 use http_body_util::StreamBody;
 use s3s::dto::*;
@@ -27,6 +28,8 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     let bucket = gateway.bucket(&input.bucket)?;
     let asked = asked_lock!(input, &bucket)?;
     let declared = declared(&headers, declared_in!(input)?, input.checksum_algorithm.as_ref())?;
+    let cms = signature::take(&mut input.metadata)?;
+    let check = cms.map(|cms| gateway.client.check_signature(&cms)).transpose().map_err(reply::s3)?;
     let mut new = NewObject {
         bucket: input.bucket.clone(),
         name: input.key.clone(),
@@ -40,9 +43,12 @@ pub(crate) async fn put(gateway: &Gateway, request: S3Request<PutObjectInput>) -
     gateway.client.check_agreed(&policy).map_err(reply::s3)?;
     let condition = conditions::of_write(gateway, &new, input.if_match, input.if_none_match)?;
     let writer = gateway.client.writer(&bucket, policy.label).map_err(reply::s3)?;
-    let received = receive(writer, input.body, length(&headers, input.content_length)?, declared.hasher()).await?;
+    let length = length(&headers, input.content_length)?;
+    let received = receive(writer, input.body, length, declared.hasher(), check).await?;
     declared.check(&received.content.md5, received.checksum.as_ref(), trailing_headers.as_ref())?;
     new.checksum = received.checksum;
+    let checked = received.signature.map(|check| gateway.client.checked_document(check, &[]));
+    new.signature = checked.transpose().map_err(reply::s3)?;
     let stored = lock::deposit(gateway, &bucket, asked, new, Part::single(received.content), condition).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(ETag::Strong(stored.etag)),
@@ -75,7 +81,8 @@ pub(crate) fn length(headers: &HeaderMap, content_length: Option<i64>) -> S3Resu
     }
 }
 
-/// `GetObject`: streams from the vault; no byte of a chunk comes before the chunk is verified.
+/// `GetObject`: streams from the vault; no byte of a chunk comes before the chunk is verified, and the last one of a document that
+/// brought a signature not before that holds over the whole.
 pub(crate) async fn get(gateway: &Gateway, input: GetObjectInput) -> S3Result<GetObjectOutput> {
     let found = gateway.find_object(&input.bucket, &input.key, input.version_id.as_deref())?;
     check_reader(&reader_conditions!(input), &found)?;
@@ -143,7 +150,11 @@ fn check_reader(conditions: &Conditions, found: &Found) -> S3Result<()> {
 }
 
 fn stream(opened: &OpenObject, span: &Span) -> StreamingBlob {
-    let frames = opened.read(span.bytes()).map_ok(hyper::body::Frame::data).map_err(|error| {
+    let bytes = match span {
+        Span::Whole { .. } => Either::Left(opened.read_signed()),
+        _ => Either::Right(opened.read(span.bytes())),
+    };
+    let frames = bytes.map_ok(hyper::body::Frame::data).map_err(|error| {
         tracing::error!(kind = error.kind().name(), error = &error as &dyn std::error::Error, "a read ended early");
         s3s::StdError::from(error)
     });

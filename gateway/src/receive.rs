@@ -10,7 +10,7 @@ use crate::{chunked, reply};
 use futures::StreamExt;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
-use shosoin_client::{ObjectWriter, PartContent};
+use shosoin_client::{ObjectWriter, PartContent, SignatureCheck};
 use shosoin_protocol::limits::PART_BYTES_MAX;
 use shosoin_protocol::manifest::Checksum;
 use std::time::Duration;
@@ -22,6 +22,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Received {
     pub(crate) content: PartContent,
     pub(crate) checksum: Option<Checksum>,
+    /// that the whole body passed, if the document brought a signature
+    pub(crate) signature: Option<SignatureCheck>,
 }
 
 /// The length a request announces; more than a part may have is refused before the first byte.
@@ -34,12 +36,13 @@ pub(crate) fn announced(content_length: Option<i64>) -> S3Result<Option<u64>> {
     }
 }
 
-/// Pumps `body` into `writer`.
+/// Pumps `body` into `writer`, and past what is held against it.
 pub(crate) async fn receive(
     writer: ObjectWriter,
     body: Option<StreamingBlob>,
     announced: Option<u64>,
     mut hasher: Option<Hasher>,
+    mut signature: Option<SignatureCheck>,
 ) -> S3Result<Received> {
     let mut writer = match announced {
         Some(length) => writer.expect_bytes(length),
@@ -55,6 +58,9 @@ pub(crate) async fn receive(
             if let Some(hasher) = &mut hasher {
                 hasher.update(&frame);
             }
+            if let Some(check) = signature.take() {
+                signature = Some(check.add(frame.clone()).await.map_err(reply::s3)?);
+            }
             writer.push(frame).await.map_err(reply::s3)?;
         }
     }
@@ -62,7 +68,7 @@ pub(crate) async fn receive(
         return Err(incomplete());
     }
     let content = writer.finish().await.map_err(reply::s3)?;
-    Ok(Received { content, checksum: hasher.map(Hasher::finish) })
+    Ok(Received { content, checksum: hasher.map(Hasher::finish), signature })
 }
 
 async fn next(body: &mut StreamingBlob) -> S3Result<Option<bytes::Bytes>> {

@@ -17,6 +17,9 @@ use time::{OffsetDateTime, UtcOffset};
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
+/// Code for a document signature that cannot be read.
+const INVALID_DOCUMENT_SIGNATURE: &str = "InvalidDocumentSignature";
+
 /// Date of a signature of version 4.
 const AMZ_DATE: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
@@ -42,6 +45,7 @@ fn tell(error: &Error) -> S3Error {
         Error::OverLimit { .. } => S3Error::with_message(S3ErrorCode::EntityTooLarge, error.to_string()),
         Error::Invalid { .. } => S3Error::with_message(S3ErrorCode::InvalidArgument, error.to_string()),
         Error::Scan(source) => scan(source),
+        Error::DocumentSignature { .. } | Error::UntrustedSigner { .. } => document(error),
         Error::NotAgreed { .. } => agreed(api::code::NOT_AGREED, error),
         Error::Vault(problem) if is_of_agreement(&problem.code) => agreed(&problem.code, error),
         Error::IsMarker { .. } => s3_error!(MethodNotAllowed, "The specified version is a delete marker."),
@@ -114,6 +118,17 @@ fn scan(error: &ScanError) -> S3Error {
     refused(name, status, format!("Nothing was stored: {}.", sentence(error)))
 }
 
+/// A document with a signature that does not hold over it, that cannot be read, or whose signer is not trusted.
+fn document(error: &Error) -> S3Error {
+    let (name, status) = match error.kind() {
+        ErrorKind::Damaged => ("DocumentSignatureDoesNotMatch", http::StatusCode::BAD_REQUEST),
+        ErrorKind::Refused => ("SignerNotTrusted", http::StatusCode::FORBIDDEN),
+        _ => (INVALID_DOCUMENT_SIGNATURE, http::StatusCode::BAD_REQUEST),
+    };
+    tracing::warn!(error = error as &dyn std::error::Error, "a document was refused for its signature");
+    refused(name, status, format!("Nothing was stored: {}.", sentence(error)))
+}
+
 /// A refusal that S3 has no code for.
 fn refused(code: &'static str, status: http::StatusCode, message: String) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
@@ -140,6 +155,17 @@ pub(crate) fn no_such_bucket() -> S3Error {
 /// `NoSuchKey`.
 pub(crate) fn no_such_key() -> S3Error {
     s3_error!(NoSuchKey, "The specified key does not exist.")
+}
+
+/// A header that is no signature.
+pub(crate) fn no_signature(why: &str) -> S3Error {
+    refused(INVALID_DOCUMENT_SIGNATURE, http::StatusCode::BAD_REQUEST, format!("Nothing was stored: {why}."))
+}
+
+/// A record whose signature is asked for, and that has none.
+pub(crate) fn no_such_signature() -> S3Error {
+    let message = "The document was stored without a signature.";
+    refused("NoSuchSignature", http::StatusCode::NOT_FOUND, message.to_owned())
 }
 
 /// `NoSuchVersion`.

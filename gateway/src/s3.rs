@@ -4,8 +4,8 @@ use crate::name::{Which, version_text};
 use crate::uploads::Uploads;
 use crate::users::User;
 use crate::{
-    attributes, bucket, copy, delete, lifecycle, list, list_uploads, lock, multipart, object, reply, tagging,
-    unsupported, versioning,
+    attributes, bucket, copy, delete, lifecycle, list, list_uploads, lock, multipart, object, reply, signature,
+    tagging, unsupported, versioning,
 };
 use s3s::dto::*;
 use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
@@ -145,7 +145,10 @@ impl S3 for Gateway {
         ok(object::put(self, request).await)
     }
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        ok(object::get(self, request.input).await)
+        match signature::is_asked(&request.uri) {
+            true => ok(signature::get(self, &request.input)),
+            false => ok(object::get(self, request.input).await),
+        }
     }
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         object::head(self, request.input)

@@ -91,6 +91,8 @@ pub(crate) struct Upload {
     pub(crate) checksum: Option<(ChecksumAlgorithm, bool)>,
     /// what keeps it besides its policy
     pub(crate) asked: Asked,
+    /// the signature that the document brings, as it came
+    pub(crate) signature: Option<Vec<u8>>,
 }
 
 /// One part that arrived.
@@ -349,6 +351,7 @@ impl Upload {
         out.u8(algorithm).u8(full_object);
         let (mode, until_ms) = self.asked.lock.map_or((0, 0), |lock| (lock.mode.code(), lock.until_ms));
         out.u8(mode).u64(until_ms).u8(u8::from(self.asked.hold)).u64(self.asked.until_ms);
+        out.var(self.signature.as_deref().unwrap_or_default());
         out.finish()
     }
 
@@ -364,6 +367,7 @@ impl Upload {
             policy: DepositPolicy::read(&mut reader)?,
             checksum: read_algorithm(&mut reader)?,
             asked: read_asked(&mut reader)?,
+            signature: read_signature(&mut reader)?,
         };
         reader.finish()?;
         Ok(upload)
@@ -376,6 +380,15 @@ fn read_asked(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Asked> {
         (mode, until_ms) => Some(Lock { mode: LockMode::from_code(mode)?, until_ms }),
     };
     Ok(Asked { lock, hold: reader.u8("legal hold")? == 1, until_ms: reader.u64("kept until")? })
+}
+
+/// The signature of an upload; those that began before there was one end without.
+fn read_signature(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Option<Vec<u8>>> {
+    if reader.left() == 0 {
+        return Ok(None);
+    }
+    let cms = reader.var(DOCUMENT_SIGNATURE_BYTES_MAX, "document signature")?;
+    Ok(Some(cms.to_vec()).filter(|cms| !cms.is_empty()))
 }
 
 fn read_algorithm(reader: &mut Reader<'_>) -> shosoin_protocol::Result<Option<(ChecksumAlgorithm, bool)>> {

@@ -3,6 +3,7 @@
 use crate::args::SiteArgs;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::hospital::parse_standing;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::session::Session;
@@ -54,11 +55,6 @@ pub struct PutArgs {
     receipt: Option<PathBuf>,
     #[command(flatten)]
     site: SiteArgs,
-}
-
-fn parse_standing(text: &str) -> Result<SignerStanding, String> {
-    let known = SignerStanding::ALL.into_iter().find(|standing| standing.name() == text);
-    known.ok_or_else(|| format!("a signer is one of {}", SignerStanding::ALL.map(SignerStanding::name).join(", ")))
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

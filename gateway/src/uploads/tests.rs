@@ -20,6 +20,7 @@ fn upload(name: &str) -> Upload {
             hold: true,
             until_ms: 7,
         },
+        signature: Some(vec![48, 3, 2, 1, 1]),
     }
 }
 
