@@ -205,7 +205,7 @@ impl Inner {
         let volumes: BTreeSet<VolumeId> = copies.iter().map(|copy| copy.volume).collect();
         let known: BTreeMap<VolumeId, Medium> =
             self.media.media().into_iter().map(|medium| (medium.label.id, medium)).collect();
-        let earlier = self.earlier(hospital, order, &known)?;
+        let earlier = self.earlier(hospital, &known)?;
         let media = volumes.iter().chain(&earlier).collect::<BTreeSet<_>>();
         let media = media.into_iter().map(|volume| medium_facts(*volume, known.get(volume))).collect();
         Ok(Certificate {
@@ -449,12 +449,7 @@ impl Inner {
 
     /// Media from which copies of this hospital's segments were removed without being overwritten, and that still may have
     /// remains of them: whatever moved or compacted segments before erased nothing.
-    fn earlier(
-        &self,
-        hospital: HospitalId,
-        order: VersionId,
-        known: &BTreeMap<VolumeId, Medium>,
-    ) -> Result<BTreeSet<VolumeId>> {
+    fn earlier(&self, hospital: HospitalId, known: &BTreeMap<VolumeId, Medium>) -> Result<BTreeSet<VolumeId>> {
         let actions =
             vec![Action::Release, Action::CopyForward, Action::Migrate, Action::Compact, Action::DisposalSegment];
         let records = self.media.audit().read(&AuditQuery { actions, ..AuditQuery::default() })?;
@@ -463,7 +458,6 @@ impl Inner {
             .filter(|record| record.event.action == Action::DisposalSegment)
             .filter_map(|record| record.event.segment)
             .collect();
-        let _ = order;
         let is_end = |volume: &VolumeId| {
             known
                 .get(volume)
