@@ -1,10 +1,10 @@
 //! The command line: its commands, and the arguments that several of them share.
 
 use crate::commands::{
-    account, agreement, applicability, assets, audit, audit_vault, bucket, device, dispose, escrow, evidence, export,
-    forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, machine, notices, notify,
-    pack, put, quarantine, reconcile, report, retention, share, stat, suite, timestamp, transfer, up, vault, verify,
-    volume, witness,
+    account, agreement, applicability, assets, audit, audit_vault, bucket, change, device, dispose, escrow, evidence,
+    export, forecast, gateway, get, handover, hold, hospital, incident, intake, jobs, keyring, ls, machine, notices,
+    notify, pack, put, quarantine, reconcile, report, retention, share, stat, suite, timestamp, transfer, up, vault,
+    verify, version, volume, witness,
 };
 use crate::error::Result;
 use crate::hospital::{GatewayConfig, parse_pin};
@@ -64,6 +64,9 @@ pub enum Command {
     /// Operator: the register of the computers that the service is run on and from
     #[command(subcommand)]
     Machine(machine::MachineCommands),
+    /// Operator: the register of changes of program, settings and machines
+    #[command(subcommand)]
+    Change(change::ChangeCommands),
     /// Operator: evidence of what came and was suspicious; two people let it out
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommands),
@@ -168,6 +171,8 @@ pub enum Command {
     /// Operator: what runs, what is due, what is late, what came of it
     #[command(after_help = "Example:\n  shosoin jobs --dir ./vault\n  shosoin jobs --dir ./vault --cancel scrub")]
     Jobs(jobs::JobsArgs),
+    /// The release, the digest of this program, and every library in it with its version
+    Version(version::VersionArgs),
 }
 
 /// Which hospital, and how its vault is reached. With `--dir` of an `up` that is not running, nothing else is needed.

@@ -7,6 +7,7 @@ pub mod assets;
 pub mod audit;
 pub mod audit_vault;
 pub mod bucket;
+pub mod change;
 pub mod device;
 pub mod dispose;
 pub mod escrow;
@@ -40,6 +41,7 @@ pub mod transfer;
 pub mod up;
 pub mod vault;
 pub mod verify;
+pub mod version;
 pub mod volume;
 pub mod witness;
 
@@ -71,6 +73,8 @@ pub async fn run(command: Command, output: Output) -> Result<()> {
         Command::Dispose(command) => dispose::run(command, output).await,
         Command::Intake(command) => intake::run(command, output).await,
         Command::Pack(args) => pack::run(args, output).await,
+        Command::Change(command) => change::run(command, output).await,
+        Command::Version(args) => version::run(&args, output),
         Command::Machine(command) => machine::run(command, output).await,
         Command::Quarantine(command) => quarantine::run(command, output).await,
         Command::Transfer(command) => transfer::run(command, output).await,

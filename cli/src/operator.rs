@@ -14,6 +14,7 @@ use shosoin_store::accounts::{AccountCommand, Caller};
 use shosoin_store::agreements::AgreementCommand;
 use shosoin_store::applicability::{Statement, StatementRequest};
 use shosoin_store::assets::AssetCommand;
+use shosoin_store::changes::ChangeCommand;
 use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
 use shosoin_store::http::admin::socket_path;
@@ -217,6 +218,18 @@ pub async fn machine(dir: &Path, task: &'static str, command: &MachineCommand) -
     }
     let vault = open(&dir).await?;
     let answer = vault.machine_command(command.clone(), Caller::this_process()).await;
+    finish(&vault, answer.map_err(Error::vault(task))).await
+}
+
+/// One command about the register of changes.
+pub async fn change(dir: &Path, task: &'static str, command: &ChangeCommand) -> Result<Value> {
+    let dir = vault_dir(dir);
+    let body = serde_json::to_vec(command).map_err(|error| Error::invalid("command", error.to_string()))?;
+    if let Some(answer) = ask(&dir, task, Method::POST, "/v1/changes", body.into()).await? {
+        return Ok(answer);
+    }
+    let vault = open(&dir).await?;
+    let answer = vault.change_command(command.clone(), Caller::this_process()).await;
     finish(&vault, answer.map_err(Error::vault(task))).await
 }
 

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 164] = [
+const COMMANDS: [&[&str]; 168] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -112,6 +112,10 @@ const COMMANDS: [&[&str]; 164] = [
     &["machine", "show"],
     &["machine", "check"],
     &["machine", "set-state"],
+    &["change", "add"],
+    &["change", "list"],
+    &["change", "show"],
+    &["version"],
     &["quarantine", "list"],
     &["quarantine", "show"],
     &["quarantine", "release"],

@@ -3,6 +3,7 @@
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
 use crate::audit::RESERVE_BYTES;
+use crate::changes::ChangesConfig;
 use crate::console::ConsoleConfig;
 use crate::disposal::DisposalConfig;
 use crate::error::{Error, Result};
@@ -65,6 +66,9 @@ pub struct Config {
     /// how strict the register of processing devices is
     #[serde(default, skip_serializing_if = "MachinesConfig::is_default")]
     pub machines: MachinesConfig,
+    /// what is done where nobody registered the program or the settings
+    #[serde(default, skip_serializing_if = "ChangesConfig::is_default")]
+    pub changes: ChangesConfig,
     /// how records are ended
     #[serde(default, skip_serializing_if = "DisposalConfig::is_default")]
     pub disposal: DisposalConfig,
@@ -282,7 +286,12 @@ impl Config {
 
     /// Reads the file of the vault at `dir`.
     pub fn load(dir: &Path) -> Result<Self> {
-        let path = dir.join(FILE);
+        Config::read(&dir.join(FILE))
+    }
+
+    /// Reads a file of this form, wherever it is.
+    pub fn read(path: &Path) -> Result<Self> {
+        let path = path.to_owned();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(source) => return Err(Error::Io { action: "read", path, source }),
@@ -322,6 +331,7 @@ mod tests {
             notify: Vec::new(),
             console: ConsoleConfig::default(),
             machines: MachinesConfig::default(),
+            changes: ChangesConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
             migrate: Vec::new(),

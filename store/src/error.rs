@@ -83,6 +83,14 @@ pub enum Error {
         /// what stands against it, and what would be right
         why: String,
     },
+    /// The vault is to be served on registered files alone, and one of them is not.
+    #[error("the {what} of this vault is not what the register of changes says")]
+    Unregistered {
+        /// program or settings
+        what: &'static str,
+        /// what is there
+        found: Digest,
+    },
     /// The register of machines does not allow it.
     #[error("machine {machine} {why}")]
     Machine {
@@ -518,7 +526,7 @@ impl Error {
             Error::Config { .. } | Error::Malformed { .. } | Error::Invalid { .. } => ErrorKind::Invalid,
             Error::Argument { .. } => ErrorKind::Invalid,
             Error::UnknownVolume { .. } => ErrorKind::NotFound,
-            Error::VolumeState { .. } | Error::Machine { .. } => ErrorKind::Refused,
+            Error::VolumeState { .. } | Error::Machine { .. } | Error::Unregistered { .. } => ErrorKind::Refused,
             Error::Audit { .. } | Error::AuditFull { .. } | Error::Busy { .. } => ErrorKind::Unavailable,
             Error::Accounts { .. } => ErrorKind::Damaged,
             Error::AccountState { .. } | Error::LogOn | Error::LoggedOff { .. } | Error::NotPermitted { .. } => {
@@ -569,6 +577,7 @@ impl Error {
             Error::Argument { .. } => "invalid",
             Error::UnknownVolume { .. } => "unknown-volume",
             Error::VolumeState { .. } => "volume-state",
+            Error::Unregistered { .. } => "unregistered-change",
             Error::Machine { .. } => "machine",
             Error::Audit { .. } => "audit-log",
             Error::AuditFull { .. } => "audit-full",

@@ -108,10 +108,10 @@ impl Vault {
 }
 
 /// What is told, as far as words go.
-struct Told {
-    class: IncidentClass,
-    severity: Severity,
-    began_ms: Option<u64>,
+pub(crate) struct Told {
+    pub(crate) class: IncidentClass,
+    pub(crate) severity: Severity,
+    pub(crate) began_ms: Option<u64>,
 }
 
 impl Told {
@@ -129,7 +129,14 @@ impl Told {
 }
 
 impl Inner {
-    fn state_incident(&self, hospitals: &[String], told: &Told, given: &[PathBuf], actor: &str) -> Result<Value> {
+    /// Preserves the scene and tells these hospitals, or every one.
+    pub(crate) fn state_incident(
+        &self,
+        hospitals: &[String],
+        told: &Told,
+        given: &[PathBuf],
+        actor: &str,
+    ) -> Result<Value> {
         let desks = match hospitals {
             [] => self.desks(),
             named => named.iter().map(|id| self.desk_of(Some(id))).collect::<Result<Vec<_>>>()?,

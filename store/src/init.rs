@@ -3,6 +3,7 @@
 
 use crate::accounts::AccountsConfig;
 use crate::assets::AssetsConfig;
+use crate::changes::ChangesConfig;
 use crate::config::{AuditConfig, Config, FORM, IntakeConfig, VolumeSpec};
 use crate::console::ConsoleConfig;
 use crate::disposal::DisposalConfig;
@@ -43,6 +44,7 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         audit: AuditConfig::default(),
         notify: Vec::new(),
         console: ConsoleConfig::default(),
+        changes: ChangesConfig::default(),
         machines: MachinesConfig::default(),
         jobs: JobsConfig::default(),
         metrics: MetricsConfig::default(),

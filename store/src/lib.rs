@@ -23,6 +23,7 @@ pub mod applicability;
 mod apply;
 pub mod assets;
 pub mod audit;
+pub mod changes;
 pub mod check;
 pub mod clients;
 mod committer;

@@ -10,6 +10,7 @@
 
 use crate::accounts::{AccountId, Mark};
 use crate::audit::{Action, AuditEvent, AuditLog, AuditRecord, Detail, MediaState, Outcome, TestKind};
+use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::machines::Machines;
 use parking_lot::RwLock;
@@ -159,6 +160,8 @@ pub struct Projection {
     accounts: Mark,
     /// the register of processing devices
     machines: Arc<Machines>,
+    /// the register of changes
+    changes: Arc<Changes>,
 }
 
 impl Projection {
@@ -176,6 +179,9 @@ impl Projection {
         }
         if matches!(event.detail, Detail::Machine(_) | Detail::MachineState { .. } | Detail::MachineCheck { .. }) {
             Arc::make_mut(&mut self.machines).apply(event);
+        }
+        if matches!(event.detail, Detail::Change(_) | Detail::Look { .. }) {
+            Arc::make_mut(&mut self.changes).apply(event);
         }
         if matches!(event.action, Action::CopyForward | Action::Migrate | Action::Repair)
             && event.duration_ms > 0
@@ -289,6 +295,19 @@ impl MediaLedger {
     /// The register of machines.
     pub fn machines(&self) -> Arc<Machines> {
         self.projection.read().machines.clone()
+    }
+
+    /// Writes what `judge` makes of the register of changes as it stands; nobody changes it between. Gives it as it is then.
+    pub fn register_change(&self, judge: impl FnOnce(&Changes) -> Result<AuditEvent>) -> Result<Arc<Changes>> {
+        let mut projection = self.projection.write();
+        let event = judge(&projection.changes)?;
+        self.append(&mut projection, event)?;
+        Ok(projection.changes.clone())
+    }
+
+    /// The register of changes.
+    pub fn changes(&self) -> Arc<Changes> {
+        self.projection.read().changes.clone()
     }
 
     /// Whether the newest process that wrote the log said that it stops, or there was none before.

@@ -3,6 +3,7 @@
 //! `docs/monitoring/` has a dashboard and alert rules; a test holds them to the names that are shown here.
 
 use crate::accounts::{Mode, Standing};
+use crate::changes::{ChangeKind, SelfStatus};
 use crate::error::{Error, Result};
 use crate::jobs::report::Outcome;
 use crate::jobs::{JobKind, JobsReport};
@@ -50,6 +51,7 @@ impl Inner {
         page.people(self);
         page.audit(self);
         page.machines(self);
+        page.itself(&status);
         let mut text = String::new();
         encode(&mut text, &page.0).map_err(|_| Error::Bug("figures could not be written as text"))?;
         Ok(text)
@@ -268,6 +270,22 @@ impl Page {
         let unknown = f64::from(u8::from(matches!(inner.host_standing(), HostStanding::Unknown { .. })));
         let help = "Whether the vault is on a host that the register of machines does not let";
         self.gauge("host_unknown", help, [(Vec::new(), unknown)]);
+    }
+
+    fn itself(&mut self, status: &Status) {
+        let itself = status.itself.as_ref();
+        let unregistered: Vec<ChangeKind> = itself.into_iter().flat_map(SelfStatus::unregistered).collect();
+        let of = |kind: ChangeKind| vec![("what", kind.name().to_owned())];
+        let values = [ChangeKind::Program, ChangeKind::Settings]
+            .map(|kind| (of(kind), f64::from(u8::from(unregistered.contains(&kind)))));
+        self.gauge(
+            "unregistered_change",
+            "Whether program or settings are not as the register of changes says",
+            values,
+        );
+        let looked = itself.map_or(0.0, |itself| itself.looked_ms as f64 / 1e3);
+        let help = "When the vault looked at its own program and settings last";
+        self.gauge("self_check_timestamp_seconds", help, [(Vec::new(), looked)]);
     }
 
     fn clients(&mut self, inner: &Inner) {

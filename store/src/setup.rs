@@ -6,6 +6,7 @@
 
 use crate::actor;
 use crate::audit::{Action, AuditEvent, AuditQuery, DIR, Detail, REASON_BYTES_MAX};
+use crate::changes::Look;
 use crate::config::FILE;
 use crate::error::{Error, Result};
 use crate::vault::{Inner, Vault, blocking};
@@ -13,21 +14,28 @@ use sha2::{Digest as _, Sha256};
 use shosoin_protocol::Digest;
 use shosoin_tiers::durable;
 use shosoin_tiers::media::Media as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Folder of settings that were once in force, beside the log.
 const SETTINGS: &str = "settings";
+/// Libraries that are looked at.
+const LIBRARIES_MAX: usize = 512;
 
 impl Vault {
-    /// Puts on record where settings or program are not what they were when the vault was served before.
+    /// Puts on record where settings, program or libraries are not what they were when the vault was served before, and whether
+    /// somebody registered them; an error where the vault is to be served on registered ones alone.
     pub async fn note_setup(&self) -> Result<()> {
         let inner = self.inner.clone();
         blocking(move || {
             inner.note_settings()?;
-            inner.note_program()
+            let look = inner.look()?;
+            inner.note_program(look)?;
+            inner.note_libraries()?;
+            inner.note_look(look)?;
+            inner.insist_on_registered()
         })
         .await
     }
@@ -42,16 +50,15 @@ impl Inner {
             return Ok(());
         }
         let kept = |digest: Digest| format!("{DIR}/{SETTINGS}/{digest}.toml");
-        self.folder.make_dir(&format!("{DIR}/{SETTINGS}"))?;
-        durable::replace(&self.folder, &kept(digest), &now)?;
+        self.keep(&kept(digest), &now)?;
         let old = before.map(|before| std::fs::read(self.dir.join(kept(before))).unwrap_or_default());
         let why = old.map_or_else(|| "as they were met first".to_owned(), |old| changed(&old, &now));
         self.note_content(Action::SettingsChanged, why, Detail::Content { digest, len })
     }
 
-    fn note_program(&self) -> Result<()> {
-        let (path, release) = (program()?, env!("CARGO_PKG_VERSION"));
-        let (digest, len) = digest_of(&path)?;
+    fn note_program(&self, look: Look) -> Result<()> {
+        let (path, release) = (&self.program, env!("CARGO_PKG_VERSION"));
+        let (digest, len) = (look.program, look.bytes);
         match self.content_before(Action::ProgramChanged)? {
             Some(before) if before == digest => Ok(()),
             before => {
@@ -61,6 +68,28 @@ impl Inner {
                 self.note_content(Action::ProgramChanged, why, Detail::Content { digest, len })
             }
         }
+    }
+
+    /// Libraries of the system that the program has loaded; those in Rust are part of it. Which ones changed is on record, and
+    /// what they were is kept beside the log (7.6.9-M4).
+    fn note_libraries(&self) -> Result<()> {
+        let now = libraries()?;
+        let (digest, len) = (Digest(Sha256::digest(now.as_bytes()).into()), now.len() as u64);
+        let before = self.content_before(Action::LibrariesChanged)?;
+        if before == Some(digest) {
+            return Ok(());
+        }
+        let kept = |digest: Digest| format!("{DIR}/{SETTINGS}/{digest}.libraries");
+        self.keep(&kept(digest), now.as_bytes())?;
+        let old = before.map(|before| std::fs::read_to_string(self.dir.join(kept(before))).unwrap_or_default());
+        let why = old.map_or_else(|| "as they were met first".to_owned(), |old| changed_libraries(&old, &now));
+        self.note_content(Action::LibrariesChanged, why, Detail::Content { digest, len })
+    }
+
+    /// Keeps what is in force beside the log.
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.folder.make_dir(&format!("{DIR}/{SETTINGS}"))?;
+        Ok(durable::replace(&self.folder, name, bytes)?)
     }
 
     /// What the newest record of this kind says.
@@ -82,6 +111,36 @@ impl Inner {
     }
 }
 
+/// The libraries in the memory of this process, sorted, a line each: SHA-256 and path.
+fn libraries() -> Result<String> {
+    let maps = "/proc/self/maps";
+    let maps =
+        std::fs::read_to_string(maps).map_err(|source| Error::Io { action: "read", path: maps.into(), source })?;
+    let paths = maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..)));
+    let libraries: BTreeSet<&str> = paths.filter(|path| is_library(path)).collect();
+    let mut lines = String::new();
+    for path in libraries.into_iter().take(LIBRARIES_MAX) {
+        let digest =
+            digest_of(Path::new(path)).map_or_else(|_| "unreadable".to_owned(), |(digest, _)| digest.to_string());
+        lines += &format!("{digest}  {path}\n");
+    }
+    Ok(lines)
+}
+
+/// `libc.so.6`, `ld-linux-x86-64.so.2`.
+fn is_library(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.ends_with(".so") || name.contains(".so.")
+}
+
+/// Names of the libraries that differ.
+fn changed_libraries(old: &str, new: &str) -> String {
+    let (old, new): (BTreeSet<&str>, BTreeSet<&str>) = (old.lines().collect(), new.lines().collect());
+    let name = |line: &&str| line.rsplit('/').next().unwrap_or_default().to_owned();
+    let names: BTreeSet<String> = old.symmetric_difference(&new).map(name).collect();
+    format!("changed: {}", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
 /// Names of the settings that differ, and nothing of what they say.
 fn changed(old: &[u8], new: &[u8]) -> String {
     let parse = |bytes: &[u8]| {
@@ -92,7 +151,7 @@ fn changed(old: &[u8], new: &[u8]) -> String {
     };
     let (old, new) = (parse(old), parse(new));
     let names = old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name));
-    let names: std::collections::BTreeSet<&str> = names.map(String::as_str).collect();
+    let names: BTreeSet<&str> = names.map(String::as_str).collect();
     format!("changed: {}", names.into_iter().collect::<Vec<_>>().join(", "))
 }
 
@@ -108,7 +167,8 @@ fn flatten(name: &str, value: &toml::Value, out: &mut BTreeMap<String, String>) 
     }
 }
 
-fn program() -> Result<PathBuf> {
+/// The program that runs.
+pub(crate) fn program() -> Result<PathBuf> {
     std::env::current_exe().map_err(|source| Error::Io { action: "find", path: "the program".into(), source })
 }
 
@@ -117,7 +177,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Digest and length of a file, a piece at a time.
-fn digest_of(path: &Path) -> Result<(Digest, u64)> {
+pub(crate) fn digest_of(path: &Path) -> Result<(Digest, u64)> {
     let failed = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let (mut file, mut hash, mut len) = (File::open(path).map_err(failed)?, Sha256::new(), 0u64);
     let mut piece = vec![0; 1 << 20];
@@ -140,5 +200,16 @@ mod tests {
     fn of_changed_settings_the_names_are_told_and_not_what_they_say() {
         let (old, new) = ("a = 1\n[b]\nc = \"secret\"\nd = 2\n", "a = 1\n[b]\nc = \"other\"\n[e]\nf = true\n");
         assert_eq!(changed(old.as_bytes(), new.as_bytes()), "changed: b.c, b.d, e.f");
+    }
+
+    #[test]
+    fn libraries_that_this_process_has_loaded_are_found_and_those_that_changed_are_named_7_6_9_m4() {
+        let now = libraries().unwrap();
+        let libc = now.lines().find(|line| line.contains("/libc.so")).unwrap_or_else(|| panic!("no libc in:\n{now}"));
+        let (digest, path) = libc.split_once("  ").unwrap();
+        assert_eq!(digest, digest_of(Path::new(path)).unwrap().0.to_string());
+        let patched = now.replace(digest, &"0".repeat(64));
+        let name = path.rsplit('/').next().unwrap();
+        assert_eq!(changed_libraries(&now, &patched), format!("changed: {name}"));
     }
 }

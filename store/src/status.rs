@@ -2,6 +2,7 @@
 
 use crate::accounts::{Accounts, Mode};
 use crate::audit::LogRoom;
+use crate::changes::SelfStatus;
 use crate::check::{Finding, Severity};
 use crate::config::{Config, IndexKind};
 use crate::desk::Desk;
@@ -51,6 +52,8 @@ pub struct Status {
     pub counters: Counters,
     /// who may run it
     pub people: PeopleStatus,
+    /// its own program and settings, by the register of changes, where this process looked at them
+    pub itself: Option<SelfStatus>,
     /// what opening found and worked around
     pub findings: Vec<Finding>,
 }
@@ -245,6 +248,7 @@ pub fn gather(parts: Parts<'_>) -> Status {
         scrub: parts.scrub,
         counters: parts.counters,
         people: PeopleStatus::of(parts.accounts),
+        itself: None,
         findings: parts.findings.iter().cloned().chain(parts.log_room.and_then(low_room)).collect(),
     }
 }

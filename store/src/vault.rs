@@ -3,6 +3,7 @@
 use crate::accounts::{Accounts, Caller};
 use crate::agreements::Agreements;
 use crate::audit::{Action, AuditEvent, AuditLog, AuditReport, Outcome};
+use crate::changes::{self, Look};
 use crate::check::{self, Check, CheckOptions, CheckReport, Severity};
 use crate::clients::{Clients, Operation};
 use crate::config::{IndexKind, VolumeSpec};
@@ -28,6 +29,7 @@ use crate::quarantine::Quarantine;
 use crate::read_log::{ReadLog, Visitor};
 use crate::rebuild::{Progress, RebuildReport};
 use crate::records::Records;
+use crate::setup;
 use crate::sharing;
 use crate::shelf;
 use crate::status::{self, CanaryStatus, Counters, Status, Work};
@@ -85,6 +87,8 @@ pub struct OpenOptions {
     pub media: Option<Vec<Arc<dyn Media>>>,
     /// bytes of payload after which a segment is closed; `None` for the default of `tiers`
     pub segment_bytes_max: Option<u64>,
+    /// file of the program that opens it; `None` for the one that runs
+    pub program: Option<PathBuf>,
 }
 
 impl Default for OpenOptions {
@@ -94,6 +98,7 @@ impl Default for OpenOptions {
             random: Arc::new(SystemRandom),
             media: None,
             segment_bytes_max: None,
+            program: None,
         }
     }
 }
@@ -141,6 +146,10 @@ pub(crate) struct Inner {
     log_short: AtomicBool,
     /// whether it is on record that the register of machines does not let this host
     pub(crate) host_unknown: AtomicBool,
+    /// file of the program, as it was called when this began: it may be replaced while it runs
+    pub(crate) program: PathBuf,
+    /// what the vault saw when it looked at its own files last
+    pub(crate) last_look: Mutex<Option<Look>>,
     /// how channels fare that tell people
     pub(crate) standings: Standings,
     /// what came of the newest try on the canary of each hospital
@@ -497,6 +506,8 @@ impl Inner {
             read_log,
             log_short: AtomicBool::default(),
             host_unknown: AtomicBool::default(),
+            program: options.program.clone().map_or_else(setup::program, Ok)?,
+            last_look: Mutex::default(),
             standings: Standings::default(),
             canaries: Mutex::default(),
             folder,
@@ -629,6 +640,10 @@ impl Inner {
             let message = format!("this vault is on a host that the register of machines does not let: {why}");
             status.findings.push(Finding { severity: Severity::Degraded, code: "host-unknown", message });
         }
+        status.itself = self.newest_self_status();
+        if let Some(itself) = &status.itself {
+            status.findings.extend(itself.unregistered().map(|kind| changes::finding(itself, kind)));
+        }
         for (hospital, desk) in status.hospitals.iter_mut().zip(&desks) {
             hospital.quarantine = self.quarantine_status(desk).ok();
             hospital.line = Some(self.line_status(desk));
@@ -696,6 +711,7 @@ impl Inner {
         let now_ms = self.clock.now_ms();
         let told =
             self.read_log.keep(now_ms, false).and_then(|()| self.watch_room(now_ms)).and_then(|()| self.watch_host());
+        let told = told.and_then(|()| self.watch_itself(now_ms));
         if let Err(error) = told {
             tracing::error!(error = &error as &dyn std::error::Error, "the audit log could not be written");
         }

@@ -4,6 +4,7 @@ pub mod init;
 mod rebuild;
 pub mod serve;
 
+use crate::commands::change;
 use crate::error::{Error, Result};
 use crate::operator;
 use crate::output::Output;
@@ -141,6 +142,11 @@ fn status_text(status: &Value) -> String {
         Some(notice) => writeln!(out, "people    {notice}"),
         None => writeln!(out, "people    {} may act, {} requests wait", people["usable"], people["requests_waiting"]),
     };
+    if status["itself"].is_object() {
+        let standing = |what: &str| change::standing(&status["itself"][what]);
+        let (program, settings) = (standing("program_registered"), standing("settings_registered"));
+        let _ = writeln!(out, "program   {program}\nsettings  {settings}");
+    }
     let segments = &status["segments"];
     let payload = text::bytes(segments["payload_bytes"].as_u64().unwrap_or(0));
     let (open, closed, degraded) = (&segments["open"], &segments["closed"], &segments["degraded"]);

@@ -64,6 +64,8 @@ vocabulary! {
         ManageMachines = 26 "manage-machines",
         /// say that a machine was looked at
         CheckMachines = 27 "check-machines",
+        /// register changes of the service
+        RegisterChanges = 28 "register-changes",
     }
 }
 
@@ -75,7 +77,7 @@ impl Permission {
             Permission::SeeStatus | Permission::OwnAccount => &[Keeper, Media, DisposalApprover, Auditor, Admin],
             Permission::ReadMedia | Permission::Verify => &[Keeper, Media, Auditor],
             Permission::ChangeMedia => &[Media],
-            Permission::ManageMachines => &[Admin],
+            Permission::ManageMachines | Permission::RegisterChanges => &[Admin],
             Permission::CheckMachines => &[Keeper, Media],
             Permission::RunJobs | Permission::RequestWork => &[Keeper, Media],
             Permission::EnrolHospital | Permission::ManageAccounts => &[Admin],
@@ -143,6 +145,9 @@ pub const TABLE: &[(&str, Permission)] = &[
     ("machine change", Permission::ManageMachines),
     ("machine set-state", Permission::ManageMachines),
     ("machine check", Permission::CheckMachines),
+    ("change list", Permission::SeeStatus),
+    ("change show", Permission::SeeStatus),
+    ("change add", Permission::RegisterChanges),
     ("quarantine list", Permission::Quarantine),
     ("quarantine show", Permission::Quarantine),
     ("quarantine release", Permission::Quarantine),

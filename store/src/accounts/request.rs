@@ -41,6 +41,8 @@ vocabulary! {
         TrustAnchor = 7 "trust-anchor",
         /// communication with a hospital that was stopped goes on
         Reopening = 8 "reopening",
+        /// a change of the service
+        Change = 9 "change",
     }
 }
 
@@ -72,6 +74,7 @@ impl RequestKind {
                 Rule { approvals: 2, days: 30, among_peers: false, ..rule }
             }
             RequestKind::LedgerEdit | RequestKind::Reopening => rule(P::RequestWork, P::ApproveWork),
+            RequestKind::Change => rule(P::RegisterChanges, P::ApproveWork),
             RequestKind::QuarantineRelease => rule(P::Quarantine, P::ApproveWork),
             RequestKind::MediumRemoval => rule(P::ChangeMedia, P::ApproveWork),
             RequestKind::TrustAnchor => rule(P::EnrolHospital, P::ApproveRights),

@@ -5,6 +5,7 @@
 mod agreements;
 mod holdings;
 mod house;
+mod itself;
 mod media;
 mod people;
 mod probe;
@@ -92,6 +93,7 @@ pub const NAMES: &[&str] = &[
     "asset-entries",
     "asset-page",
     "check-job",
+    "change-register",
     "closed-entries",
     "clock",
     "crypto-list",
@@ -139,6 +141,7 @@ pub const NAMES: &[&str] = &[
     "scrub",
     "sealed-sample",
     "second-factor",
+    "self-check",
     "sessions",
     "signature-sample",
     "sites",
@@ -157,6 +160,7 @@ pub fn all(inner: &Arc<Inner>, desks: &[Arc<Desk>], now_ms: u64) -> Measures {
     let vault = Vault { inner: inner.clone() };
     measures.extend(media::all(inner, now_ms));
     measures.extend(house::all(inner, now_ms));
+    measures.extend(itself::all(inner));
     measures.extend(people::all(inner, now_ms));
     measures.extend(sample.measures());
     measures.extend(holdings::all(inner, desks, &holdings, now_ms));

@@ -4,6 +4,7 @@
 
 use crate::accounts::Roles;
 use crate::audit::{Action, MediaState, Outcome, TestKind};
+use crate::changes::ChangeFacts;
 use crate::error::{Error, Result};
 use crate::machines::{CheckKind, MachineFacts, MachineId, MachineState, id_of};
 use crate::media_facts::LabelFacts;
@@ -151,6 +152,17 @@ pub enum Detail {
         digest: Digest,
         /// bytes of it
         len: u64,
+    },
+    /// a change of the service as it was registered
+    Change(Box<ChangeFacts>),
+    /// the vault's own files as it met them
+    Look {
+        /// digest of the program
+        #[serde(serialize_with = "in_hex")]
+        program: Digest,
+        /// digest of the settings, their list of volumes aside
+        #[serde(serialize_with = "in_hex")]
+        settings: Digest,
     },
     /// a machine of the register, all that is said of it from then on
     Machine(Box<MachineFacts>),
@@ -348,6 +360,8 @@ impl Detail {
             Detail::Machine(_) => 30,
             Detail::MachineState { .. } => 31,
             Detail::MachineCheck { .. } => 32,
+            Detail::Change(_) => 40,
+            Detail::Look { .. } => 41,
         }
     }
 
@@ -387,6 +401,8 @@ impl Detail {
             }
             Detail::Content { digest, len } => drop(out.u64(*len).put(&digest.0)),
             Detail::Machine(facts) => facts.write(&mut out),
+            Detail::Change(facts) => facts.write(&mut out),
+            Detail::Look { program, settings } => drop(out.put(&program.0).put(&settings.0)),
             Detail::MachineState { id, from, to } => {
                 out.u8(from.code()).u8(to.code()).put(id.as_str().as_bytes());
             }
@@ -494,6 +510,8 @@ impl Detail {
                 let made_ms = reader.u64("time of the check")?;
                 Detail::MachineCheck { check, passed, made_ms, id: id_of(&mut reader)? }
             }
+            40 => Detail::Change(Box::new(ChangeFacts::read(&mut reader)?)),
+            41 => Detail::Look { program: Digest::read(&mut reader)?, settings: Digest::read(&mut reader)? },
             _ => return Err(invalid("no such kind")),
         };
         reader.finish()?;

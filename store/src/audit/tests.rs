@@ -5,6 +5,7 @@ use super::file::{HEADER_LEN, Header, Tip, Walk, encode_record};
 use super::head::Head;
 use super::*;
 use crate::accounts::{Role, Roles};
+use crate::changes::{ChangeFacts, ChangeKind};
 use crate::table::{Structure, byte_tables, compare, page};
 use proptest::prelude::*;
 use shosoin_protocol::codec::Writer;
@@ -170,6 +171,22 @@ fn details() -> impl Strategy<Value = Detail> {
             Detail::Environment { celsius_tenths, humidity_percent }
         }),
         "[a-z/ ]{0,100}".prop_map(Detail::Place),
+        (any::<[u8; 32]>(), any::<[u8; 32]>())
+            .prop_map(|(program, settings)| Detail::Look { program: Digest(program), settings: Digest(settings) }),
+        ("[a-z. ]{1,64}", "[!-~]{1,128}", any::<[u8; 32]>(), any::<u64>()).prop_map(
+            |(subject, words, after, request)| {
+                Detail::Change(Box::new(ChangeFacts {
+                    kind: ChangeKind::Program,
+                    subject,
+                    before: None,
+                    after: Some(Digest(after)),
+                    request,
+                    approved_by: words.clone(),
+                    what: words.clone(),
+                    tested: words,
+                }))
+            }
+        ),
         (any::<u64>(), any::<u64>()).prop_map(|(findings, lost)| Detail::Found { findings, lost }),
         ("[a-z.-]{0,64}", any::<u64>(), any::<u64>(), any::<[u8; 32]>()).prop_map(
             |(account, request, generation, digest)| {

@@ -85,6 +85,12 @@ vocabulary! {
         SettingsChanged = 9 "settings-changed",
         /// the program is not the one that served the vault before
         ProgramChanged = 11 "program-changed",
+        /// libraries of the system that the program uses are not those it was served with before
+        LibrariesChanged = 12 "libraries-changed",
+        /// the vault looked at its own program and settings; with findings where nobody registered them
+        SelfChecked = 13 "self-checked",
+        /// a change of program, settings or machines was registered
+        ChangeRegistered = 14 "change-registered",
         /// a hospital was enrolled
         HospitalEnrolled = 10 "hospital-enrolled",
         /// index, ledger and media were compared

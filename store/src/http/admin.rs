@@ -11,6 +11,7 @@
 //! | `POST /v1/assets` | [`AssetCommand`] as JSON | what it says |
 //! | `POST /v1/agreements` | [`AgreementCommand`] as JSON | what it says |
 //! | `POST /v1/quarantine` | [`QuarantineCommand`] as JSON | what it says |
+//! | `POST /v1/changes` | [`ChangeCommand`] as JSON | what it says |
 //! | `POST /v1/machines` | [`MachineCommand`] as JSON | what it says |
 //! | `POST /v1/shipments` | [`ShipmentCommand`] as JSON | what it says |
 //! | `POST /v1/transfers` | [`TransferCommand`] as JSON | what it says |
@@ -31,6 +32,7 @@ use crate::accounts::{AccountCommand, Caller, Mode};
 use crate::agreements::AgreementCommand;
 use crate::applicability::StatementRequest;
 use crate::assets::AssetCommand;
+use crate::changes::ChangeCommand;
 use crate::disposal::DisposalCommand;
 use crate::incidents::IncidentCommand;
 use crate::machines::MachineCommand;
@@ -88,6 +90,7 @@ impl Admin {
             .route("/v1/agreements", post(agreements))
             .route("/v1/quarantine", post(quarantine))
             .route("/v1/machines", post(machines))
+            .route("/v1/changes", post(changes))
             .route("/v1/shipments", post(shipments))
             .route("/v1/transfers", post(transfers))
             .route("/v1/disposal", post(disposal))
@@ -191,6 +194,12 @@ async fn machines(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Pee
     let command: MachineCommand =
         serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
     Ok(reply::json(&vault.machine_command(command, peer.caller).await?))
+}
+
+async fn changes(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {
+    let command: ChangeCommand =
+        serde_json::from_slice(&body).map_err(|error| Error::Argument { what: "command", why: error.to_string() })?;
+    Ok(reply::json(&vault.change_command(command, peer.caller).await?))
 }
 
 async fn transfers(State(vault): State<Vault>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Reply {

@@ -93,8 +93,13 @@ pub fn alarm_of(record: &AuditRecord) -> Option<Alarm> {
         Action::ClockJumped if event.outcome != Outcome::Done || event.actor == crate::journal::VAULT => {
             Some(Alarm::Clock)
         }
-        Action::SettingsChanged | Action::ProgramChanged if event.reason.ends_with("met first") => None,
-        Action::SettingsChanged | Action::ProgramChanged => Some(Alarm::Changed),
+        Action::SettingsChanged | Action::ProgramChanged | Action::LibrariesChanged
+            if event.reason.ends_with("met first") =>
+        {
+            None
+        }
+        Action::SettingsChanged | Action::ProgramChanged | Action::LibrariesChanged => Some(Alarm::Changed),
+        Action::SelfChecked if bad => Some(Alarm::Changed),
         Action::AccountLocked => Some(Alarm::Guessing),
         Action::LogOnRefused if event.reason.starts_with("too many tries") => Some(Alarm::Guessing),
         Action::CommandRefused => Some(Alarm::Refused),
@@ -140,6 +145,7 @@ mod tests {
             (event(Action::VolumeState, Outcome::Done).with(lost), Alarm::Volume),
             (event(Action::LogStarted, Outcome::Findings), Alarm::Log),
             (event(Action::MachineUnknown, Outcome::Findings), Alarm::Machine),
+            (event(Action::SelfChecked, Outcome::Findings), Alarm::Changed),
             (event(Action::Quarantined, Outcome::Done), Alarm::Quarantine),
             (event(Action::CommunicationStopped, Outcome::Done), Alarm::Line),
             (event(Action::ShipmentReceived, Outcome::Refused), Alarm::Line),
@@ -153,6 +159,7 @@ mod tests {
             event(Action::Scrub, Outcome::Begun),
             event(Action::LogOnRefused, Outcome::Refused),
             event(Action::LogStarted, Outcome::Done),
+            event(Action::SelfChecked, Outcome::Done),
             event(Action::SettingsChanged, Outcome::Done).because("as they were met first"),
             event(Action::NoticeFailed, Outcome::Failed).with(Detail::Place("desk".into())),
             AuditEvent::of_job(1, "canary", Action::DisposalRefused).ended(Outcome::Refused),

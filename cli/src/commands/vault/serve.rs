@@ -102,6 +102,7 @@ impl AdminTask {
         let mut task = AdminTask { vault: vault.clone(), console: None, stops: Vec::new(), tasks: Vec::new() };
         let failed = || Error::vault(format!("serve vault {}", dir.display()));
         vault.recognise_host().await.map_err(failed())?;
+        vault.note_setup().await.map_err(failed())?;
         if let Some(metrics) = MetricsServer::bind(vault).await.map_err(failed())? {
             let stopped = task.stop_signal();
             task.tasks.push(tokio::spawn(metrics.run(stopped)));
@@ -113,7 +114,6 @@ impl AdminTask {
             }
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "no administration socket"),
         }
-        vault.note_setup().await.map_err(failed())?;
         let (notifier, stopped) = (vault.notifier().map_err(failed())?, task.stop_signal());
         task.tasks.push(tokio::spawn(notifier.run(stopped)));
         vault.start_jobs().map_err(failed())?;
