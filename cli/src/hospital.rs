@@ -8,7 +8,7 @@ use crate::token;
 use serde::{Deserialize, Serialize};
 use shosoin_client::scan::{Scanner, ScannerOptions};
 use shosoin_client::timestamp::{Authorities, AuthoritySpec};
-use shosoin_client::{ClientOptions, WitnessPolicy, WitnessSpec, durable};
+use shosoin_client::{ClientOptions, SnapshotRule, WitnessPolicy, WitnessSpec, durable};
 use shosoin_keyring::escrow::drill::Drill;
 use shosoin_keyring::keyfile::TokenPart;
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
@@ -179,6 +179,9 @@ pub struct GatewayConfig {
     /// domain under which buckets are host names
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    /// entries after which a gateway that runs makes a snapshot of its view; 0: never
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_entries: Option<u64>,
     /// what scans contents for malware before they are sealed
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scanner: Option<ScannerConfig>,
@@ -311,6 +314,7 @@ impl Default for GatewayConfig {
             listen: None,
             region: None,
             domain: None,
+            snapshot_entries: None,
             require_witnesses: None,
             witness_wait_seconds: None,
             witnesses: Vec::new(),
@@ -333,6 +337,11 @@ impl GatewayConfig {
             FORM => Ok(config),
             form => Err(refuse(format!("its form is {form}, this release reads form {FORM}"))),
         }
+    }
+
+    /// When a gateway makes snapshots by itself.
+    pub fn snapshots(&self) -> SnapshotRule {
+        self.snapshot_entries.map_or_else(SnapshotRule::default, |entries| SnapshotRule { entries })
     }
 
     /// What the file, or else `required`, demands of witnesses. Witnesses without a number, or the other way round, are

@@ -213,6 +213,11 @@ impl Client {
         self.inner.fresh.after(|| ledger.refresh()).await
     }
 
+    /// Waits until the view has so many entries of the ledger; it asks the vault for none.
+    pub async fn reached(&self, leaves: u64) {
+        self.inner.ledger.reached(leaves).await;
+    }
+
     /// The newest ledger head that was verified.
     pub fn head(&self) -> Option<Checkpoint> {
         self.inner.ledger.head().map(|head| head.checkpoint().clone())

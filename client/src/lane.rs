@@ -185,11 +185,12 @@ impl Worker {
     async fn note(&self, signed: &Signed) -> Result<Arc<std::fs::File>> {
         let leaves = signed.iter().map(|(_, entry)| entry.leaf_hash()).collect();
         let first = signed.first().ok_or(Error::Lost { task: "the deposit lane" })?.1.statement();
-        let after = match self.packs {
-            true => self.ledger.told_chain()?, // everything on media is on its way from there
-            false => Chain { next_seq: first.device_seq, prev: first.prev },
-        };
-        self.ledger.signed().note(after, leaves).await
+        let signed = self.ledger.signed();
+        match self.packs {
+            // everything on media is on its way from where the ledger stands
+            true => signed.note_packed(self.ledger.told_chain()?, first.device_seq, leaves).await,
+            false => signed.note(Chain { next_seq: first.device_seq, prev: first.prev }, leaves).await,
+        }
     }
 
     async fn sign(&self, batch: Vec<Waiting>) -> Result<Signed, (Vec<Waiting>, Error)> {

@@ -36,7 +36,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 pub use shosoin_protocol::checkpoint::SignedHead as Head;
 
@@ -91,6 +91,8 @@ pub struct Ledger {
     /// whoever holds this may apply entries
     position: Mutex<PositionRow>,
     head: RwLock<Option<Head>>,
+    /// leaves that the view has
+    applied: watch::Sender<u64>,
     keeper: HeadKeeper,
     /// what this device signed, as this state knows it
     signed: Arc<Signed>,
@@ -131,6 +133,7 @@ impl Ledger {
             }
         }
         let ahead = parking_lot::Mutex::new(ahead::load(keeper.state_dir())?);
+        let applied = watch::Sender::new(position.frontier.size());
         let (position, head, own) = (Mutex::new(position), RwLock::new(newest), Default::default());
         let signed = Arc::new(Signed::load(keeper.state_dir(), keeper.remembered().chain)?);
         let (rule, alarmed, began_at) = Default::default();
@@ -140,6 +143,7 @@ impl Ledger {
             view,
             position,
             head,
+            applied,
             keeper,
             signed,
             alarmed,
@@ -159,6 +163,12 @@ impl Ledger {
     /// The newest head that was verified.
     pub fn head(&self) -> Option<Head> {
         self.head.read().clone()
+    }
+
+    /// Waits until the view has so many leaves.
+    pub async fn reached(&self, leaves: u64) {
+        // this ledger has the sender, so there always is one
+        let _ = self.applied.subscribe().wait_for(|applied| *applied >= leaves).await;
     }
 
     /// Leaves of the newest verified head: what any later answer must cover.
@@ -302,6 +312,7 @@ impl Ledger {
                 tracing::info!(leaves = taken.frontier.size(), of = head.size(), "the view begins from a snapshot");
                 self.began_at.store(taken.frontier.size(), Ordering::SeqCst);
                 *position = taken;
+                self.applied.send_replace(position.frontier.size());
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -637,6 +648,7 @@ impl Ledger {
         })
         .await;
         *position = self.view.position()?.ok_or(Error::Lost { task: "the position of the view" })?;
+        self.applied.send_replace(position.frontier.size());
         outcome?;
         if !own.is_empty() {
             self.remember_own(own);

@@ -130,7 +130,7 @@ pub use rewrap::{Counts, RewrapOptions, RewrapReport};
 pub use shared::{Granting, Share, SharedObject};
 pub use shosoin_keyring::Keyring;
 pub use signature::{CheckedDocument, SignatureCheck, SignatureProof, SignerProof};
-pub use snapshot::SnapshotMade;
+pub use snapshot::{SNAPSHOT_ENTRIES_DEFAULT, SnapshotMade, SnapshotRule, SnapshotsSeen};
 pub use standing::Standing;
 pub use transport::Transport;
 pub use upload::ObjectWriter;

@@ -10,12 +10,17 @@
 //!   synced while the vault answers, and before anybody is told: only a power cut in those milliseconds can, and that errs
 //!   on the safe side.
 //! - The file has two slots that are written in turn, so a torn write leaves the one before.
+//! - What was packed onto media may be on its way for weeks, and be any number of entries: it is in a file of its own
+//!   (`packed`), in the order of the chain, of which one row is read when it is asked for.
 //!
-//! Format: [docs/format.md](../../docs/format.md), "Signed entries".
+//! Format: [docs/format.md](../../docs/format.md), "Signed entries", "Packed entries".
+
+mod packed;
 
 use crate::task::blocking;
 use crate::view::row::Chain;
 use crate::{Error, Result, durable};
+use packed::Packed;
 use parking_lot::Mutex;
 use shosoin_protocol::Digest;
 use shosoin_protocol::codec::{Reader, Writer};
@@ -97,6 +102,16 @@ impl Known {
     fn is_own(&self, chain: &Chain) -> bool {
         *chain == self.base || (chain.next_seq > self.base.next_seq && self.on_their_way.contains(&chain.prev))
     }
+
+    /// What is on its way still, now that the ledger's chain stands at `chain`: what was signed behind that.
+    fn behind(&self, chain: &Chain) -> Vec<Digest> {
+        let arrived = self.on_their_way.iter().position(|leaf| *leaf == chain.prev);
+        match arrived {
+            _ if *chain == self.base => self.on_their_way.clone(),
+            Some(arrived) => self.on_their_way[arrived + 1..].to_vec(),
+            None => Vec::new(),
+        }
+    }
 }
 
 /// The file, and what it says.
@@ -105,6 +120,7 @@ pub struct Signed {
     path: PathBuf,
     known: Mutex<Known>,
     file: Mutex<Option<Arc<File>>>,
+    packed: Packed,
 }
 
 impl Signed {
@@ -122,7 +138,7 @@ impl Signed {
             }
             Err(source) => return Err(Error::State { path, source }),
         };
-        Ok(Signed { path, known: Mutex::new(known), file: Mutex::new(None) })
+        Ok(Signed { path, known: Mutex::new(known), file: Mutex::new(None), packed: Packed::open(state_dir)? })
     }
 
     /// Entries of this device that this state knows to be its own.
@@ -132,14 +148,18 @@ impl Signed {
 
     /// Whether the chain, as the ledger has it, ends in an entry that was signed here.
     pub fn is_own(&self, chain: &Chain) -> bool {
-        self.known.lock().is_own(chain)
+        self.vouches(&self.known.lock(), chain)
+    }
+
+    fn vouches(&self, known: &Known, chain: &Chain) -> bool {
+        known.is_own(chain) || (chain.next_seq > known.base.next_seq && self.packed.has(chain))
     }
 
     /// Whether somebody else signed the newest entry of this device that `chain` has. A chain that ends before what is known here
     /// says nothing: it is of a view that is being read anew.
     pub fn is_anothers(&self, chain: &Chain) -> bool {
         let known = self.known.lock();
-        chain.next_seq >= known.base.next_seq && !known.is_own(chain)
+        chain.next_seq >= known.base.next_seq && !self.vouches(&known, chain)
     }
 
     /// Notes what is about to be sent, to follow `chain`, which is ours. On return it outlives this process; with the file
@@ -148,13 +168,20 @@ impl Signed {
         let signed = self.clone();
         blocking("noting what is signed", move || {
             let mut known = signed.known.lock();
-            let mut on_their_way = if chain == known.base { known.on_their_way.clone() } else { Vec::new() };
+            let mut on_their_way = known.behind(&chain);
             on_their_way.extend(leaves);
             let surplus = on_their_way.len().saturating_sub(ON_THEIR_WAY_MAX);
             on_their_way.drain(..surplus);
             signed.write(&mut known, Known { generation: 0, base: chain, on_their_way })
         })
         .await
+    }
+
+    /// The same for what goes onto a medium, the first of it at `first_seq` of the chain, while the ledger has the chain at `told`.
+    pub async fn note_packed(self: &Arc<Self>, told: Chain, first_seq: u64, leaves: Vec<Digest>) -> Result<Arc<File>> {
+        let (signed, rows) = (self.clone(), leaves.clone());
+        blocking("noting what is packed", move || signed.packed.append(told.next_seq, first_seq, &rows)).await?;
+        self.note(told, leaves).await
     }
 
     /// From now on this device goes on behind `chain`, whoever signed it; durable on return.
@@ -249,6 +276,62 @@ mod tests {
         assert!(again.is_own(&chain(1)) && again.is_own(&chain(2)) && !again.is_own(&chain(3)));
         file.write_all_at(&[0xAA; 30], SLOT_BYTES as u64 + 20).unwrap();
         assert!(!load(dir.path()).is_own(&chain(2)), "nothing that can be read vouches for nothing");
+    }
+
+    fn leaf(n: u64) -> Digest {
+        sha256(&[&n.to_le_bytes()])
+    }
+
+    /// The chain behind the entry at `seq`.
+    fn behind(seq: u64) -> Chain {
+        Chain { next_seq: seq + 1, prev: leaf(seq) }
+    }
+
+    #[tokio::test]
+    async fn a_first_medium_that_arrives_behind_thousands_of_later_packed_entries_is_no_copys() {
+        let dir = tempfile::tempdir().unwrap();
+        let (signed, told) = (load(dir.path()), behind(9));
+        signed.adopt(told).unwrap();
+        let entries = 10..10 + 3 * ON_THEIR_WAY_MAX as u64;
+        for batch in entries.clone().collect::<Vec<_>>().chunks(1000) {
+            signed.note_packed(told, batch[0], batch.iter().map(|seq| leaf(*seq)).collect()).await.unwrap();
+        }
+        let again = load(dir.path());
+        for signed in [&signed, &again] {
+            assert!(entries.clone().all(|seq| signed.is_own(&behind(seq)) && !signed.is_anothers(&behind(seq))));
+            let foreign = [10, 4000, entries.end - 1].map(|seq| Chain { next_seq: seq + 1, prev: leaf(seq + 1) });
+            assert!(foreign.iter().all(|chain| signed.is_anothers(chain)), "of another, or at another place");
+            assert!(signed.is_anothers(&behind(entries.end)), "it was never packed here");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_packed_while_earlier_media_travel_takes_nothing_from_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let signed = load(dir.path());
+        signed.note_packed(Chain::START, 0, (0..5).map(leaf).collect()).await.unwrap();
+        signed.note_packed(Chain::START, 5, (5..10).map(leaf).collect()).await.unwrap();
+        assert!(signed.is_own(&behind(4)), "the first medium was taken in");
+        signed.note_packed(behind(4), 10, (10..15).map(leaf).collect()).await.unwrap();
+        let again = load(dir.path());
+        assert!([9, 14].iter().all(|seq| again.is_own(&behind(*seq))), "the second and the third");
+        assert!(again.is_anothers(&Chain { next_seq: 10, prev: leaf(99) }));
+        // with all of them taken in the next medium begins anew
+        again.note_packed(behind(14), 15, vec![leaf(15)]).await.unwrap();
+        assert!(again.is_own(&behind(15)) && !again.is_own(&behind(9)));
+    }
+
+    #[tokio::test]
+    async fn what_a_batch_had_behind_the_entry_that_arrived_is_on_its_way_still() {
+        let dir = tempfile::tempdir().unwrap();
+        let signed = load(dir.path());
+        signed.note(Chain::START, (0..4).map(leaf).collect()).await.unwrap();
+        signed.note(behind(1), vec![leaf(70)]).await.unwrap();
+        for own in [behind(3), Chain { next_seq: 3, prev: leaf(70) }] {
+            assert!(load(dir.path()).is_own(&own), "{own:?}");
+        }
+        signed.note(Chain { next_seq: 3, prev: leaf(70) }, vec![leaf(71)]).await.unwrap();
+        assert!(!signed.is_own(&behind(3)), "nothing before what arrived can still come");
     }
 
     #[test]

@@ -8,7 +8,9 @@
 //!   first leaf.
 //! - What comes behind a snapshot is read and checked like every entry.
 //!
-//! Not here: what a row is (`view`), the form of pieces (`keyring`).
+//! Not here: when a gateway makes one by itself (`due`), what a row is (`view`), the form of pieces (`keyring`).
+
+mod due;
 
 use crate::clock::{fresh_version, now_ms};
 use crate::ledger::{Head, Identity};
@@ -18,6 +20,7 @@ use crate::view::row::{FORMAT, PositionRow};
 use crate::view::{Filling, View};
 use crate::{Client, Error, Result, Transport};
 use bytes::Bytes;
+pub use due::{SNAPSHOT_ENTRIES_DEFAULT, SnapshotRule, SnapshotsSeen};
 use shosoin_keyring::{Scratch, SealedChunk, SnapshotPlace};
 use shosoin_protocol::act::{ActKind, Document, Snapshot, SnapshotPiece};
 use shosoin_protocol::api::VersionReply;
@@ -55,8 +58,12 @@ pub struct SnapshotMade {
 
 impl Client {
     /// Seals the view as it is now, stores it at the vault, and names it in the ledger; `progress` is told rows so far.
+    ///
+    /// Memory: a few pieces of 4 MiB, however many records there are. Reads and writes of others go on meanwhile. Whoever goes away in
+    /// the middle leaves pieces that nobody names.
     pub async fn make_snapshot(&self, progress: impl Fn(u64) + Send + Sync + 'static) -> Result<SnapshotMade> {
         self.refresh().await?;
+        self.inner.ledger.own_standing().await?; // a copy could not name what it would send
         let salt = fresh_salt()?;
         let (view, keyring) = (self.inner.view.clone(), self.inner.keyring.clone());
         let (out, mut sealed) = mpsc::channel::<SealedChunk>(FETCHED_AHEAD);
@@ -89,6 +96,20 @@ impl Client {
         let id = fresh_version(now_ms())?;
         self.state_as(id, None, document, Vec::new()).await?;
         Ok(SnapshotMade { id, log_size, rows, pieces: count, plain_bytes, sealed_bytes })
+    }
+
+    /// Leaves with which this gateway's next snapshot is due; none where the rule says never. `seen` is what earlier calls have
+    /// looked at: only acts that came since are read.
+    pub async fn snapshot_due(&self, rule: SnapshotRule, seen: &mut SnapshotsSeen) -> Result<Option<u64>> {
+        let (view, mut looked) = (self.inner.view.clone(), seen.clone());
+        *seen = blocking("looking for snapshots", move || {
+            let leaves = view.position()?.map_or(0, |position| position.frontier.size());
+            view.acts_from(looked.leaves, |act| looked.take(&act))?;
+            looked.leaves = leaves;
+            Ok(looked)
+        })
+        .await?;
+        Ok(seen.due(rule, self.keyring().device_id()))
     }
 
     fn snapshot_document(&self, place: &SnapshotPlace, rows: u64, pieces: Vec<SnapshotPiece>) -> Result<Document> {

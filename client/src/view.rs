@@ -189,6 +189,16 @@ impl View {
         self.reading().decode(key::SUITE_POLICY, ActRow::decode)
     }
 
+    /// Gives every act from a leaf on, in the order of the ledger.
+    pub fn acts_from(&self, leaf: u64, mut give: impl FnMut(ActRow)) -> Result<()> {
+        let end = key::acts().into_iter().map(|byte| byte + 1).collect();
+        for row in self.reading().range(key::act(leaf), Some(end)) {
+            let (_, value) = row.into_inner().map_err(Error::View)?;
+            give(ActRow::decode(&value).map_err(Error::ViewDamaged)?);
+        }
+        Ok(())
+    }
+
     /// Every act of these kinds, in the order of the ledger.
     pub fn acts(&self, kinds: &[ActKind]) -> Result<Vec<ActRow>> {
         let mut acts = Vec::new();

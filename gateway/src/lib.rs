@@ -18,6 +18,7 @@
 //! | `object`, `receive`, `span`, `headers`, `checksum`, `conditions`, `policy`, `signature`, `tagging`, `attributes` | objects |
 //! | `copy`, `delete` | copies, deletes |
 //! | `lock`, `lifecycle`, `expiry` | what keeps versions, rules of a bucket over time and what they do |
+//! | `snapshots` | what a new gateway begins from, made by this one now and then |
 //! | `multipart`, `uploads`, `list_uploads` | uploads in parts, their state on disk |
 //! | `unsupported` | what is refused |
 
@@ -45,6 +46,7 @@ mod reply;
 mod s3;
 mod serve;
 mod signature;
+mod snapshots;
 mod span;
 mod tagging;
 mod unsupported;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::expiry;
 use crate::name::BucketNames;
 use crate::s3::Gateway;
+use crate::snapshots;
 use crate::uploads::Uploads;
 use crate::users::Users;
 use http::{HeaderValue, Method, StatusCode};
@@ -24,7 +25,7 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpError, HttpRequest, HttpResponse, S3Error, S3ErrorCode, s3_error};
-use shosoin_client::Client;
+use shosoin_client::{Client, SnapshotRule};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub struct GatewayOptions {
     pub region: String,
     /// domain under which `bucket.domain` names a bucket; without one, buckets are in the path
     pub domain: Option<String>,
+    /// when it makes snapshots of the view by itself
+    pub snapshots: SnapshotRule,
 }
 
 /// A gateway that accepts connections.
@@ -88,9 +91,12 @@ pub async fn serve(
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     let task = tokio::spawn(async move {
-        let rules = tokio::spawn(expiry::run(client, uploads));
+        let of_itself = [
+            tokio::spawn(expiry::run(client.clone(), uploads)),
+            tokio::spawn(snapshots::run(client, options.snapshots)),
+        ];
         accept(listener, front, shutdown).await;
-        rules.abort();
+        of_itself.iter().for_each(JoinHandle::abort);
     });
     Ok(RunningGateway { addr, task })
 }

@@ -210,6 +210,7 @@ async fn serve(args: ServeArgs, output: Output) -> Result<()> {
     let options = GatewayOptions {
         listen: args.s3.or(config.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9000))),
         state_dir: hospital.root().to_owned(),
+        snapshots: config.snapshots(),
         region: args.region.or(config.region).unwrap_or_else(|| REGION.to_owned()),
         domain: args.domain.or(config.domain),
     };

@@ -8,7 +8,7 @@ use crate::commands::vault::init::{parse_code, parse_index};
 use crate::commands::vault::serve::{AdminTask, ConsoleArgs, ConsoleAt};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::hospital::HospitalDir;
+use crate::hospital::{GatewayConfig, HospitalDir};
 use crate::lock::Lock;
 use crate::operator;
 use crate::output::Output;
@@ -121,6 +121,7 @@ async fn serve(
         state_dir: hospital.root().to_owned(),
         region: args.region.clone(),
         domain: args.domain.clone(),
+        snapshots: GatewayConfig::load(hospital)?.snapshots(),
     };
     let gateway = shosoin_gateway::serve(session.client.clone(), options, stop.asked()).await;
     let gateway = gateway.map_err(Error::gateway(format!("serve S3 on {}", args.s3)))?;

@@ -112,12 +112,12 @@ impl Serving {
         Serving { child, stdout, log, ready }
     }
 
-    /// Waits for a line of its log in which all of these stand.
-    pub fn wait_for_log(&mut self, needles: &[&str]) {
+    /// Waits for a line of its log in which all of these stand, and gives it.
+    pub fn wait_for_log(&mut self, needles: &[&str]) -> String {
         let mut seen = String::new();
         for line in self.log.as_mut().unwrap().lines().map(Result::unwrap) {
             if needles.iter().all(|needle| line.contains(needle)) {
-                return;
+                return line;
             }
             seen += &(line + "\n");
         }

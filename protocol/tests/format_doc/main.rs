@@ -23,6 +23,7 @@ const ELSEWHERE: &[&str] = &[
     "Key file of a person",
     "Remembered head",
     "Signed entries",
+    "Packed entries",
     "Rewrap cursor",
     "Vault key file",
     "Record",
