@@ -127,6 +127,12 @@ pub enum Error {
         /// who has it, as far as its lock file says
         pid: String,
     },
+    /// No gateway runs where one was asked.
+    #[error("no gateway runs with the state in {}", path.display())]
+    NoGateway {
+        /// folder of its state
+        path: PathBuf,
+    },
     /// A witness could not be made, opened or run.
     #[error("cannot {task}")]
     Witness {
@@ -241,6 +247,7 @@ impl Error {
             Error::File { .. }
             | Error::System { .. }
             | Error::InUse { .. }
+            | Error::NoGateway { .. }
             | Error::Job { .. }
             | Error::OnShelf { .. } => ErrorKind::Unavailable,
             Error::Invalid { .. } => ErrorKind::Invalid,
@@ -296,6 +303,10 @@ impl Error {
             Error::InUse { .. } => (
                 "nothing was changed",
                 "stop that process first (SIGTERM lets it finish), or read through another folder with --state",
+            ),
+            Error::NoGateway { .. } => (
+                "nothing was changed",
+                "start it with `shosoin gateway serve`; without it `shosoin gateway confirm` shows the device and the head",
             ),
             error if error.is_problem("unknown-volume") => {
                 ("nothing was changed", "check the spelling; `shosoin volume list` shows every medium there ever was")

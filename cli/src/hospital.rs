@@ -182,6 +182,9 @@ pub struct GatewayConfig {
     /// entries after which a gateway that runs makes a snapshot of its view; 0: never
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_entries: Option<u64>,
+    /// where a gateway shows figures
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsConfig>,
     /// what scans contents for malware before they are sealed
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scanner: Option<ScannerConfig>,
@@ -200,6 +203,14 @@ pub struct GatewayConfig {
     /// who says what time it is, in the order in which they are asked
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timestamp_authorities: Vec<AuthorityConfig>,
+}
+
+/// `[metrics]` of `gateway.toml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// loopback address on which a gateway that runs shows `/metrics`
+    pub listen: SocketAddr,
 }
 
 /// `[documents]` of `gateway.toml`: the trust anchors for signatures that documents bring.
@@ -315,6 +326,7 @@ impl Default for GatewayConfig {
             region: None,
             domain: None,
             snapshot_entries: None,
+            metrics: None,
             require_witnesses: None,
             witness_wait_seconds: None,
             witnesses: Vec::new(),

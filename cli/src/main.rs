@@ -14,6 +14,7 @@ mod error;
 mod exit;
 mod files;
 mod hospital;
+mod local;
 mod lock;
 mod operator;
 mod output;

@@ -2,14 +2,13 @@
 //! this process if none does.
 
 use crate::error::{Error, Result};
+use crate::local;
 use crate::stop::Stop;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
+use hyper::Method;
 use hyper::body::Incoming;
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use shosoin_protocol::api::Problem;
 use shosoin_store::accounts::{AccountCommand, Caller};
 use shosoin_store::agreements::AgreementCommand;
 use shosoin_store::applicability::{Statement, StatementRequest};
@@ -27,10 +26,8 @@ use shosoin_store::shipments::ShipmentCommand;
 use shosoin_store::transfers::TransferCommand;
 use shosoin_store::volumes::MediaCommand;
 use shosoin_store::{CheckOptions, Counters, JobKind, JobOptions, OpenOptions, Vault};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::net::UnixStream;
 
 /// Opens the vault at `dir` in this process.
 pub async fn open(dir: &Path) -> Result<Vault> {
@@ -467,33 +464,10 @@ fn vault_dir(dir: &Path) -> PathBuf {
 
 /// Asks the process that serves the vault; nothing if none does.
 async fn ask(dir: &Path, task: &'static str, method: Method, path: &str, body: Bytes) -> Result<Option<Value>> {
-    let Some(body) = send(dir, task, method, path, body).await? else { return Ok(None) };
-    let bytes = body.collect().await.map_err(broken(dir))?.to_bytes();
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::invalid("answer of the vault", error.to_string()))
+    local::ask(&socket_path(dir), task, method, path, body).await
 }
 
 /// Sends a request to the process that serves the vault and gives the body of a success; nothing if none serves.
 async fn send(dir: &Path, task: &'static str, method: Method, path: &str, body: Bytes) -> Result<Option<Incoming>> {
-    let socket = socket_path(dir);
-    let stream = match UnixStream::connect(&socket).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
-        Err(error) => return Err(Error::file("connect to", socket)(error)),
-    };
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken(dir))?;
-    tokio::spawn(connection);
-    let request = Request::builder().method(method).uri(path).header("host", "vault").body(Full::new(body));
-    let request = request.map_err(|error| Error::invalid("request", error.to_string()))?;
-    let reply = sender.send_request(request).await.map_err(broken(dir))?;
-    if reply.status().is_success() {
-        return Ok(Some(reply.into_body()));
-    }
-    let bytes = reply.into_body().collect().await.map_err(broken(dir))?.to_bytes();
-    let told = |error: serde_json::Error| Error::invalid("answer of the vault", error.to_string());
-    Err(Error::Served { task, problem: serde_json::from_slice::<Problem>(&bytes).map_err(told)? })
-}
-
-fn broken(dir: &Path) -> impl FnOnce(hyper::Error) -> Error {
-    move |error| Error::file("talk to", socket_path(dir))(std::io::Error::other(error))
+    local::send(&socket_path(dir), task, method, path, body).await
 }

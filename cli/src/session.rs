@@ -34,10 +34,7 @@ impl Session {
     pub async fn open_as(args: &SiteArgs, unwitnessed: bool) -> Result<Session> {
         let hospital = HospitalDir::of(args)?;
         let keyring = hospital.open_keyring(&args.passphrase)?;
-        let config = GatewayConfig::load(&hospital)?;
-        // a site's own vault is the first it met: only what reaches another one is configured with another state
-        let asked = args.state.as_deref().or(embedded_vault(args).map(|_| hospital.root()));
-        let state = config.state_dir(&hospital, asked);
+        let state = state_of(args)?;
         files::create_dir(&state)?;
         let lock = Lock::take(&state)?;
         let client = hospital.client_options(&keyring, state.clone(), args.require_witnesses)?;
@@ -80,6 +77,14 @@ impl Session {
         let value = outcome?;
         closed.map(|()| value)
     }
+}
+
+/// The folder of the state that the arguments name.
+pub fn state_of(args: &SiteArgs) -> Result<PathBuf> {
+    let hospital = HospitalDir::of(args)?;
+    // a site's own vault is the first it met: only what reaches another one is configured with another state
+    let asked = args.state.as_deref().or(embedded_vault(args).map(|_| hospital.root()));
+    Ok(GatewayConfig::load(&hospital)?.state_dir(&hospital, asked))
 }
 
 /// The vault's folder, if the arguments name a site made by `up` and no other vault.

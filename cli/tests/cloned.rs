@@ -7,6 +7,8 @@ mod support;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Name;
 use object_store::{ClientOptions, ObjectStoreExt as _, RetryConfig};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use support::halves::Halves;
@@ -27,6 +29,8 @@ impl Scene {
         halves.make_hospital("h");
         halves.enrol("h", &["--yes"]).ok();
         halves.hospital("h", &url, &["bucket", "create", "records"]).ok();
+        let config = "form = 1\n[metrics]\nlisten = \"127.0.0.1:0\"\n";
+        std::fs::write(halves.path("h").join("gateway.toml"), config).unwrap();
         let (dir, passphrase) = (halves.path("h"), halves.path("passphrase"));
         let user = ["gateway", "user", "add", "--name", "pacs", "--role", "write", "--json"];
         let added = shosoin(&[&user[..], &["--dir", arg(&dir), "--passphrase-file", arg(&passphrase)]].concat()).ok();
@@ -61,6 +65,20 @@ impl Scene {
             .unwrap()
     }
 
+    /// What the gateway that runs shows a Prometheus, and what it tells a person.
+    fn says_read_only(&self, name: &str, gateway: &Serving) -> [bool; 2] {
+        let url = gateway.field("metrics");
+        let address = url.strip_prefix("http://").unwrap().strip_suffix("/metrics").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let figure = page.lines().find_map(|line| line.strip_prefix("shosoin_gateway_read_only "));
+        let (dir, status) = (self.halves.path(name), ["gateway", "status", "--json", "--dir"]);
+        let told = shosoin(&[&status[..], &[arg(&dir)]].concat()).ok().json();
+        [figure.unwrap_or_else(|| panic!("{page}")) == "1", told["read_only"].as_bool().unwrap()]
+    }
+
     fn confirm(&self, name: &str, more: &[&str]) -> support::Done {
         self.halves.hospital(name, &self.url, &[&["gateway", "confirm"], more].concat())
     }
@@ -88,9 +106,12 @@ async fn of_a_gateway_and_its_copy_one_goes_on_and_the_other_gives_alarm_and_rea
     scene.copy("h", "copy");
     let (gateway, mut copy) = (scene.serve("h"), scene.serve("copy"));
     let (first, second) = (scene.s3(&gateway), scene.s3(&copy));
+    assert_eq!(scene.says_read_only("copy", &copy), [false; 2], "it knows of nothing yet");
     put(&first, "first").await.unwrap();
     is_read_only(put(&second, "second").await);
     copy.wait_for_log(&["ALARM", "read-only"]);
+    assert_eq!(scene.says_read_only("copy", &copy), [true; 2]);
+    assert_eq!(scene.says_read_only("h", &gateway), [false; 2]);
     assert_reads(&second, "first").await;
     put(&first, "goes on").await.unwrap();
     assert_reads(&second, "goes on").await;
@@ -118,7 +139,11 @@ async fn a_gateway_restored_from_a_backup_stores_nothing_until_the_head_was_comp
     is_read_only(put(&s3, "lost").await);
     is_read_only(s3.delete(&Name::from("after the backup")).await.map_err(|error| format!("{error:?}")));
     assert_reads(&s3, "after the backup").await;
+    assert_eq!(scene.says_read_only("h", &gateway), [true; 2]);
+    let dir = scene.halves.path("h");
+    shosoin(&["gateway", "snapshot", "--dir", arg(&dir), "--json"]).fails(4, &["read-only"]);
     drop(gateway);
+    shosoin(&["gateway", "status", "--dir", arg(&dir), "--json"]).fails(6, &["no gateway runs", "gateway serve"]);
 
     let source = scene.halves.path("source");
     std::fs::write(&source, "x").unwrap();
@@ -134,6 +159,7 @@ async fn a_gateway_restored_from_a_backup_stores_nothing_until_the_head_was_comp
 
     let gateway = scene.serve("h");
     put(&scene.s3(&gateway), "stored again").await.unwrap();
+    assert_eq!(scene.says_read_only("h", &gateway), [false; 2]);
     drop(gateway); // killed
     let gateway = scene.serve("h");
     assert_eq!(gateway.ready["read_only"], false, "a kill makes no copy");

@@ -6,7 +6,7 @@ mod support;
 use shosoin_store::accounts::{SERVICES, TABLE};
 use support::shosoin;
 
-const COMMANDS: [&[&str]; 168] = [
+const COMMANDS: [&[&str]; 169] = [
     &["up"],
     &["vault", "init"],
     &["vault", "serve"],
@@ -124,6 +124,7 @@ const COMMANDS: [&[&str]; 168] = [
     &["gateway", "serve"],
     &["gateway", "confirm"],
     &["gateway", "snapshot"],
+    &["gateway", "status"],
     &["gateway", "scanner"],
     &["gateway", "user", "add"],
     &["gateway", "user", "set"],

@@ -141,6 +141,14 @@ async fn a_running_gateway_makes_one_by_itself_when_enough_has_come_and_no_secon
     let behind = figure(&made, "log_size");
     assert!((ENTRIES..=ENOUGH + 3).contains(&behind), "{made}");
     gateway.stop();
+    let (gateway, dir) = (ward.serve(), ward.halves.path("old"));
+    // the command works beside a gateway that runs, which is the one that makes it
+    let behind =
+        shosoin(&["gateway", "snapshot", "--dir", arg(&dir), "--json"]).ok().json()["log_size"].as_u64().unwrap();
+    let status = shosoin(&["gateway", "status", "--dir", arg(&dir), "--json"]).ok().json();
+    assert_eq!((&status["snapshot"], &status["log_size"]), (&behind.into(), &(behind + 1).into()), "{status}");
+    assert!(status["snapshot_due"].as_u64().unwrap() >= behind + ENTRIES, "{status}");
+    gateway.stop();
     let gateway = ward.serve();
     ward.put(&gateway, 100..105).await;
     gateway.stop();

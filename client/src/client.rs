@@ -213,6 +213,11 @@ impl Client {
         self.inner.fresh.after(|| ledger.refresh()).await
     }
 
+    /// Entries of the ledger that the view has.
+    pub fn entries(&self) -> u64 {
+        self.inner.ledger.applied()
+    }
+
     /// Waits until the view has so many entries of the ledger; it asks the vault for none.
     pub async fn reached(&self, leaves: u64) {
         self.inner.ledger.reached(leaves).await;

@@ -165,6 +165,11 @@ impl Ledger {
         self.head.read().clone()
     }
 
+    /// Leaves that the view has.
+    pub fn applied(&self) -> u64 {
+        *self.applied.borrow()
+    }
+
     /// Waits until the view has so many leaves.
     pub async fn reached(&self, leaves: u64) {
         // this ledger has the sender, so there always is one

@@ -98,18 +98,16 @@ impl Client {
         Ok(SnapshotMade { id, log_size, rows, pieces: count, plain_bytes, sealed_bytes })
     }
 
-    /// Leaves with which this gateway's next snapshot is due; none where the rule says never. `seen` is what earlier calls have
-    /// looked at: only acts that came since are read.
-    pub async fn snapshot_due(&self, rule: SnapshotRule, seen: &mut SnapshotsSeen) -> Result<Option<u64>> {
-        let (view, mut looked) = (self.inner.view.clone(), seen.clone());
-        *seen = blocking("looking for snapshots", move || {
+    /// What the view says of snapshots and disposals now; of `seen`, which is what an earlier call gave, nothing is read again.
+    pub async fn look_for_snapshots(&self, mut seen: SnapshotsSeen) -> Result<SnapshotsSeen> {
+        let view = self.inner.view.clone();
+        blocking("looking for snapshots", move || {
             let leaves = view.position()?.map_or(0, |position| position.frontier.size());
-            view.acts_from(looked.leaves, |act| looked.take(&act))?;
-            looked.leaves = leaves;
-            Ok(looked)
+            view.acts_from(seen.leaves(), |act| seen.take(&act))?;
+            seen.reached(leaves);
+            Ok(seen)
         })
-        .await?;
-        Ok(seen.due(rule, self.keyring().device_id()))
+        .await
     }
 
     fn snapshot_document(&self, place: &SnapshotPlace, rows: u64, pieces: Vec<SnapshotPiece>) -> Result<Document> {

@@ -26,6 +26,11 @@ impl Client {
     /// Whether this device may sign, as of the newest head.
     pub async fn device_standing(&self) -> Result<Standing> {
         self.refresh().await?;
+        self.known_standing()
+    }
+
+    /// The same as of what is known; the vault is not asked.
+    pub fn known_standing(&self) -> Result<Standing> {
         let (ledger, device) = (&self.inner.ledger, self.keyring().device_id());
         let chain = ledger.told_chain()?;
         let (known, read_only) = (ledger.signed().known_entries(), !ledger.signed().is_own(&chain));

@@ -15,7 +15,7 @@ pub enum Error {
         what: &'static str,
         /// where it is
         path: PathBuf,
-        /// `read` or `written`
+        /// `read`, `written` or `listened on`
         verb: &'static str,
         /// the cause
         #[source]

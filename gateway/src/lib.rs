@@ -19,6 +19,7 @@
 //! | `copy`, `delete` | copies, deletes |
 //! | `lock`, `lifecycle`, `expiry` | what keeps versions, rules of a bucket over time and what they do |
 //! | `snapshots` | what a new gateway begins from, made by this one now and then |
+//! | `local` | its state, figures and commands, for this machine alone |
 //! | `multipart`, `uploads`, `list_uploads` | uploads in parts, their state on disk |
 //! | `unsupported` | what is refused |
 
@@ -36,6 +37,7 @@ mod headers;
 mod lifecycle;
 mod list;
 mod list_uploads;
+mod local;
 mod lock;
 mod multipart;
 mod name;
@@ -55,5 +57,6 @@ mod users;
 mod versioning;
 
 pub use error::Error;
+pub use local::{snapshot_answer, socket_path};
 pub use serve::{GatewayOptions, RunningGateway, serve};
 pub use users::{NewCredentials, Role, User, UserChange, UserStore};

@@ -9,9 +9,10 @@ use crate::auth::Door;
 use crate::chunked::{Bounded, Form};
 use crate::error::Error;
 use crate::expiry;
+use crate::local::{Counts, Local, Seen};
 use crate::name::BucketNames;
 use crate::s3::Gateway;
-use crate::snapshots;
+use crate::snapshots::Snapshots;
 use crate::uploads::Uploads;
 use crate::users::Users;
 use http::{HeaderValue, Method, StatusCode};
@@ -29,7 +30,7 @@ use shosoin_client::{Client, SnapshotRule};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -62,12 +63,18 @@ pub struct GatewayOptions {
     pub domain: Option<String>,
     /// when it makes snapshots of the view by itself
     pub snapshots: SnapshotRule,
+    /// where this machine asks for its state: [`socket_path`](crate::socket_path) of a folder that is locked
+    pub socket: PathBuf,
+    /// loopback address on which figures are shown to a Prometheus, if anywhere
+    pub metrics: Option<SocketAddr>,
 }
 
 /// A gateway that accepts connections.
 pub struct RunningGateway {
     /// where it listens
     pub addr: SocketAddr,
+    /// where it shows figures, if anywhere
+    pub metrics: Option<SocketAddr>,
     task: JoinHandle<()>,
 }
 
@@ -86,19 +93,23 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<RunningGateway, Error> {
     let uploads = Arc::new(Uploads::open(&options.state_dir)?);
-    let front = Front { service: service(client.clone(), Arc::clone(&uploads), &options)?, requests: Arc::default() };
+    let (counts, snapshots) = (Arc::<Counts>::default(), Snapshots::new(client.clone(), options.snapshots));
+    let front = Front { service: service(client.clone(), Arc::clone(&uploads), &options)?, counts: counts.clone() };
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
+    let seen = Seen { client: client.clone(), snapshots: snapshots.clone(), counts };
+    let local = Local::bind(options.socket.clone(), options.metrics, seen).await?;
+    let metrics = local.figures();
     let task = tokio::spawn(async move {
-        let of_itself = [
-            tokio::spawn(expiry::run(client.clone(), uploads)),
-            tokio::spawn(snapshots::run(client, options.snapshots)),
-        ];
+        let of_itself =
+            [tokio::spawn(expiry::run(client, uploads)), tokio::spawn(snapshots.run()), tokio::spawn(local.run())];
         accept(listener, front, shutdown).await;
         of_itself.iter().for_each(JoinHandle::abort);
+        // what a kill leaves here is replaced at the next start
+        let _ = std::fs::remove_file(options.socket);
     });
-    Ok(RunningGateway { addr, task })
+    Ok(RunningGateway { addr, metrics, task })
 }
 
 fn service(client: Client, uploads: Arc<Uploads>, options: &GatewayOptions) -> Result<S3Service, Error> {
@@ -179,7 +190,7 @@ async fn converse(
 #[derive(Clone)]
 struct Front {
     service: S3Service,
-    requests: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 }
 
 impl Front {
@@ -192,6 +203,9 @@ impl Front {
             Err(error) => error.to_http_response().map_err(|error| HttpError::new(Box::new(error)))?,
         };
         let response = if of_attributes { without_etag_quotes(response) } else { response };
+        if response.status().is_server_error() {
+            self.counts.failed.fetch_add(1, Ordering::Relaxed);
+        }
         let mut response = signed_off(response, &id);
         if hang_up {
             response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
@@ -201,7 +215,7 @@ impl Front {
 
     /// Unique within a gateway's life; random parts are not needed, nobody guesses requests.
     fn next_id(&self) -> String {
-        format!("{:012X}{:08X}", shosoin_client::now_ms(), self.requests.fetch_add(1, Ordering::Relaxed))
+        format!("{:012X}{:08X}", shosoin_client::now_ms(), self.counts.requests.fetch_add(1, Ordering::Relaxed))
     }
 }
 

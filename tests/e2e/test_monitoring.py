@@ -61,14 +61,14 @@ def test_every_alert_names_a_runbook_that_is_there():
 
 
 class Prometheus:
-    """Debian's Prometheus on a loopback port; it asks one address every second."""
+    """Debian's Prometheus on a loopback port; it asks each address every second."""
 
-    def __init__(self, folder, target):
+    def __init__(self, folder, targets):
         self.folder, self.port, self.process = folder, free_port(), None
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(RULES)],
-            "scrape_configs": [{"job_name": "shosoin", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [{"job_name": "shosoin", "static_configs": [{"targets": targets}]}],
         }
         (folder / "prometheus.yml").write_text(json.dumps(config))  # YAML holds all of JSON
 
@@ -117,12 +117,13 @@ class Prometheus:
 
 @pytest.fixture
 def scraped(tmp_path):
-    """A site with figures on an address of its own, and a Prometheus that scrapes it."""
-    site, port = Site(tmp_path / "site").start(), free_port()
+    """A site with figures of its vault and of its gateway on an address each, and a Prometheus that scrapes both."""
+    site, addresses = Site(tmp_path / "site").start(), [f"127.0.0.1:{free_port()}" for _ in range(2)]
     assert site.stop() == 0
     with open(site.folder / "vault" / "vault.toml", "a") as config:
-        config.write(f'\n[metrics]\nlisten = "127.0.0.1:{port}"\n')
-    with Prometheus(tmp_path, f"127.0.0.1:{port}") as prometheus:
+        config.write(f'\n[metrics]\nlisten = "{addresses[0]}"\n')
+    (site.folder / "hospital" / "gateway.toml").write_text(f'form = 1\n[metrics]\nlisten = "{addresses[1]}"\n')
+    with Prometheus(tmp_path, addresses) as prometheus:
         yield site, prometheus
     if site.process is not None:
         assert site.stop() == 0

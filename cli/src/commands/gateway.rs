@@ -4,16 +4,18 @@ use crate::args::SiteArgs;
 use crate::commands::up::REGION;
 use crate::error::{Error, Result};
 use crate::hospital::{GatewayConfig, HospitalDir, parse_pin};
+use crate::local;
 use crate::output::Output;
-use crate::session::Session;
+use crate::session::{Session, state_of};
 use crate::stop::Stop;
 use crate::text::{parse_time, time};
+use bytes::Bytes;
 use bytesize::ByteSize;
 use clap::{Args, Subcommand, ValueEnum};
+use hyper::Method;
 use serde_json::{Value, json};
-use shosoin_client::{SnapshotMade, Standing, now_ms};
-
-use shosoin_gateway::{GatewayOptions, Role, User, UserChange, UserStore};
+use shosoin_client::{Standing, now_ms};
+use shosoin_gateway::{GatewayOptions, Role, User, UserChange, UserStore, snapshot_answer, socket_path};
 use shosoin_protocol::Digest;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,9 +39,16 @@ pub enum GatewayCommand {
     /// Keep what this gateway knows of names at the vault, sealed, so that a new gateway need not read the whole ledger
     ///
     /// A new gateway takes the newest snapshot by itself and reads only what came later; one that does not fit in every way is not
-    /// used. A disposal ends the snapshots that were made before it: make another one then.
+    /// used. A gateway that runs makes them by itself, as `snapshot_entries` in gateway.toml says; where one runs in this folder, it
+    /// makes this one too.
     #[command(after_help = "Example:\n  shosoin gateway snapshot --dir ./hospital --json")]
     Snapshot(SnapshotArgs),
+    /// Show how the gateway that runs in this folder stands: whether it stores, its ledger head, its snapshots
+    ///
+    /// It tells what it knows and asks the vault nothing. The same figures are at /metrics, for a Prometheus, where [metrics] of
+    /// gateway.toml names an address to listen on.
+    #[command(after_help = "Example:\n  shosoin gateway status --dir ./hospital --json")]
+    Status(StatusArgs),
     /// Ask the scanner of this folder which engine it is, how old its definitions are, and whether it finds a test string
     #[command(after_help = "Example:\n  shosoin gateway scanner --dir ./hospital")]
     Scanner(ScannerArgs),
@@ -67,6 +76,13 @@ pub struct ServeArgs {
 /// Arguments of `gateway snapshot`.
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+/// Arguments of `gateway status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
     #[command(flatten)]
     site: SiteArgs,
 }
@@ -194,6 +210,7 @@ pub async fn run(command: GatewayCommand, output: Output) -> Result<()> {
     match command {
         GatewayCommand::Serve(args) => serve(args, output).await,
         GatewayCommand::Snapshot(args) => snapshot(args, output).await,
+        GatewayCommand::Status(args) => status(args, output).await,
         GatewayCommand::Confirm(args) => confirm(args, output).await,
         GatewayCommand::Scanner(args) => scanner(&args, output).await,
         GatewayCommand::User(UserCommand::Add(args)) => add(&args, output),
@@ -211,6 +228,8 @@ async fn serve(args: ServeArgs, output: Output) -> Result<()> {
         listen: args.s3.or(config.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9000))),
         state_dir: hospital.root().to_owned(),
         snapshots: config.snapshots(),
+        socket: socket_path(&state_of(&args.site)?),
+        metrics: config.metrics.map(|metrics| metrics.listen),
         region: args.region.or(config.region).unwrap_or_else(|| REGION.to_owned()),
         domain: args.domain.or(config.domain),
     };
@@ -221,21 +240,56 @@ async fn serve(args: ServeArgs, output: Output) -> Result<()> {
 }
 
 async fn snapshot(args: SnapshotArgs, output: Output) -> Result<()> {
-    let session = Session::open(&args.site).await?;
-    let made = session.client.make_snapshot(|rows| tracing::debug!(rows, "sealing a snapshot")).await;
-    let made = session.finish(made.map_err(Error::client("make a snapshot of the view"))).await?;
-    let SnapshotMade { id, log_size, rows, pieces, plain_bytes, sealed_bytes } = made;
-    let answer = json!({
-        "snapshot": id.to_string(), "log_size": log_size, "rows": rows, "pieces": pieces, "plain_bytes": plain_bytes,
-        "sealed_bytes": sealed_bytes,
-    });
+    let (socket, task) = (socket_path(&state_of(&args.site)?), "make a snapshot of the view");
+    let answer = match local::ask(&socket, task, Method::POST, "/v1/snapshot", Bytes::new()).await? {
+        Some(answer) => answer,
+        None => {
+            let session = Session::open(&args.site).await?;
+            let made = session.client.make_snapshot(|rows| tracing::debug!(rows, "sealing a snapshot")).await;
+            snapshot_answer(&session.finish(made.map_err(Error::client(task))).await?)
+        }
+    };
     output.answer(&answer, || {
+        let figure = |name: &str| answer[name].as_u64().unwrap_or_default();
         format!(
-            "snapshot {id} behind {log_size} entries: {rows} rows, {}, stored as {}",
-            ByteSize(plain_bytes),
-            ByteSize(sealed_bytes)
+            "snapshot {} behind {} entries: {} rows, {}, stored as {}",
+            answer["snapshot"].as_str().unwrap_or_default(),
+            figure("log_size"),
+            figure("rows"),
+            ByteSize(figure("plain_bytes")),
+            ByteSize(figure("sealed_bytes"))
         )
     })
+}
+
+async fn status(args: StatusArgs, output: Output) -> Result<()> {
+    let state = state_of(&args.site)?;
+    let task = "ask the gateway for its status";
+    let asked = local::ask(&socket_path(&state), task, Method::GET, "/v1/status", Bytes::new()).await?;
+    let answer = asked.ok_or(Error::NoGateway { path: state })?;
+    output.answer(&answer, || status_text(&answer))
+}
+
+fn status_text(answer: &Value) -> String {
+    let figure = |name: &str| answer[name].as_u64().unwrap_or_default();
+    let state = match answer["read_only"].as_bool() {
+        Some(false) => "it stores and reads",
+        _ => "READ-ONLY: the newest entry of this device was not signed here; see `shosoin gateway confirm`",
+    };
+    let snapshot = match (answer["snapshot"].as_u64(), answer["snapshot_due"].as_u64()) {
+        (None, None) => "none; it makes none by itself".to_owned(),
+        (None, Some(due)) => format!("none; due at {due} entries"),
+        (Some(newest), None) => format!("behind {newest} entries; it makes none by itself"),
+        (Some(newest), Some(due)) => format!("behind {newest} entries; the next is due at {due}"),
+    };
+    format!(
+        "{state}\ndevice    {}\nhead      {}\nsigned    {}\nsnapshot  {snapshot}\nrequests  {}, of which {} failed",
+        answer["device"].as_str().unwrap_or_default(),
+        answer["head"].as_str().unwrap_or_default(),
+        answer["head_time_ms"].as_u64().map(time).unwrap_or_default(),
+        figure("requests"),
+        figure("requests_failed")
+    )
 }
 
 async fn confirm(args: ConfirmArgs, output: Output) -> Result<()> {
@@ -309,6 +363,7 @@ async fn serve_until(session: &Session, options: GatewayOptions, stop: Stop, out
     let answer = json!({
         "s3_endpoint": endpoint, "region": region, "hospital": hospital, "pid": std::process::id(),
         "read_only": standing.read_only, "from_snapshot": standing.from_snapshot,
+        "metrics": gateway.metrics.map(|address| format!("http://{address}/metrics")),
     });
     output.answer(&answer, || {
         let state = if standing.read_only { "\nREAD-ONLY: see `shosoin gateway confirm`" } else { "" };

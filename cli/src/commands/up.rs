@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::stop::Stop;
 use clap::Args;
 use serde_json::json;
-use shosoin_gateway::{GatewayOptions, NewCredentials, Role, UserStore};
+use shosoin_gateway::{GatewayOptions, NewCredentials, Role, UserStore, socket_path};
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::Document;
 use shosoin_protocol::act::agreement::{Agreement, Draft, Terms};
@@ -115,13 +115,15 @@ async fn serve(
     output: Output,
 ) -> Result<()> {
     let keyring = session.client.keyring();
-    let credentials = admin_credentials(keyring, hospital)?;
+    let (credentials, config) = (admin_credentials(keyring, hospital)?, GatewayConfig::load(hospital)?);
     let options = GatewayOptions {
         listen: args.s3,
         state_dir: hospital.root().to_owned(),
         region: args.region.clone(),
         domain: args.domain.clone(),
-        snapshots: GatewayConfig::load(hospital)?.snapshots(),
+        snapshots: config.snapshots(),
+        socket: socket_path(&session.state),
+        metrics: config.metrics.map(|metrics| metrics.listen),
     };
     let gateway = shosoin_gateway::serve(session.client.clone(), options, stop.asked()).await;
     let gateway = gateway.map_err(Error::gateway(format!("serve S3 on {}", args.s3)))?;

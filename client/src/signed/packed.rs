@@ -83,7 +83,8 @@ impl Packed {
     pub fn append(&self, told_seq: u64, first_seq: u64, leaves: &[Digest]) -> Result<()> {
         let failed = |source| Error::State { path: self.path.clone(), source };
         let mut open = self.open.lock();
-        let goes_on = open.take().filter(|(_, rows)| told_seq != first_seq && (rows.first..=rows.next).contains(&first_seq));
+        let goes_on =
+            open.take().filter(|(_, rows)| told_seq != first_seq && (rows.first..=rows.next).contains(&first_seq));
         let (file, mut rows) = match goes_on {
             Some(goes_on) => goes_on,
             None => (self.begin(first_seq)?, Rows { first: first_seq, next: first_seq }),

@@ -34,7 +34,7 @@ impl Default for SnapshotRule {
 #[derive(Debug, Clone, Default)]
 pub struct SnapshotsSeen {
     /// leaves that were looked at
-    pub(crate) leaves: u64,
+    leaves: u64,
     /// leaves that the newest snapshot stands behind
     newest: Option<u64>,
     /// where the newest disposal began
@@ -42,6 +42,11 @@ pub struct SnapshotsSeen {
 }
 
 impl SnapshotsSeen {
+    /// So many leaves were looked at.
+    pub(crate) fn reached(&mut self, leaves: u64) {
+        self.leaves = leaves;
+    }
+
     /// Takes the next act.
     pub(crate) fn take(&mut self, act: &ActRow) {
         match &act.document {
