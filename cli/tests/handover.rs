@@ -4,10 +4,14 @@
 //! `SHOSOIN_JOB_KILLS` says how many kills the export must take (3 unless set).
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
+#[path = "../../trust/tests/openssl/mod.rs"]
+mod openssl;
 mod support;
 
+use openssl::{GOOD, OpenSsl};
 use serde_json::Value;
-use std::path::PathBuf;
+use shosoin_protocol::evidence::{Class, Evidence};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use support::halves::Halves;
 use support::kill::{Dice, FirstSign, from_env, run_and_kill};
@@ -229,6 +233,270 @@ fn a_hospital_changes_its_provider_and_finds_every_byte_there_6_2_r7() {
     to.stop();
     let check = shosoin(&["check", "--dir", arg(&moving.new.path("vault")), "--every-unit", "--json"]).ok().json();
     assert_eq!(count(&check, "findings"), 0, "{check}");
+}
+
+#[test]
+fn the_signature_of_a_document_survives_sealing_anew_and_a_hand_over_and_holds_over_what_is_opened_3_5_r2() {
+    let moving = Move::begin();
+    let (from, to) = (moving.old.serve_vault(), moving.new.serve_vault());
+    let (old_url, new_url) = (from.field("url"), to.field("url"));
+    let root = OpenSsl::new("Medical root");
+    root.issue_ec("doctor", "signer", GOOD);
+    root.issue_ec("nurse", "signer", GOOD);
+    let folder = moving.old.path("h");
+    std::fs::write(folder.join("doctors.pem"), root.read("ca.pem")).unwrap();
+    let trusted = format!("[documents]\nanchors = \"doctors.pem\"\nfingerprints = [\"{}\"]\n", root.fingerprint("ca"));
+    std::fs::write(folder.join("gateway.toml"), format!("form = 1\n{trusted}")).unwrap();
+    let (source, signature, target) =
+        (moving.old.path("source"), moving.old.path("source.p7s"), moving.old.path("target"));
+    let content = bytes(11, 900_000);
+    std::fs::write(&source, &content).unwrap();
+    let both = ["-signer", "nurse.pem", "-inkey", "nurse.key"];
+    std::fs::write(&signature, root.sign("doctor", &source, &both)).unwrap();
+    moving.old.hospital("h", &old_url, &["bucket", "create", "records"]).ok();
+    let put = ["put", "records", "letter", arg(&source), "--signature", arg(&signature)];
+    let stored = moving.old.hospital("h", &old_url, &put).ok().json();
+    let get = ["get", "records", "letter", "--out", arg(&target), "--force"];
+    let verify = ["verify", "records", "letter", "--content"];
+    // what is told of the signature, once it held over what was opened
+    let told = |got: Done, proved: Done| {
+        let (got, proved) = (got.ok().json(), proved.ok().json());
+        assert!(std::fs::read(&target).unwrap() == content, "the document came back with other bytes");
+        assert_eq!(got["signature"], proved["signature"]);
+        assert_eq!(got["signature"]["verified"], true);
+        (got["version"].clone(), got["signature"].clone())
+    };
+    let at_first = || told(moving.old.hospital("h", &old_url, &get), moving.old.hospital("h", &old_url, &verify));
+    let (version, signed) = at_first();
+    assert_eq!(version, stored["version"]);
+    let signers = signed["signers"].as_array().unwrap();
+    assert_eq!(signers.len(), 2);
+    assert!(signers.iter().all(|signer| (&signer["stored"], &signer["now"]) == (&"trusted".into(), &"trusted".into())));
+
+    // sealed anew it is another version under other keys, with the same signature, judged when it was judged
+    moving.old.hospital("h", &old_url, &["keyring", "rotate", "--reason", "schedule"]).ok();
+    let sealed = moving.old.hospital("h", &old_url, &["keyring", "reseal", "records", "letter"]).ok().json();
+    assert_eq!((count(&sealed, "resealed"), count(&sealed, "failed")), (1, 0), "{sealed}");
+    let (anew, after) = at_first();
+    assert_ne!(anew, version);
+    assert_eq!(after, signed);
+
+    moving.order(&old_url, None).ok();
+    moving.close().ok();
+    moving.import().ok();
+    moving.confirm(&old_url, &new_url).ok();
+    from.stop();
+    assert_eq!(told(moving.moved(&get), moving.moved(&verify)), (anew.clone(), signed.clone()));
+    moving.moved(&["keyring", "reseal", "records", "letter"]).ok();
+    let (third, after) = told(moving.moved(&get), moving.moved(&verify));
+    assert_ne!(third, anew);
+    assert_eq!(after, signed);
+
+    // trust that is withdrawn afterwards shows beside what was true
+    let config = std::fs::read_to_string(folder.join("gateway.toml")).unwrap();
+    let other = OpenSsl::new("Another root");
+    std::fs::write(folder.join("doctors.pem"), other.read("ca.pem")).unwrap();
+    let config = config.replace(&root.fingerprint("ca"), &other.fingerprint("ca"));
+    std::fs::write(folder.join("gateway.toml"), config).unwrap();
+    let (_, withdrawn) = told(moving.moved(&get), moving.moved(&verify));
+    let signer = &withdrawn["signers"][0];
+    assert_eq!((&signer["stored"], &signer["now"]), (&"trusted".into(), &"unknown-issuer".into()));
+    to.stop();
+}
+
+/// The hospital's side of timestamps that are carried by hand, with an authority of OpenSSL's.
+struct Clock<'a> {
+    moving: &'a Move,
+    root: OpenSsl,
+}
+
+impl Clock<'_> {
+    fn new(moving: &Move) -> Clock<'_> {
+        let root = OpenSsl::new("Time");
+        root.issue_ec("clock", "tsa", GOOD);
+        let folder = moving.old.path("h");
+        std::fs::write(folder.join("tsa.pem"), root.read("ca.pem")).unwrap();
+        let fingerprint = root.fingerprint("ca");
+        let section = format!("[[timestamp_authorities]]\nanchors = \"tsa.pem\"\nfingerprints = [\"{fingerprint}\"]\n");
+        std::fs::write(folder.join("gateway.toml"), format!("form = 1\n{section}")).unwrap();
+        Clock { moving, root }
+    }
+
+    /// A file with the newest head and no token.
+    fn head(&self, url: &str) -> PathBuf {
+        let taken = self.moving.old.hospital("h", url, &["timestamp", "take", "--unstamped"]).ok().json();
+        PathBuf::from(taken["file"].as_str().unwrap())
+    }
+
+    /// A token over all that is in the file.
+    fn stamp(&self, file: &Path) {
+        let (query, answer) = (self.moving.old.path("query.tsq"), self.moving.old.path("answer.tsr"));
+        let _ = std::fs::remove_file(&query);
+        shosoin(&["timestamp", "request", arg(file), "--out", arg(&query)]).ok();
+        std::fs::write(&answer, self.root.answer("clock", &std::fs::read(&query).unwrap())).unwrap();
+        let (dir, file) = (self.moving.old.path("h"), arg(file));
+        shosoin(&["timestamp", "add", file, "--dir", arg(&dir), "--query", arg(&query), "--answer", arg(&answer)]).ok();
+    }
+
+    /// What a file proves to somebody with the vault's key and the authority's certificate.
+    fn proves(&self, file: &Path, vault_key: &str) -> Done {
+        let (root, fingerprint) = (self.root.path("ca.pem"), self.root.fingerprint("ca"));
+        let trusted = ["--anchors", arg(&root), "--fingerprint", &fingerprint, "--vault-key", vault_key, "--json"];
+        shosoin(&[&["evidence", "verify", arg(file)], &trusted[..]].concat())
+    }
+}
+
+#[test]
+fn timestamps_travel_with_the_ledger_they_date_and_the_next_vault_sends_them_on_6_2_r7_7_6_11_s4() {
+    let moving = Move::begin();
+    let (from, to) = (moving.old.serve_vault(), moving.new.serve_vault());
+    let (old_url, new_url) = (from.field("url"), to.field("url"));
+    let clock = Clock::new(&moving);
+    let source = moving.old.path("source");
+    std::fs::write(&source, bytes(1, 300_000)).unwrap();
+    moving.old.hospital("h", &old_url, &["bucket", "create", "records"]).ok();
+    moving.old.hospital("h", &old_url, &["put", "records", "one", arg(&source)]).ok();
+    let keys = shosoin(&["evidence", "keys", "--dir", arg(&moving.old.path("h")), "--json"]).ok().json();
+    let vault_key = keys["vault_key"].as_str().unwrap();
+    let folder = moving.old.path("h/timestamps");
+    let vault = moving.old.path("vault");
+    let export = |more: &[&str]| {
+        let to = ["--to", arg(&moving.package), "--file-size", "1MiB", "--json"];
+        shosoin(&[&["handover", "export", "--dir", arg(&vault)], &to[..], more].concat())
+    };
+    let given = ["--timestamps", arg(&folder)];
+    let check = || shosoin(&["handover", "verify", "--from", arg(&moving.package), "--json"]);
+
+    // a head without a token dates nothing, and is not taken for one that does
+    let first = clock.head(&old_url);
+    export(&given).fails(2, &["has no timestamp"]);
+    assert!(!moving.package.join("manifest").exists(), "it is refused before anything is written");
+    clock.stamp(&first);
+    assert_eq!(export(&given).ok().json()["timestamps"], 1);
+    let found = check().ok().json()["timestamps"].clone();
+    let name = first.file_name().unwrap().to_str().unwrap();
+    assert_eq!((&found[0]["file"], &found[0]["tokens"]), (&format!("timestamps/{name}").into(), &1.into()));
+    let packed = moving.package.join("timestamps").join(name);
+    assert_eq!(std::fs::read(&packed).unwrap(), std::fs::read(&first).unwrap());
+
+    // what is renewed replaces what it renews; an older copy does not replace that
+    let before = std::fs::read(&first).unwrap();
+    clock.stamp(&first);
+    moving.old.hospital("h", &old_url, &["put", "records", "two", arg(&source)]).ok();
+    clock.stamp(&clock.head(&old_url));
+    assert_eq!(export(&given).ok().json()["timestamps"], 2);
+    let renewed = std::fs::read(&first).unwrap();
+    std::fs::write(&first, &before).unwrap();
+    assert_eq!(export(&given).ok().json()["timestamps"], 2);
+    assert_eq!(std::fs::read(&packed).unwrap(), renewed);
+    let tokens: Vec<u64> =
+        check().ok().json()["timestamps"].as_array().unwrap().iter().map(|one| count(one, "tokens")).collect();
+    assert_eq!(tokens, [2, 1]);
+    assert!(
+        shosoin(&["handover", "verify", "--from", arg(&moving.package)])
+            .ok()
+            .stdout
+            .contains("2 heads with 3 timestamps")
+    );
+    assert_eq!(clock.proves(&packed, vault_key).ok().json()["timestamps"].as_array().unwrap().len(), 2);
+
+    // the last package has them without being told, the next vault keeps them, and its own package has them too
+    moving.order(&old_url, None).ok();
+    assert_eq!(moving.close().ok().json()["timestamps"], 2);
+    let took = moving.import().ok().json();
+    assert_eq!(took["package"]["timestamps"].as_array().unwrap().len(), 2);
+    moving.confirm(&old_url, &new_url).ok();
+    from.stop();
+    std::fs::write(&source, b"at the next provider").unwrap();
+    moving.moved(&["put", "records", "three", arg(&source)]).ok();
+    let (next, second) = (moving.new.path("vault"), moving.new.path("package"));
+    let exported = shosoin(&["handover", "export", "--dir", arg(&next), "--to", arg(&second), "--json"]).ok().json();
+    assert_eq!(exported["timestamps"], 2);
+    assert_eq!(std::fs::read(second.join("timestamps").join(name)).unwrap(), renewed);
+    let found = shosoin(&["handover", "verify", "--from", arg(&second), "--json"]).ok().json();
+    assert_eq!(found["timestamps"].as_array().unwrap().len(), 2);
+    clock.proves(&second.join("timestamps").join(name), vault_key).ok();
+    to.stop();
+}
+
+#[test]
+fn timestamps_that_are_cut_altered_or_of_another_ledger_are_refused_wherever_they_are_met() {
+    let (moving, other) = (Move::begin(), Move::begin());
+    let vaults = [&moving, &other].map(|one| one.old.serve_vault());
+    let heads = [&moving, &other].map(|one| Clock::new(one)).map(|clock| {
+        let file = clock.head(&vaults[usize::from(!std::ptr::eq(clock.moving, &moving))].field("url"));
+        clock.stamp(&file);
+        std::fs::read_to_string(file).unwrap()
+    });
+    let [good, foreign] = &heads;
+    let (given, vault) = (moving.old.path("given"), moving.old.path("vault"));
+    let export = || {
+        let to = ["--to", arg(&moving.package), "--timestamps", arg(&given), "--json"];
+        shosoin(&[&["handover", "export", "--dir", arg(&vault)], &to[..]].concat())
+    };
+    let give = |text: &str| {
+        let _ = std::fs::remove_dir_all(&given);
+        std::fs::create_dir_all(&given).unwrap();
+        std::fs::write(given.join("head-1.txt"), text).unwrap();
+        std::fs::write(given.join("notes.txt"), "of no interest here").unwrap();
+    };
+    // a text that is whole in itself, with something else in it
+    let changed = |change: &dyn Fn(&mut Evidence)| {
+        let mut evidence = Evidence::parse(good).unwrap();
+        change(&mut evidence);
+        evidence.render()
+    };
+    let cut = &good[..good.len() - 40];
+    let flipped = good.replacen("found 1", "found 2", 1);
+    assert_ne!(&flipped, good);
+    let audit = changed(&|evidence| evidence.class = Class::Audit);
+    let other_head = changed(&|evidence| evidence.parts = Evidence::parse(foreign).unwrap().parts);
+    for (what, text, why) in [
+        ("cut", cut, "head-1.txt"),
+        ("flipped", &flipped, "head-1.txt"),
+        ("of another ledger", foreign, "not evidence of a head of this ledger"),
+        ("of another class", &audit, "not evidence of a head of this ledger"),
+        ("with a head of another vault", &other_head, "head-1.txt"),
+    ] {
+        give(text);
+        export().fails(2, &["--timestamps", why]);
+        assert!(!moving.package.join("manifest").exists(), "{what}: nothing was written");
+    }
+    // an altered token is whole for a vault, which does not read its form, and for whoever checks the package it is none
+    for (no, part) in [0, 3, 5, 9].into_iter().enumerate() {
+        let altered = changed(&|evidence| {
+            let token = &mut evidence.timestamps[0];
+            let at = token.len() * part / 10;
+            token[at] ^= 0x01;
+        });
+        let fresh = moving.old.path(&format!("altered-{no}"));
+        give(&altered);
+        let to = ["--to", arg(&fresh), "--timestamps", arg(&given), "--json"];
+        shosoin(&[&["handover", "export", "--dir", arg(&vault)], &to[..]].concat()).ok();
+        let done = shosoin(&["handover", "verify", "--from", arg(&fresh), "--json"]).fails(5, &["findings"]);
+        assert!(done.stdout.contains("head-1.txt"), "{part}: {}", done.stdout);
+        std::fs::remove_dir_all(vault.join("timestamps")).unwrap();
+    }
+    // one that is changed in the package is told by the manifest, and not taken in
+    give(good);
+    moving.order(&vaults[0].field("url"), None).ok();
+    let to = ["--to", arg(&moving.package), "--timestamps", arg(&given), "--close", "--json"];
+    shosoin(&[&["handover", "export", "--dir", arg(&vault)], &to[..]].concat()).ok();
+    let packed = moving.package.join("timestamps/head-1.txt");
+    for text in [cut.to_owned(), flipped, String::new()] {
+        std::fs::write(&packed, text).unwrap();
+        let done = shosoin(&["handover", "verify", "--from", arg(&moving.package), "--json"]).fails(5, &["findings"]);
+        assert!(done.stdout.contains("head-1.txt") && done.stdout.contains("timestamp"), "{}", done.stdout);
+        moving.import().fails(4, &["findings"]);
+    }
+    std::fs::remove_file(&packed).unwrap();
+    moving.import().fails(4, &["findings"]);
+    std::fs::write(&packed, good).unwrap();
+    std::fs::write(packed.with_file_name("head-2.txt"), good).unwrap();
+    moving.import().fails(4, &["not in the manifest"]);
+    std::fs::remove_file(packed.with_file_name("head-2.txt")).unwrap();
+    moving.import().ok();
+    vaults.into_iter().for_each(|vault| drop(vault.stop()));
 }
 
 #[test]

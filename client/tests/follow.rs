@@ -53,6 +53,7 @@ async fn hand_over(from: &Vault, from_key: PublicKey, to: &Vault, package: &Path
         rate: None,
         segment_bytes: Some(1 << 20),
         close: true,
+        timestamps: None,
     };
     from.handover_command(export, caller(), HandoverRun::default()).await?;
     let fingerprint = from_key.fingerprint();
@@ -165,7 +166,14 @@ async fn entries_that_were_left_out_at_the_hand_over_are_missed_t10() {
             // the vault also ends that ledger, and takes the hospital's hold after it
             std::fs::create_dir_all(site.dir.path().join("elsewhere")).unwrap();
             let to = VolumeSpec::at(site.dir.path().join("elsewhere"));
-            let export = HandoverCommand::Export { hospital: None, to, rate: None, segment_bytes: None, close: true };
+            let export = HandoverCommand::Export {
+                hospital: None,
+                to,
+                rate: None,
+                segment_bytes: None,
+                close: true,
+                timestamps: None,
+            };
             wire.vault.handover_command(export, Caller::this_process(), HandoverRun::default()).await.unwrap();
             client.refresh().await.unwrap();
             client.state(None, Document::Hold(Hold::whole(HoldReason::Audit))).await.unwrap();

@@ -125,6 +125,8 @@ pub const EVIDENCE_BYTES_MAX: usize = 1024 * 1024;
 pub const EVIDENCE_REPORT_LINES_MAX: usize = 4096 + 64;
 /// Timestamps of one evidence: one in a few years, for as long as records are kept.
 pub const EVIDENCE_TIMESTAMPS_MAX: usize = 64;
+/// Timestamped heads of one hospital that a vault keeps and a package has: one a week for longer than records are kept.
+pub const TIMESTAMPED_HEADS_MAX: usize = 8192;
 /// Versions that one act is about: half of a document.
 pub const ACT_VERSIONS_MAX: usize = 8192;
 /// Versions of one grant: their ids and sealed keys together are three quarters of a document.

@@ -3,7 +3,8 @@
 //!
 //! [`export`] writes a package while the hospital works, and goes on where it was stopped; the last run ends the log. [`verify`]
 //! judges one with no key at all. [`import`] takes a hospital over: its ledger goes on here, behind what it was. `contents` says
-//! what an entry of the ledger needs beside it, `package` opens what is there, and `ending` is how a log ends and goes on.
+//! what an entry of the ledger needs beside it, `package` opens what is there, `ending` is how a log ends and goes on, and
+//! [`timestamps`] keeps the hospital's timestamped heads and sends them along.
 //! [`HandoverCommand`] is what an operator asks for.
 //!
 //! Invariants
@@ -20,6 +21,7 @@ pub mod import;
 mod meter;
 mod package;
 mod scratch;
+pub mod timestamps;
 pub mod verify;
 
 pub use command::{HandoverCommand, HandoverRun};

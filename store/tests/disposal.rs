@@ -486,6 +486,7 @@ async fn everything_ends_before_its_terms_only_where_the_log_ended_and_the_hospi
         rate: None,
         segment_bytes: Some(1 << 20),
         close: true,
+        timestamps: None,
     };
     vault.handover_command(close, Caller::user(KEEPER), HandoverRun::default()).await.unwrap();
     let foreign = stage.state(&vault, &Document::HandOverWord(Box::new(elsewhere)), None).await;
@@ -780,6 +781,7 @@ async fn a_package_after_a_disposal_names_what_was_ended_as_ended_and_nothing_of
         rate: None,
         segment_bytes: Some(1 << 20),
         close: false,
+        timestamps: None,
     };
     let report = vault.handover_command(export, Caller::user(KEEPER), HandoverRun::default()).await.unwrap();
     assert_eq!((&report["state"], &report["missing"]), (&"whole".into(), &Value::Array(Vec::new())), "{report}");

@@ -64,6 +64,7 @@ impl Two {
             rate: None,
             segment_bytes: Some(1 << 20),
             close: false,
+            timestamps: None,
         }
     }
 
@@ -234,6 +235,7 @@ async fn a_place_in_use_is_refused_and_left_as_it_is() {
         rate: None,
         segment_bytes: None,
         close: false,
+        timestamps: None,
     };
     refused(
         two.vault.handover_command(other, Caller::this_process(), HandoverRun::default()).await,
@@ -247,6 +249,7 @@ async fn a_place_in_use_is_refused_and_left_as_it_is() {
         rate: None,
         segment_bytes: None,
         close: false,
+        timestamps: None,
     };
     let busy = two.vault.handover_command(onto_a_volume, Caller::this_process(), HandoverRun::default()).await;
     assert!(busy.is_err(), "a volume of the vault is in use");

@@ -48,7 +48,7 @@ impl Provider {
     fn export_command(&self, close: bool) -> HandoverCommand {
         std::fs::create_dir_all(self.package()).unwrap();
         let (to, segment_bytes) = (VolumeSpec::at(self.package()), Some(1 << 20));
-        HandoverCommand::Export { hospital: None, to, rate: None, segment_bytes, close }
+        HandoverCommand::Export { hospital: None, to, rate: None, segment_bytes, close, timestamps: None }
     }
 
     async fn export(&self, close: bool) -> Result<Value> {

@@ -272,12 +272,18 @@ impl Token {
         }
     }
 
-    /// Proves that an authority made it, whose certificate was good when it was made and still at `at_ms`. Until then the
-    /// key counts as nobody else's.
-    pub fn prove(&self, anchors: &Anchors, at_ms: u64) -> Result<Timestamped> {
+    /// The certificate that it brings and whose key did sign it, in DER. Whose that is, nobody has said yet.
+    pub fn signed_by(&self) -> Result<Vec<u8>> {
         let content = self.message.content().unwrap_or_default();
         let certificate = self.message.verify(0, |hash| Some(hash.digest(content)))?;
         self.check_reference(&certificate)?;
+        Ok(certificate)
+    }
+
+    /// Proves that an authority made it, whose certificate was good when it was made and still at `at_ms`. Until then the
+    /// key counts as nobody else's.
+    pub fn prove(&self, anchors: &Anchors, at_ms: u64) -> Result<Timestamped> {
+        let certificate = self.signed_by()?;
         let others = self.message.certificates_but(&certificate);
         path::prove(&certificate, &others, anchors, self.made_ms, Purpose::Timestamping)?;
         let authority = path::prove(&certificate, &others, anchors, at_ms.max(self.made_ms), Purpose::Timestamping)?;

@@ -11,10 +11,13 @@ use crate::text::{bytes, time};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use shosoin_protocol::HospitalId;
+use shosoin_store::check::{Finding, Severity};
 use shosoin_store::handover::{self, Meter, VerifyOptions, VerifyReport};
 use shosoin_store::stores::Stores;
 use shosoin_store::{IndexKind, VolumeSpec};
+use shosoin_tiers::media::Media;
 use shosoin_tiers::{Random as _, SystemRandom, Unpaced};
+use shosoin_trust::timestamp::Token;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +38,7 @@ pub enum HandoverCommand {
     /// Operator: write everything of one hospital into a package, in a folder or a bucket; again to let it grow
     #[command(after_help = "Examples:\n  \
         shosoin handover export --dir ./vault --to /mnt/package\n  \
+        shosoin handover export --dir ./vault --to /mnt/package --timestamps /media/stick/timestamps\n  \
         shosoin handover export --dir ./vault --hospital 77ab12... --to s3://handover/77ab --close --json")]
     Export(ExportArgs),
     /// Operator: take a hospital over from a package that its own order names this vault in
@@ -76,10 +80,14 @@ struct StoreArgs {
 
 impl StoreArgs {
     fn complete(self, place: VolumeSpec) -> Result<VolumeSpec> {
-        let absolute = |path: PathBuf| std::path::absolute(&path).map_err(Error::file("find", path));
         let credentials = self.credentials.map(absolute).transpose()?;
         Ok(VolumeSpec { endpoint: self.endpoint, region: self.region, credentials, ..place })
     }
+}
+
+/// A path that a process in another folder finds, too.
+fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).map_err(Error::file("find", path))
 }
 
 /// Arguments of `handover export`.
@@ -103,6 +111,9 @@ pub struct ExportArgs {
     /// End the ledger here, as the hospital has ordered: the package is the last, and no record is taken any more
     #[arg(long)]
     close: bool,
+    /// Folder `timestamps` of the hospital, or a copy: timestamped heads of its ledger, which are kept and packed from now on
+    #[arg(long, value_name = "DIR")]
+    timestamps: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -181,13 +192,15 @@ pub async fn run(command: HandoverCommand, output: Output) -> Result<()> {
 }
 
 async fn export(args: ExportArgs, output: Output) -> Result<()> {
-    let ExportArgs { dir, hospital, to, rate, file_size, close, store } = args;
+    let ExportArgs { dir, hospital, to, rate, file_size, close, timestamps, store } = args;
     let to = store.complete(to)?;
     if to.url.is_none() {
         crate::files::create_dir(&to.path)?;
     }
     let hospital = hospital.map(|id| id.to_string());
-    let command = handover::HandoverCommand::Export { hospital, to, rate, segment_bytes: Some(file_size), close };
+    let timestamps = timestamps.map(absolute).transpose()?;
+    let segment_bytes = Some(file_size);
+    let command = handover::HandoverCommand::Export { hospital, to, rate, segment_bytes, close, timestamps };
     let report = operator::handover(&dir, &command, shown(output, "packing")).await?;
     output.answer(&report, || export_text(&report))?;
     match report["missing"].as_array().map_or(0, Vec::len) as u64 {
@@ -307,7 +320,9 @@ async fn verify(args: VerifyArgs, output: Output) -> Result<()> {
     let (judging, seen) = (meter.clone(), meter);
     let mut work = tokio::task::spawn_blocking(move || {
         let media = Stores::new(Path::new("")).media(&from)?;
-        handover::verify::verify(media, &options, &Unpaced, &judging)
+        let mut report = handover::verify::verify(media.clone(), &options, &Unpaced, &judging)?;
+        tokens(&*media, &mut report);
+        Ok(report)
     });
     let (mut show, mut look) = (shown(output, "verifying"), tokio::time::interval(LOOK));
     let report = loop {
@@ -322,6 +337,29 @@ async fn verify(args: VerifyArgs, output: Output) -> Result<()> {
     match report.findings.len() as u64 + report.further_findings {
         0 => Ok(()),
         count => Err(Error::Damage { count, what: "findings: the package is not as it was made" }),
+    }
+}
+
+/// Reads the tokens of timestamped heads: each is over what stands before it, and signed by the key of the certificate that it
+/// brings. Whose that is, is for whoever has anchors.
+fn tokens(media: &dyn Media, report: &mut VerifyReport) {
+    for stamped in std::mem::take(&mut report.timestamps) {
+        let evidence = handover::timestamps::evidence_in(media, &stamped.file);
+        let covered = evidence.map_err(|error| error.problem().message).and_then(|evidence| {
+            let covers = |(number, token): (usize, &Vec<u8>)| {
+                let token = Token::read(token)?;
+                token.covers(evidence.timestamped(number).as_bytes())?;
+                token.signed_by().map(drop)
+            };
+            evidence.timestamps.iter().enumerate().try_for_each(covers).map_err(|error| error.to_string())
+        });
+        match covered {
+            Ok(()) => report.timestamps.push(stamped),
+            Err(why) => {
+                let message = format!("{}: {why}", stamped.file);
+                report.findings.push(Finding { severity: Severity::Damaged, code: "timestamp", message });
+            }
+        }
     }
 }
 
@@ -341,6 +379,13 @@ fn verify_text(report: &VerifyReport) -> String {
         bytes(report.record_bytes),
         report.files
     );
+    let (stamped, tokens) = (report.timestamps.len(), report.timestamps.iter().map(|head| head.tokens).sum::<usize>());
+    if stamped > 0 {
+        let _ = writeln!(
+            out,
+            "{stamped} heads with {tokens} timestamps over them; `evidence verify` with anchors says who made them, and when"
+        );
+    }
     for address in &report.missing {
         let _ = writeln!(out, "MISSING  {address}: the vault says that it could not read it");
     }

@@ -162,6 +162,7 @@ fn every_limit_has_the_value_on_the_page() {
         EVIDENCE_BYTES_MAX,
         EVIDENCE_REPORT_LINES_MAX,
         EVIDENCE_TIMESTAMPS_MAX,
+        TIMESTAMPED_HEADS_MAX,
         PACKAGE_FILES_MAX,
         PACKAGE_MISSING_MAX,
         PACKAGE_MANIFEST_BYTES_MAX,

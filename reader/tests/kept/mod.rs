@@ -6,10 +6,12 @@ use shosoin_client::{Client, ClientOptions, Condition, Depositor, Enrolled, Rewr
 use shosoin_keyring::escrow::{Quorum, sheet};
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use shosoin_protocol::Suite;
+use shosoin_protocol::act::handover::key_digest;
 use shosoin_protocol::act::{Custody, EpochReason};
 use shosoin_protocol::manifest::{BucketFacts, Versioning};
 use shosoin_store::accounts::Caller;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
+use shosoin_store::identity::Identity;
 use shosoin_store::{Code, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,17 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 const CHUNK: usize = 256 * 1024;
+/// Stored last at the first vault, and under a new key at the second.
+const LAST: &[u8] = b"at the first vault";
+const NEWER: &[u8] = b"under a key of the second vault's time";
+
+/// What becomes of the records.
+#[derive(Clone, Copy, PartialEq)]
+enum Going {
+    Stays,
+    Packed,
+    Moves,
+}
 
 /// Volumes with records, a key file, sheets, and nothing that runs.
 pub struct Kept {
@@ -30,15 +43,21 @@ pub struct Kept {
 
 impl Kept {
     pub async fn new(suite: Suite, paged: bool) -> Kept {
-        Kept::made(suite, paged, false).await
+        Kept::made(suite, paged, Going::Stays).await
     }
 
     /// The same, with everything in `package` too, in files of 1 MiB and more.
     pub async fn packed(suite: Suite) -> Kept {
-        Kept::made(suite, false, true).await
+        Kept::made(suite, false, Going::Packed).await
     }
 
-    async fn made(suite: Suite, paged: bool, packed: bool) -> Kept {
+    /// The same, handed over to a second vault with the package `closed`; the hospital went on there, and everything of the
+    /// second vault is in `next`.
+    pub async fn moved(suite: Suite) -> Kept {
+        Kept::made(suite, false, Going::Moves).await
+    }
+
+    async fn made(suite: Suite, paged: bool, going: Going) -> Kept {
         let dir = tempfile::tempdir().unwrap();
         let options = InitOptions {
             volumes: (1..=6).map(|no| VolumeSpec::at(format!("volumes/v{no:02}"))).collect(),
@@ -65,12 +84,26 @@ impl Kept {
         let (name, content) = ("modality/ct.dcm", noise(77, 300_000));
         deposit(dir.path().join("machine"), enrolled, wire.clone(), name, &content).await;
         files.insert(format!("{BUCKET}/{name}"), content);
-        client.close().await.unwrap();
-        if packed {
-            export(&vault, &dir.path().join("package")).await;
+        if going == Going::Moves {
+            put(&client, "last", LAST).await;
+            files.insert(format!("{BUCKET}/last"), LAST.to_vec());
+            move_on(dir.path(), &vault, client, suite).await;
+        } else {
+            client.close().await.unwrap();
+        }
+        if going == Going::Packed {
+            export(&vault, &dir.path().join("package"), false).await;
         }
         vault.close().await.unwrap();
         Kept { dir, files, older }
+    }
+
+    /// What came at the second vault, which its package alone has.
+    pub fn and_of_the_next_vault(&mut self) {
+        self.files.insert(format!("{BUCKET}/next/new"), noise(99, 3 * CHUNK));
+        self.files.insert(format!("{BUCKET}/next/newer"), NEWER.to_vec());
+        self.files.insert(format!("{BUCKET}/changed"), b"third".to_vec());
+        self.older += 1;
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -135,6 +168,33 @@ impl Kept {
     }
 }
 
+/// Hands everything over to a second vault; the hospital goes on there.
+async fn move_on(dir: &Path, vault: &Vault, client: Client, suite: Suite) {
+    let keyring = || keyfile::open(&std::fs::read(dir.join("keyring")).unwrap(), b"open sesame").unwrap();
+    let hospital = keyring().hospital();
+    let volumes = (1..=3).map(|no| VolumeSpec::at(format!("volumes/v{no:02}"))).collect();
+    let (code, listen) = (Code::parse("1+2").unwrap(), "127.0.0.1:0".parse().unwrap());
+    let options = InitOptions { volumes, code, demo: true, index: IndexKind::Memory, listen };
+    Vault::init(&dir.join("second"), options).await.unwrap();
+    let second = Vault::open(&dir.join("second"), OpenOptions::default()).await.unwrap();
+    let key = |folder: &str| Identity::load(&dir.join(folder)).unwrap().key(suite).public();
+    client.order_handover(second.id(), key_digest(&key("second"))).await.unwrap();
+    client.close().await.unwrap();
+    export(vault, &dir.join("closed"), true).await;
+    let (from, fingerprint) = (VolumeSpec::at(dir.join("closed")), key("vault").fingerprint());
+    let import = HandoverCommand::Import { from, fingerprint, accept_missing: false, rate: None };
+    second.handover_command(import, Caller::this_process(), HandoverRun::default()).await.unwrap();
+    let (wire, options) = (Wire::new(second.clone(), hospital), ClientOptions::new(dir.join("following")));
+    let client = Client::follow(options, keyring(), wire, &dir.join("hospital")).await.unwrap();
+    put(&client, "next/new", &noise(99, 3 * CHUNK)).await;
+    put(&client, "changed", b"third").await;
+    client.rotate(EpochReason::Drill, Custody::Passphrase).await.unwrap();
+    put(&client, "next/newer", NEWER).await;
+    client.close().await.unwrap();
+    export(&second, &dir.join("next"), false).await;
+    second.close().await.unwrap();
+}
+
 /// Stores a record with a machine that only deposits.
 async fn deposit(state: PathBuf, machine: Enrolled, wire: Arc<Wire>, name: &str, content: &[u8]) {
     let depositor = Depositor::open(ClientOptions::new(state), machine.keyring, machine.terms, wire).await;
@@ -144,11 +204,17 @@ async fn deposit(state: PathBuf, machine: Enrolled, wire: Arc<Wire>, name: &str,
     depositor.deposit(name, writer.finish().await.unwrap()).await.unwrap();
 }
 
-async fn export(vault: &Vault, package: &Path) {
+async fn export(vault: &Vault, package: &Path, close: bool) {
     std::fs::create_dir(package).unwrap();
     let to = VolumeSpec::at(package);
-    let command =
-        HandoverCommand::Export { hospital: None, to, rate: None, segment_bytes: Some(1 << 20), close: false };
+    let command = HandoverCommand::Export {
+        hospital: None,
+        to,
+        rate: None,
+        segment_bytes: Some(1 << 20),
+        close,
+        timestamps: None,
+    };
     vault.handover_command(command, Caller::this_process(), HandoverRun::default()).await.unwrap();
 }
 

@@ -13,6 +13,7 @@ use crate::vault::{Inner, Vault, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shosoin_protocol::HospitalId;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Payload of a file of a package, at least: smaller ones would be many.
@@ -34,6 +35,9 @@ pub enum HandoverCommand {
         segment_bytes: Option<u64>,
         /// end the log, on the hospital's order: the package is the last
         close: bool,
+        /// folder with timestamped heads of the hospital, which are kept and sent along
+        #[serde(default)]
+        timestamps: Option<PathBuf>,
     },
     /// take the end of a log back
     Reopen {
@@ -97,9 +101,9 @@ impl Vault {
         blocking(move || {
             let alone = || inner.handover.try_lock().ok_or(Error::JobRunning { job: "a hand-over" });
             match command {
-                HandoverCommand::Export { hospital, to, rate, segment_bytes, close } => {
+                HandoverCommand::Export { hospital, to, rate, segment_bytes, close, timestamps } => {
                     let segment_bytes_max = segment_bytes.unwrap_or(SEGMENT_BYTES).max(SEGMENT_BYTES_MIN);
-                    let options = ExportOptions { to, segment_bytes_max, close };
+                    let options = ExportOptions { to, segment_bytes_max, close, timestamps };
                     let _alone = alone()?;
                     inner.export_package(hospital.as_deref(), &options, rate, &actor, &run)
                 }

@@ -13,6 +13,7 @@ use super::contents;
 use super::meter::Meter;
 use super::package::{self, ENROLMENTS, FORMAT, README};
 use super::scratch::Scratch;
+use super::timestamps::{self, TIMESTAMPS};
 use crate::config::VolumeSpec;
 use crate::desk::Desk;
 use crate::disposal::ended::Ended;
@@ -35,6 +36,7 @@ use shosoin_tiers::pack::{PackOptions, PackedFile, Packer};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Error as MediaError, Pace, Record, Volume, VolumeLabel, durable};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Folder in the vault's folder where exports keep their scratch rows.
@@ -58,6 +60,8 @@ pub struct ExportOptions {
     pub segment_bytes_max: u64,
     /// end the log first: the package is the last
     pub close: bool,
+    /// folder with timestamped heads of the hospital, which are kept and sent along
+    pub timestamps: Option<PathBuf>,
 }
 
 /// What an export did.
@@ -77,6 +81,8 @@ pub struct ExportReport {
     pub record_bytes: u64,
     /// files in it, the manifest and the labels not counted
     pub files: u64,
+    /// timestamped heads in it
+    pub timestamps: u64,
     /// entries that this run added
     pub added_entries: u64,
     /// records that this run added
@@ -97,6 +103,9 @@ pub(crate) fn export(
     pace: &dyn Pace,
     meter: &Meter,
 ) -> Result<ExportReport> {
+    if let Some(from) = &options.timestamps {
+        timestamps::take(inner, desk, from)?;
+    }
     let media = Stores::new(&inner.dir).media(&options.to)?;
     let mut export = Export::begin(inner, desk, media, options, pace, meter)?;
     export.look_for_missing()?;
@@ -184,6 +193,7 @@ impl<'a> Export<'a> {
                 records: 0,
                 record_bytes: 0,
                 files: 0,
+                timestamps: 0,
                 added_entries: 0,
                 added_records: 0,
                 added_bytes: 0,
@@ -451,6 +461,14 @@ impl<'a> Export<'a> {
         self.small_file(FORMAT, FORMAT_MD.as_bytes())?;
         for (name, bytes) in hospitals::files_of(&self.inner.dir, self.package.hospital)? {
             self.small_file(&format!("{ENROLMENTS}/{name}"), &bytes)?;
+        }
+        for name in timestamps::kept_names(self.inner, self.desk)? {
+            if let Some((_, bytes)) =
+                timestamps::kept(self.inner, self.desk, &name)?.filter(|(head, _)| head.size <= upto.size)
+            {
+                self.small_file(&format!("{TIMESTAMPS}/{name}"), &bytes)?;
+                self.report.timestamps += 1;
+            }
         }
         self.package.state = if ended { PackageState::Closed } else { PackageState::Whole };
         (self.package.log_size, self.package.log_root) = (upto.size, upto.root);

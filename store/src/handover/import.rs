@@ -11,6 +11,7 @@
 use super::export::SCRATCH_DIR;
 use super::meter::Meter;
 use super::package::{self, MANIFEST};
+use super::timestamps;
 use super::verify::{self, Ending, VerifyOptions, VerifyReport};
 use crate::acts::OperatorAct;
 use crate::apply;
@@ -106,6 +107,7 @@ pub(crate) fn import(inner: &Inner, options: &ImportOptions, pace: &dyn Pace, me
     let (added_records, added_bytes) = import.copy()?;
     let (desk, leaf_index) = import.take_over(ending)?;
     let machines = desk.info_now().machines.len();
+    timestamps::bring_in(inner, &*import.media, &import.package)?;
     inner.seat(desk);
     inner.folder.remove(&mark_path(import.package.hospital))?;
     let (hospital, entries) = (import.package.hospital.to_string(), import.package.log_size);

@@ -10,6 +10,7 @@ use super::contents;
 use super::meter::Meter;
 use super::package::{self, MANIFEST};
 use super::scratch::Scratch;
+use super::timestamps::{self, StampedHead};
 use crate::check::walk::{Terms, Walk};
 use crate::check::{Finding, Severity};
 use crate::config::IndexKind;
@@ -23,6 +24,7 @@ use shosoin_protocol::approval::ApprovedOrder;
 use shosoin_protocol::certificate::check_approvals;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
+use shosoin_protocol::limits::EVIDENCE_BYTES_MAX;
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::package::{Package, PackageState};
 use shosoin_protocol::sign::PublicKey;
@@ -76,6 +78,8 @@ pub struct VerifyReport {
     pub files: u64,
     /// signed heads found, each of which the entries lead to
     pub heads: u64,
+    /// timestamped heads of the hospital, each of which the entries lead to; what their tokens are worth is not judged here
+    pub timestamps: Vec<Stamped>,
     /// the vaults that kept the ledger, oldest first, in hex
     pub vaults: Vec<String>,
     /// where the log ended: the vault that is to receive, in hex
@@ -86,6 +90,17 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// findings beyond those listed
     pub further_findings: u64,
+}
+
+/// A timestamped head in a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stamped {
+    /// its file
+    pub file: String,
+    /// entries that the head is over
+    pub size: u64,
+    /// its timestamps
+    pub tokens: usize,
 }
 
 impl VerifyReport {
@@ -128,6 +143,7 @@ pub(super) fn judge(
             judge.units(&tier)?;
             judge.list(&tier)?;
             judge.trace(&tier);
+            judge.timestamps();
             judge.entries(&tier)?;
         }
         Err(error) => judge.damaged("segments", error.problem().message),
@@ -150,6 +166,8 @@ struct Judge<'a> {
     meter: &'a Meter,
     /// texts of signed heads, by their number of leaves
     heads: BTreeMap<u64, Vec<String>>,
+    /// timestamped heads, by their number of leaves
+    stamped: BTreeMap<u64, Vec<(Stamped, String)>>,
     /// acts by which vaults took the ledger over, and that ordered and began disposals, by leaf
     telling: BTreeMap<u64, Entry>,
     /// what disposals ended
@@ -182,6 +200,7 @@ impl<'a> Judge<'a> {
             record_bytes: 0,
             files: 0,
             heads: 0,
+            timestamps: Vec::new(),
             vaults: vec![package.vault.to_string()],
             receiver: None,
             missing: package.missing.iter().map(Address::to_string).collect(),
@@ -189,8 +208,9 @@ impl<'a> Judge<'a> {
             further_findings: 0,
         };
         let lineage = Lineage::of(package.hospital, package.vault, package.vault_key.clone());
-        let (heads, telling, orders, ended) = (BTreeMap::new(), BTreeMap::new(), HashMap::new(), Ended::default());
-        Judge { media, package, rows, pace, meter, heads, telling, ended, lineage, orders, ending: None, report }
+        let (heads, stamped, telling) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (orders, ended, ending) = (HashMap::new(), Ended::default(), None);
+        Judge { media, package, rows, pace, meter, heads, stamped, telling, ended, lineage, orders, ending, report }
     }
 
     fn found(&mut self, finding: Finding) {
@@ -403,6 +423,22 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// The timestamped heads: evidence, of a head that one of these vaults signed.
+    fn timestamps(&mut self) {
+        let package = self.package;
+        for path in timestamps::paths(package) {
+            let bytes = package::read(self.media, path, EVIDENCE_BYTES_MAX).map_err(|error| error.problem().message);
+            match bytes.and_then(|bytes| StampedHead::read(path, &bytes, package.hospital, &self.lineage)) {
+                Ok(head) if head.size <= package.log_size => {
+                    let stamped = Stamped { file: path.to_owned(), size: head.size, tokens: head.tokens() };
+                    self.stamped.entry(head.size).or_default().push((stamped, head.head().to_owned()));
+                }
+                Ok(_) => self.damaged("timestamp", format!("{path}: its head is newer than the manifest")),
+                Err(why) => self.damaged("timestamp", format!("{path}: {why}")),
+            }
+        }
+    }
+
     /// What an act says, where it can be read.
     fn document(&self, tier: &Tier, body: &Body) -> Option<Document> {
         let Body::Act(act) = body else { return None };
@@ -522,20 +558,28 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// The entries so far lead to every signed head of their number.
+    /// The entries so far lead to every signed head of their number, and to every timestamped one.
     fn lead_to_heads(&mut self, frontier: &Frontier) {
-        let size = frontier.size();
-        let Some(heads) = self.heads.get(&size) else { return };
-        let root = frontier.root();
-        let leads = |text: &String| match self.lineage.verify_head(text) {
+        let (size, root) = (frontier.size(), frontier.root());
+        let lineage = &self.lineage;
+        let leads = |text: &str| match lineage.verify_head(text) {
             Ok(head) if head.checkpoint().root == root => Ok(()),
             Ok(_) => Err("the entries do not lead to it".to_owned()),
             Err(error) => Err(error.to_string()),
         };
+        let heads = self.heads.get(&size).map_or(&[][..], Vec::as_slice);
         let wrong: Vec<String> = heads.iter().filter_map(|text| leads(text).err()).collect();
+        let stamped = self.stamped.remove(&size).unwrap_or_default();
+        let stamped: Vec<_> = stamped.into_iter().map(|(stamped, head)| (leads(&head), stamped)).collect();
         self.report.heads += (heads.len() - wrong.len()) as u64;
         for why in wrong {
             self.damaged("head", format!("a signed head of {size} entries: {why}"));
+        }
+        for (led, stamped) in stamped {
+            match led {
+                Ok(()) => self.report.timestamps.push(stamped),
+                Err(why) => self.damaged("timestamp", format!("{}: {why}", stamped.file)),
+            }
         }
     }
 
