@@ -37,6 +37,24 @@ async fn a_package_and_the_root_alone_give_every_record_back_in_both_suites_6_2_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_package_of_the_next_vault_gives_everything_of_both_and_the_one_it_came_from_stays_readable_6_2_r7() {
+    for suite in Suite::ALL {
+        let mut kept = Kept::moved(suite).await;
+        // both providers are gone for good
+        std::fs::remove_dir_all(kept.path("vault")).unwrap();
+        std::fs::remove_dir_all(kept.path("second")).unwrap();
+        // the package that ended the first ledger
+        kept.assert_whole("of-the-first", &kept.with_key_file_on("closed", "of-the-first", &[]));
+        kept.and_of_the_next_vault();
+        kept.assert_whole("of-the-second", &kept.with_key_file_on("next", "of-the-second", &[]));
+        let sheets = kept.sheets();
+        let sheets: Vec<&str> = sheets.iter().map(String::as_str).chain(["--all-versions", "--json"]).collect();
+        kept.assert_whole("versions", &kept.run_from("next", "versions", &sheets));
+        assert_eq!(files_below(&kept.path("versions/older")).len(), kept.older);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_package_cut_swapped_or_with_bits_flipped_gives_what_is_whole_and_tells_the_rest() {
     let kept = Kept::packed(Suite::Default).await;
     let shards = shards(&kept);
