@@ -111,6 +111,23 @@ impl Client {
         Ok(Withdrawn { was_marker: row.object().is_none() })
     }
 
+    /// The same where others may be about it at the same moment: one of all takes the version out of view, and for the others there is
+    /// no such version any more.
+    pub async fn withdraw_once(&self, bucket: &str, name: &str, version: VersionId) -> Result<()> {
+        let _inside = self.inner.buckets.read().await;
+        self.existing(bucket)?;
+        let token = self.token(bucket, name)?;
+        let missing = || Error::NoSuchVersion { bucket: bucket.to_owned(), version };
+        self.until_expected(|| {
+            let row = self.lookup(bucket, name, Some(version))?.ok_or_else(missing)?;
+            let expected = row.changed_last().map_or(Expected::Absent, Expected::Version);
+            let summary = Summary::Withdrawn { bucket: bucket.to_owned(), name: name.to_owned(), version };
+            summary_intent(&self.inner.keyring, (fresh_version(now_ms())?, expected, token), summary, Body::Policy)
+        })
+        .await
+        .map(|_| ())
+    }
+
     /// Replaces the tags of a version, `None` meaning the newest; gives the version.
     pub async fn set_tags(
         &self,

@@ -352,3 +352,26 @@ async fn a_reader_that_stops_early_reads_no_further() {
     drop(stream);
     assert!(Counts::get(&wire.counts.records) - before <= 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_machines_that_take_a_version_out_of_view_at_the_same_moment_one_does_and_the_ledger_has_it_once() {
+    for suite in Suite::ALL {
+        let (site, wire, client) = ward(suite, Versioning::Enabled).await;
+        let versions = [put(&client, "n", b"1").await.version, put(&client, "n", b"2").await.version];
+        put(&client, "n", b"3").await;
+        let other = further_machine(&site, &wire, client.keyring(), "other").await;
+        client.refresh().await.unwrap();
+        let before = client.head().unwrap().size;
+        client.withdraw_once(BUCKET, "n", versions[0]).await.unwrap();
+        // what the other one sees is as it was
+        assert!(other.lookup(BUCKET, "n", Some(versions[0])).unwrap().is_some());
+        let late = other.withdraw_once(BUCKET, "n", versions[0]).await;
+        assert!(matches!(late, Err(Error::NoSuchVersion { .. })), "{late:?}");
+        // another version of a name that changed meanwhile goes all the same, and what is not there is left alone
+        client.withdraw_once(BUCKET, "n", versions[1]).await.unwrap();
+        assert!(matches!(other.withdraw_once(BUCKET, "n", versions[1]).await, Err(Error::NoSuchVersion { .. })));
+        client.refresh().await.unwrap();
+        assert_eq!(client.head().unwrap().size, before + 2, "{suite:?}");
+        assert_eq!(get(&other, "n").await.unwrap(), b"3");
+    }
+}

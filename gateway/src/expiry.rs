@@ -5,6 +5,7 @@
 //! - A version is taken from view only where nothing keeps it any more ([`Keeping::is_over`](shosoin_client::Keeping::is_over)): its term has
 //!   ended, no lock runs, no hold is on it. What is kept is left for a later pass.
 //! - A marker is put under the condition that the version it hides is still the newest.
+//! - Gateways of one hospital may pass at the same moment: each change is in the ledger once, made by one of them.
 //! - Every id of a change carries the time of this gateway, and the vault refuses what is far from its own: a clock that jumps
 //!   hides nothing.
 //!
@@ -46,6 +47,14 @@ enum Step {
     Withdraw(String, VersionId),
     /// out of view: it is a marker, which nothing keeps
     WithdrawMarker(String, VersionId),
+}
+
+impl Step {
+    fn name(&self) -> &str {
+        match self {
+            Step::Hide(name, _) | Step::Withdraw(name, _) | Step::WithdrawMarker(name, _) => name,
+        }
+    }
 }
 
 /// Passes for ever; who started it ends it.
@@ -103,9 +112,12 @@ async fn of_versions(
         if next.is_none() {
             walk.end_name(&mut steps);
         }
-        let taken = stream::iter(steps).map(|step| take(client, bucket, step, now_ms)).buffer_unordered(AT_ONCE);
-        let outcomes: Vec<Outcome> = taken.collect().await;
-        for outcome in outcomes {
+        // a change is under the condition that the name is as it was seen, so changes of one name wait for each other
+        let by_name: Vec<Vec<Step>> =
+            steps.chunk_by(|one, next| one.name() == next.name()).map(<[_]>::to_vec).collect();
+        let taken = stream::iter(by_name).map(|steps| take_all(client, bucket, steps, now_ms));
+        let outcomes: Vec<Vec<Outcome>> = taken.buffer_unordered(AT_ONCE).collect().await;
+        for outcome in outcomes.into_iter().flatten() {
             match outcome {
                 Outcome::Hidden => counts.hidden += 1,
                 Outcome::Withdrawn => counts.withdrawn += 1,
@@ -131,6 +143,14 @@ enum Outcome {
     Failed,
 }
 
+async fn take_all(client: &Client, bucket: &BucketFacts, steps: Vec<Step>, now_ms: u64) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(steps.len());
+    for step in steps {
+        outcomes.push(take(client, bucket, step, now_ms).await);
+    }
+    outcomes
+}
+
 async fn take(client: &Client, bucket: &BucketFacts, step: Step, now_ms: u64) -> Outcome {
     let done = match step {
         // Where no marker can be taken away again, hiding is as good as withdrawing.
@@ -143,7 +163,7 @@ async fn take(client: &Client, bucket: &BucketFacts, step: Step, now_ms: u64) ->
         }
         Step::Withdraw(_, version) if !is_over(client, version, now_ms) => return Outcome::Kept,
         Step::Withdraw(name, version) | Step::WithdrawMarker(name, version) => {
-            client.withdraw(&bucket.bucket, &name, version).await.map(|_| Outcome::Withdrawn)
+            client.withdraw_once(&bucket.bucket, &name, version).await.map(|()| Outcome::Withdrawn)
         }
     };
     match done {

@@ -59,6 +59,11 @@ impl ViewRow {
         }
     }
 
+    /// Newest change of the name of which the vault knows; none where only machines brought versions that make no name tokens.
+    pub(crate) fn changed_last(&self) -> Option<VersionId> {
+        Some(self.last_change).filter(|change| *change != super::UNCHANGED)
+    }
+
     /// When it was stored or put, in milliseconds since 1970.
     pub fn modified_ms(&self) -> u64 {
         match &self.content {
