@@ -11,6 +11,7 @@ use crate::clock::now_ms;
 use crate::durable;
 use crate::ledger::Identity;
 use crate::task::blocking;
+use shosoin_protocol::Suite;
 use shosoin_protocol::entry::DeviceChange;
 use shosoin_protocol::evidence::{Class, Evidence, Keys, Part, Verdict};
 use shosoin_protocol::sign::{PublicKey, Signature};
@@ -34,10 +35,12 @@ pub fn certificate(identity: &Identity, device: &PublicKey) -> Signature {
     DeviceChange::certify(identity.log, true, device.clone(), identity.keyring.hospital_key()).certificate
 }
 
-/// What the evidence proves to whoever has the public keys of this ledger.
+/// What the evidence proves to whoever has the public keys of this ledger. Which suite was the least that the hospital took is its own
+/// act, which a judge is told (`evidence verify --least-suite`): here any but the strongest may have been too weak.
 pub fn judge(identity: &Identity, evidence: &Evidence) -> shosoin_protocol::Result<Verdict> {
     let hospital_key = Some(identity.keyring.hospital_key().public());
-    evidence.judge(&Keys { vault_key: identity.vault_key.clone(), hospital_key, least_suite: None })
+    let least_suite = Suite::ALL.into_iter().max().filter(|_| evidence.class == Class::Downgrade);
+    evidence.judge(&Keys { vault_key: identity.vault_key.clone(), hospital_key, least_suite })
 }
 
 /// Writes evidence below `state_dir` unless it is there. None if it proves nothing, or cannot be written: the log says why.
@@ -88,7 +91,7 @@ mod tests {
     use crate::Keyring;
     use shosoin_protocol::checkpoint::Checkpoint;
     use shosoin_protocol::sign::SigningKey;
-    use shosoin_protocol::{Digest, Lineage, LogId, Suite, VaultId};
+    use shosoin_protocol::{Digest, Lineage, LogId, VaultId};
     use std::sync::Arc;
 
     fn world() -> (Identity, SigningKey) {

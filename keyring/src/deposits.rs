@@ -109,10 +109,20 @@ impl Keyring {
     }
 
     pub(crate) fn wrap_to_hospital(&self, to: &DepositKey, key: &DataKey, version: VersionId) -> Result<Vec<u8>> {
-        let (to, secret) = self.encapsulate(to, EnvelopeType::HospitalWrap, version)?;
+        self.wrap_to_hospital_as::<AwsLc>(to, key, version, Drawn::new(secret::random()?))
+    }
+
+    pub(crate) fn wrap_to_hospital_as<A: Aead>(
+        &self,
+        to: &DepositKey,
+        key: &DataKey,
+        version: VersionId,
+        drawn: Drawn,
+    ) -> Result<Vec<u8>> {
+        let (to, secret) = self.encapsulate(to, EnvelopeType::HospitalWrap, version, drawn)?;
         let context = Context::HospitalWrap { version, to };
         let frame = Frame { suite: self.suite(), class: 0, hospital: self.hospital(), context };
-        frame.seal::<AwsLc>(WRAP, &secret, key.secret().as_bytes(), &[])
+        frame.seal::<A>(WRAP, &secret, key.secret().as_bytes(), &[])
     }
 
     pub(crate) fn seal_summary_to_hospital(
@@ -121,10 +131,20 @@ impl Keyring {
         version: VersionId,
         summary: &Summary,
     ) -> Result<Vec<u8>> {
+        self.seal_summary_to_hospital_as::<AwsLc>(to, version, summary, Drawn::new(secret::random()?))
+    }
+
+    pub(crate) fn seal_summary_to_hospital_as<A: Aead>(
+        &self,
+        to: &DepositKey,
+        version: VersionId,
+        summary: &Summary,
+        drawn: Drawn,
+    ) -> Result<Vec<u8>> {
         let plain = summary.encode();
         Summary::decode(&plain).map_err(|source| Error::Unreadable { what: SUMMARY, source })?;
-        let (to, secret) = self.encapsulate(to, EnvelopeType::HospitalSummary, version)?;
-        let stored = self.seal_padded::<AwsLc>(SUMMARY, Context::HospitalSummary { version, to }, &secret, &plain)?;
+        let (to, secret) = self.encapsulate(to, EnvelopeType::HospitalSummary, version, drawn)?;
+        let stored = self.seal_padded::<A>(SUMMARY, Context::HospitalSummary { version, to }, &secret, &plain)?;
         match stored.len() {
             0..=SUMMARY_BYTES_MAX => Ok(stored),
             found => Err(Error::TooLong { what: SUMMARY, found, limit: SUMMARY_BYTES_MAX }),
@@ -168,11 +188,12 @@ impl Keyring {
         to: &DepositKey,
         kind: EnvelopeType,
         version: VersionId,
+        drawn: Drawn,
     ) -> Result<(Encapsulated, SecretKey)> {
         let info = info(self.suite(), self.hospital(), kind, version);
         let (encapsulated, secret) = match to.kem {
-            ShareKem::P256 => encapsulate::<DhP256HkdfSha256>(&to.key, &info)?,
-            _ => encapsulate::<X25519HkdfSha256>(&to.key, &info)?,
+            ShareKem::P256 => encapsulate::<DhP256HkdfSha256>(&to.key, &info, drawn)?,
+            _ => encapsulate::<X25519HkdfSha256>(&to.key, &info, drawn)?,
         };
         let encapsulated = Encapsulated::of(to.kem, &encapsulated).ok_or(Error::Bug { what: "encapsulated key" })?;
         Ok((encapsulated, secret))
@@ -196,10 +217,9 @@ fn info(suite: Suite, hospital: HospitalId, kind: EnvelopeType, version: Version
     [derive::DEPOSIT_MESSAGE, &[suite.code()], &hospital.0, &[kind as u8], &version.0].concat()
 }
 
-fn encapsulate<K: Kem>(key: &[u8], info: &[u8]) -> Result<(Vec<u8>, SecretKey)> {
+fn encapsulate<K: Kem>(key: &[u8], info: &[u8], mut random: Drawn) -> Result<(Vec<u8>, SecretKey)> {
     let bad = |_| Error::misplaced(WRAP, "the deposit key is none of its KEM");
     let key = K::PublicKey::from_bytes(key).map_err(bad)?;
-    let mut random = Drawn::new(secret::random()?);
     let sender = hpke::setup_sender_with_rng::<ExportOnlyAead, HkdfSha256, K>(&OpModeS::Base, &key, info, &mut random);
     let (encapsulated, sender) = sender.map_err(bad)?;
     if random.ran_short() {

@@ -3,12 +3,12 @@
 
 use crate::vault::{Byzantine, Forged, LONG_MS, item};
 use bytes::Bytes;
-use shosoin_protocol::act::{Act, ActKind};
+use shosoin_protocol::act::{Act, ActKind, DeviceRole, Document, Role};
 use shosoin_protocol::api::LogItem;
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Statement};
 use shosoin_protocol::evidence::Class;
 use shosoin_protocol::sign::SigningKey;
-use shosoin_protocol::{Address, Digest, LogId, Suite, VaultId, VersionId};
+use shosoin_protocol::{Address, DeviceId, Digest, LogId, Suite, VaultId, VersionId};
 
 /// What the hospital does while it is attacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,12 @@ attacks! {
     OperatorActByAnotherKey, Refresh, "signature of the vault", Some((Class::Injection, true));
     OperatorActInADevicesName, Refresh, "author of the act", Some((Class::Injection, true));
     HospitalActInTheVaultsName, Refresh, "author of the act", Some((Class::Injection, true));
+    RoleByAnotherKey, Refresh, "signature of the device", Some((Class::Injection, true));
+    RoleInTheVaultsName, Refresh, "author of the act", Some((Class::Injection, true));
+    AlteredRole, Open, "address in the entry", None;
+    // with the keys of a stolen machine that only deposits
+    ActOfAMachine, Refresh, "role of the machine", None;
+    WeakerSuiteOfAMachine, Refresh, "suite of the hospital", Some((Class::Downgrade, true));
     // deposits
     StaleReceipt, Put, "leaf in the receipt", None;
     ReceiptByAnotherKey, Put, "signature of the receipt", None;
@@ -195,6 +201,25 @@ impl Attack {
                     statement.body = act(ActKind::Hold);
                 }));
             }
+            Attack::RoleByAnotherKey => items.push(role(byzantine, &items, byzantine.stranger(), |_| {})),
+            Attack::RoleInTheVaultsName => {
+                let vault = byzantine.key().public().device_id();
+                items.push(role(byzantine, &items, byzantine.key(), |statement| {
+                    (statement.device, statement.device_seq, statement.prev) = (vault, 0, Digest([0; 32]));
+                }));
+            }
+            Attack::ActOfAMachine => {
+                let of_machine = byzantine.of_machine(&items);
+                items.push(stated(byzantine, &of_machine, byzantine.machine().device_key(), |statement| {
+                    statement.body = act(ActKind::Hold);
+                }));
+            }
+            Attack::WeakerSuiteOfAMachine => {
+                let of_machine = byzantine.of_machine(&items);
+                items.push(stated(byzantine, &of_machine, byzantine.other_key(), |statement| {
+                    statement.suite = other(statement.suite);
+                }));
+            }
             _ => return None,
         }
         Some(Forged::new(byzantine, items, clock))
@@ -216,4 +241,17 @@ fn stated(_: &Byzantine, items: &[LogItem], key: &SigningKey, change: impl FnOnc
     (statement.device_seq, statement.prev) = (statement.device_seq + 1, last.entry.leaf_hash());
     change(&mut statement);
     item(Entry::sign(statement, key), last.accepted_ms, Bytes::new())
+}
+
+/// The role of a machine that nobody knows, as the next act after the last entry.
+fn role(byzantine: &Byzantine, items: &[LogItem], key: &SigningKey, change: impl FnOnce(&mut Statement)) -> LogItem {
+    let role = DeviceRole { device: DeviceId([0x5c; 16]), role: Role::DepositOnly, scope: Vec::new() };
+    let document: Bytes = Document::DeviceRole(role).encode().into();
+    let address = byzantine.suite.address(&document);
+    let signed = stated(byzantine, items, key, |statement| {
+        let (id, kind) = (VersionId([0xad; 16]), ActKind::DeviceRole);
+        statement.body = Body::Act(Act { id, kind, subject: None, document: address });
+        change(statement);
+    });
+    LogItem { attachment: document, ..signed }
 }

@@ -10,9 +10,15 @@ mod schedules;
 mod vault;
 
 use attack::{ALL, DEFEATED, Op, WANT_STANDING_STILL};
+use bytes::Bytes;
 use scene::Scene;
+use shosoin_client::{Client, ClientOptions};
+use shosoin_keyring::keyfile;
 use shosoin_protocol::Suite;
-use shosoin_protocol::evidence::Against;
+use shosoin_protocol::act::SuitePolicy;
+use shosoin_protocol::entry::{Body, Entry};
+use shosoin_protocol::evidence::{Against, Class, Evidence, Keys};
+use shosoin_protocol::manifest::Versioning;
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,4 +90,38 @@ async fn an_honest_vault_is_never_accused() {
         assert!(scene.new_evidence().is_empty());
         assert_eq!(scene.byzantine.struck(), 0);
     }
+}
+
+/// A hospital that has moved on to the stronger suite has said so, signed. A stolen machine of the weaker suite and a vault that
+/// helps it cannot add a deposit below that, which both of them sign.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_of_a_stolen_machine_below_the_signed_policy_is_refused_and_proved() {
+    let (site, wire, client) = common::ward(Suite::Default, Versioning::Enabled).await;
+    let machine = scene::stolen_machine(&site, &wire, &client).await;
+    let byzantine = vault::Byzantine::new(wire, &site.dir.path().join("vault"), Suite::Default, machine);
+    let keyring = keyfile::open(&site.further_machine(), b"test").unwrap();
+    let options = ClientOptions::new(site.dir.path().join("other"));
+    let other = Client::open(options, keyring, byzantine.clone()).await.unwrap();
+    let policy = SuitePolicy { minimum: Suite::Cryptrec, successor: None };
+    client.require_suite(policy).await.unwrap();
+    let mut items = byzantine.entries().await;
+    let last = byzantine.of_machine(&items).pop().unwrap().placed;
+    let mut statement = last.entry.statement().clone();
+    (statement.device_seq, statement.prev) = (statement.device_seq + 1, last.entry.leaf_hash());
+    let Body::Deposit(deposit) = &mut statement.body else { panic!("its last entry is a deposit") };
+    deposit.version.0[15] ^= 1;
+    let signed = Entry::sign(statement, byzantine.machine().device_key());
+    items.push(vault::item(signed, last.accepted_ms, Bytes::new()));
+    let head = byzantine.head().await;
+    byzantine.show(vault::Forged::new(&byzantine, items, (head.time_ms + 1, head.term)));
+    let refused = other.refresh().await.unwrap_err();
+    assert!(refused.to_string().contains("suite") || format!("{refused:?}").contains("Suite"), "{refused:?}");
+    let kept: Vec<_> = std::fs::read_dir(site.dir.path().join("other/evidence")).unwrap().collect();
+    let text = std::fs::read_to_string(kept[0].as_ref().unwrap().path()).unwrap();
+    let hospital_key = Some(site.keyring().hospital_key().public());
+    let keys =
+        |least_suite| Keys { vault_key: byzantine.key().public(), hospital_key: hospital_key.clone(), least_suite };
+    let judge = |least_suite| Evidence::parse(&text).unwrap().judge(&keys(least_suite));
+    let verdict = judge(Some(Suite::Cryptrec)).unwrap();
+    assert_eq!((kept.len(), verdict.class, verdict.against), (1, Class::Downgrade, Against::Vault), "{verdict:?}");
 }

@@ -3,8 +3,11 @@
 use crate::attack::Op;
 use crate::common::*;
 use crate::vault::Byzantine;
-use shosoin_client::{AuditOptions, Client, ClientOptions, Condition, Error, Part, Result, VerifyOptions, Wanted};
-use shosoin_keyring::keyfile;
+use shosoin_client::{
+    AuditOptions, Client, ClientOptions, Condition, Depositor, Enrolled, Error, Keyring, Part, Result, VerifyOptions,
+    Wanted,
+};
+use shosoin_keyring::{Argon2Params, keyfile};
 use shosoin_protocol::Suite;
 use shosoin_protocol::evidence::{Evidence, Keys, Verdict};
 use shosoin_protocol::manifest::Versioning;
@@ -47,6 +50,8 @@ pub struct Scene {
     numbers: u64,
 }
 
+const CHEAP: Argon2Params = Argon2Params { memory_kib: 8, passes: 1, lanes: 1 };
+
 /// Bytes of a record of three chunks.
 const LARGE: usize = 600_000;
 
@@ -56,7 +61,8 @@ impl Scene {
         for (name, seed, len) in [("scan", 1, LARGE), ("note", 2, 500), ("list", 3, 20_000)] {
             put(&other, name, &noise(seed, len)).await;
         }
-        let byzantine = Byzantine::new(wire.clone(), &site.dir.path().join("vault"), suite);
+        let machine = stolen_machine(&site, &wire, &other).await;
+        let byzantine = Byzantine::new(wire.clone(), &site.dir.path().join("vault"), suite, machine);
         let reconcile = shosoin_store::assets::AssetCommand::Reconcile { hospital: None };
         wire.vault.asset_command(reconcile, shosoin_store::accounts::Caller::this_process()).await.unwrap();
         let state = site.dir.path().join("machine-0");
@@ -243,4 +249,20 @@ impl Scene {
         self.client = Some(self.open().await?);
         Ok(())
     }
+}
+
+/// A machine that only deposits, which has stored something; its keys are in the wrong hands from now on.
+pub async fn stolen_machine(site: &Site, wire: &Arc<Wire>, hospital: &Client) -> Keyring {
+    let Enrolled { keyring, terms, enrolment } = hospital.enrol_depositor(BUCKET, "machine/", None).await.unwrap();
+    wire.vault.enrol(&enrolment).unwrap();
+    let sealed = keyfile::deposit::seal(&keyring, &terms, b"test", CHEAP).unwrap();
+    let (own, terms) = keyfile::deposit::open(&sealed, b"test").unwrap();
+    let options = ClientOptions::new(site.dir.path().join("stolen"));
+    let mut machine = Depositor::open(options, own, terms, wire.clone()).await.unwrap();
+    let mut writer = machine.writer().unwrap();
+    writer.push(bytes::Bytes::from_static(b"of a machine")).await.unwrap();
+    let content = writer.finish().await.unwrap();
+    machine.deposit("machine/1", content).await.unwrap();
+    hospital.refresh().await.unwrap();
+    keyring
 }

@@ -6,13 +6,14 @@ use crate::common::Wire;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use shosoin_client::{Error, Result, Transport};
+use shosoin_client::{Error, Keyring, Result, Transport};
+use shosoin_protocol::act::{ActKind, DeviceRole, Document};
 use shosoin_protocol::answer::{Answer, AuditReply, Nonce, Outcome, Said};
 use shosoin_protocol::api::{
     DepositBatch, DepositReplies, DeviceReply, Hello, LogItem, LogPage, Problem, VersionReply, code,
 };
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::entry::{Entry, PlacedEntry};
+use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
 use shosoin_protocol::merkle::{self, Frontier, Node};
 use shosoin_protocol::plan::ShelfReply;
 use shosoin_protocol::receipt::Receipt;
@@ -92,6 +93,8 @@ pub struct Byzantine {
     pub suite: Suite,
     keys: [SigningKey; 2],
     stranger: SigningKey,
+    /// a machine of the hospital that only deposits, and was stolen
+    machine: Keyring,
     attack: Mutex<Option<Attack>>,
     forged: Mutex<Option<Arc<Forged>>>,
     memory: Mutex<Memory>,
@@ -99,7 +102,7 @@ pub struct Byzantine {
 }
 
 impl Byzantine {
-    pub fn new(honest: Arc<Wire>, dir: &Path, suite: Suite) -> Arc<Self> {
+    pub fn new(honest: Arc<Wire>, dir: &Path, suite: Suite, machine: Keyring) -> Arc<Self> {
         let (vault, hospital) = (honest.vault.id(), honest.hospital);
         let stranger = SigningKey::from_seed(suite, &[42; 32].into()).unwrap();
         Arc::new(Byzantine {
@@ -109,6 +112,7 @@ impl Byzantine {
             suite,
             keys: vault_keys(dir),
             stranger,
+            machine,
             attack: Mutex::default(),
             forged: Mutex::default(),
             memory: Mutex::default(),
@@ -126,6 +130,11 @@ impl Byzantine {
             *self.forged.lock() = forged.map(Arc::new);
             *self.attack.lock() = Some(attack);
         }
+    }
+
+    /// From now on it shows this ledger.
+    pub fn show(&self, forged: Forged) {
+        *self.forged.lock() = Some(Arc::new(forged));
     }
 
     /// Answers that were changed since the attack began.
@@ -162,6 +171,17 @@ impl Byzantine {
     /// A key that nobody enrolled.
     pub fn stranger(&self) -> &SigningKey {
         &self.stranger
+    }
+
+    /// The stolen machine.
+    pub fn machine(&self) -> &Keyring {
+        &self.machine
+    }
+
+    /// The ledger up to the last entry of the stolen machine.
+    pub fn of_machine(&self, items: &[LogItem]) -> Vec<LogItem> {
+        let last = items.iter().rposition(|item| item.placed.entry.statement().device == self.machine.device_id());
+        items[..=last.unwrap()].to_vec()
     }
 
     pub fn sign_head(&self, size: u64, root: Digest, time_ms: u64, term: u64) -> String {
@@ -412,6 +432,17 @@ impl Byzantine {
         }
         if self.is(Attack::FlipSummaries) {
             page.items.iter_mut().for_each(|item| item.attachment = flipped(&item.attachment).into());
+        }
+        let is_role =
+            |item: &LogItem| matches!(item.placed.entry.body(), Body::Act(act) if act.kind == ActKind::DeviceRole);
+        if let Some(item) = page.items.iter_mut().find(|item| is_role(item))
+            && self.is(Attack::AlteredRole)
+        {
+            let Document::DeviceRole(role) = Document::decode(ActKind::DeviceRole, &item.attachment).unwrap() else {
+                unreachable!("it is a role")
+            };
+            let of_another = DeviceRole { device: DeviceId([0x5d; 16]), ..role };
+            item.attachment = Document::DeviceRole(of_another).encode().into();
         }
         if self.is(Attack::FlipEntry)
             && let Some(item) = page.items.last_mut()

@@ -6,6 +6,7 @@ use super::*;
 use crate::chunk::Scratch;
 use crate::keyfile::{self, Argon2Params, TokenPart, TokenShare, WrapMechanism};
 use crate::seal::{Aead, Frame};
+use crate::share::Drawn;
 use crate::wrap::DataKey;
 use crate::{Codec, content_key};
 use shosoin_protocol::envelope::Context;
@@ -33,6 +34,13 @@ pub(super) fn token_share(secret: [u8; 32]) -> TokenShare {
     TokenShare { part, secret: SecretKey::new(secret) }
 }
 
+/// What HPKE draws for the encapsulated key of a specimen, over and over.
+pub(super) const DRAWN: u8 = 0x99;
+
+pub(super) fn drawn(byte: u8) -> Drawn {
+    Drawn::new([byte; 256])
+}
+
 /// A form that this crate seals and opens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Form {
@@ -40,14 +48,25 @@ pub(super) enum Form {
     Page,
     Wrap,
     Summary,
+    HospitalWrap,
+    HospitalSummary,
     Local,
     KeyFile,
     KeyFileToken,
 }
 
 impl Form {
-    pub(super) const ALL: [Form; 7] =
-        [Form::Chunk, Form::Page, Form::Wrap, Form::Summary, Form::Local, Form::KeyFile, Form::KeyFileToken];
+    pub(super) const ALL: [Form; 9] = [
+        Form::Chunk,
+        Form::Page,
+        Form::Wrap,
+        Form::Summary,
+        Form::HospitalWrap,
+        Form::HospitalSummary,
+        Form::Local,
+        Form::KeyFile,
+        Form::KeyFileToken,
+    ];
 
     /// Its name, which is also its folder.
     pub(super) fn structure(self) -> &'static str {
@@ -56,6 +75,8 @@ impl Form {
             Form::Page => "sealed-page",
             Form::Wrap => "sealed-wrap",
             Form::Summary => "sealed-summary",
+            Form::HospitalWrap => "sealed-hospital-wrap",
+            Form::HospitalSummary => "sealed-hospital-summary",
             Form::Local => "local-seal",
             Form::KeyFile => "key-file",
             Form::KeyFileToken => "key-file-token",
@@ -71,8 +92,8 @@ impl Form {
         match self {
             Form::Chunk => PLAIN.to_vec(),
             Form::Page => b"not yet a manifest".to_vec(),
-            Form::Wrap => data_key().secret().as_bytes().to_vec(),
-            Form::Summary => marker().encode(),
+            Form::Wrap | Form::HospitalWrap => data_key().secret().as_bytes().to_vec(),
+            Form::Summary | Form::HospitalSummary => marker().encode(),
             Form::Local => b"upload state".to_vec(),
             Form::KeyFile | Form::KeyFileToken => ROOT.to_vec(),
         }
@@ -87,6 +108,13 @@ impl Form {
             Form::Page => keyring.seal_manifest_page_as::<A>(&data_key(), page, &self.plain()),
             Form::Wrap => keyring.wrap_as::<A>(&data_key(), wrap),
             Form::Summary => keyring.seal_summary_as::<A>(VERSION, SALT, &marker()),
+            Form::HospitalWrap => {
+                keyring.wrap_to_hospital_as::<A>(&keyring.deposit_key(), &data_key(), VERSION, drawn(DRAWN))
+            }
+            Form::HospitalSummary => {
+                let to = keyring.deposit_key();
+                keyring.seal_summary_to_hospital_as::<A>(&to, VERSION, &marker(), drawn(DRAWN))
+            }
             Form::Local => keyring.seal_local_as::<A>("upload", &SALT, &self.plain()),
             Form::KeyFile => keyfile::seal_as::<A>(keyring, PASSPHRASE.as_bytes(), QUICK, &SALT),
             Form::KeyFileToken => {
@@ -109,6 +137,10 @@ impl Form {
             ],
             Form::Wrap => &[("version", VERSION.to_string()), ("dek-commit", commit)],
             Form::Summary => &[("version", VERSION.to_string())],
+            Form::HospitalWrap => {
+                &[("version", VERSION.to_string()), ("dek-commit", commit), ("drawn", hex::encode([DRAWN; 32]))]
+            }
+            Form::HospitalSummary => &[("version", VERSION.to_string()), ("drawn", hex::encode([DRAWN; 32]))],
             Form::Local => &[("label", "upload".into())],
             Form::KeyFile => &[("passphrase", PASSPHRASE.into())],
             Form::KeyFileToken => &[("passphrase", PASSPHRASE.into()), ("share", hex::encode(SHARE))],
@@ -162,11 +194,13 @@ pub(super) fn open_with<A: Aead>(keyring: &Keyring, vector: &Vector) -> crate::R
             let (key, place) = (SecretKey::new(array("data-key")), (version(), number("page"), number("pages")));
             keyring.open_manifest_page_as::<A>(&DataKey::new(key), place, bytes)
         }
-        Form::Wrap => {
+        Form::Wrap | Form::HospitalWrap => {
             let key = keyring.unwrap_as::<A>(version(), bytes, &Digest(array("dek-commit")))?;
             Ok(key.secret().as_bytes().to_vec())
         }
-        Form::Summary => keyring.open_summary_as::<A>(version(), bytes).map(|summary| summary.encode()),
+        Form::Summary | Form::HospitalSummary => {
+            keyring.open_summary_as::<A>(version(), bytes).map(|summary| summary.encode())
+        }
         Form::Local => keyring.open_local_as::<A>(vector.field("label"), bytes),
         Form::KeyFile => {
             let opened = keyfile::open_as::<A>(bytes, vector.field("passphrase").as_bytes())?;

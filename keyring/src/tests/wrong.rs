@@ -3,7 +3,7 @@
 //! Those that a forger without keys can make are cut, flipped or swapped; those that only a faulty sealer could make,
 //! a lie inside the sealed bytes, are sealed here with the right keys.
 
-use super::forms::{Form, PASSPHRASE, PLAIN, QUICK, SALT, T, data_key, open_with, seal_payload};
+use super::forms::{DRAWN, Form, PASSPHRASE, PLAIN, QUICK, SALT, T, data_key, drawn, open_with, seal_payload};
 use super::vectors::{state, vector::Vector};
 use super::*;
 use crate::seal::{Aead, AwsLc};
@@ -26,6 +26,7 @@ pub(super) fn wrong_forms<A: Aead>(suite: Suite) -> Vec<Vector> {
     cases.extend(chunks::<A>(&keyring));
     cases.extend(pages_and_wraps::<A>(&keyring));
     cases.extend(summaries_and_local_files::<A>(&keyring));
+    cases.extend(sealed_to_the_hospital::<A>(&keyring));
     cases.extend(key_files::<A>(&keyring));
     cases.extend(key_files_of_tokens::<A>(&keyring));
     cases.into_iter().map(|case| vector_of::<A>(&keyring, case)).collect()
@@ -91,12 +92,17 @@ fn common<A: Aead>(keyring: &Keyring, form: Form) -> Vec<Case> {
         cases.push(("foreign", "Sealed by another hospital with the same root.", form.seal::<A>(&foreign)));
         cases.push(("foreign-relabelled", "As of another hospital, by a flipped bit.", flipped(8)));
     }
-    if matches!(form, Form::Wrap | Form::Summary | Form::Local) {
+    if matches!(form, Form::Wrap | Form::Summary | Form::HospitalWrap | Form::HospitalSummary | Form::Local) {
         let other = keyring_of(keyring.suite(), HOSPITAL, [0x34; 32]);
         cases.push(("root", "Sealed under another root.", form.seal::<A>(&other)));
     }
-    if matches!(form, Form::Chunk | Form::Page | Form::Wrap | Form::Summary) {
-        let wrong_type = if form == Form::Summary { Form::Wrap } else { Form::Summary };
+    if !matches!(form, Form::Local | Form::KeyFile | Form::KeyFileToken) {
+        let wrong_type = match form {
+            Form::Summary => Form::Wrap,
+            Form::HospitalWrap => Form::HospitalSummary,
+            Form::HospitalSummary => Form::HospitalWrap,
+            _ => Form::Summary,
+        };
         cases.push(("type", "A good envelope of another type.", wrong_type.seal::<A>(keyring)));
         cases.push(("class", "Says a class that it was not sealed in.", changed(&good, |bytes| bytes[7] = 1)));
     }
@@ -206,6 +212,44 @@ fn summaries_and_local_files<A: Aead>(keyring: &Keyring) -> Vec<Case> {
         ("padding-missing", "Not padded.", Form::Summary, unpadded),
         ("label", "Sealed as another kind of file.", Form::Local, other_label),
         ("reserved", "A reserved byte is not zero.", Form::Local, reserved),
+    ]
+}
+
+/// Of a machine that only deposits, in a wrong place or to another key.
+fn sealed_to_the_hospital<A: Aead>(keyring: &Keyring) -> Vec<Case> {
+    let to = keyring.deposit_key();
+    let wrap =
+        |key: &DataKey, version, random| keyring.wrap_to_hospital_as::<A>(&to, key, version, drawn(random)).unwrap();
+    let summary =
+        |version, random| keyring.seal_summary_to_hospital_as::<A>(&to, version, &marker(), drawn(random)).unwrap();
+    let (key, other_key) = (data_key(), DataKey::new(SecretKey::new([0x78; 32])));
+    let (good_wrap, good_summary) = (wrap(&key, VERSION, DRAWN), summary(VERSION, DRAWN));
+    // header 32, version 16, then the encapsulated key up to the commitment
+    let encapsulated_of = |good: &[u8], other: &[u8]| {
+        let end = Envelope::parse(good).unwrap().aad.len() - 32;
+        changed(good, |bytes| bytes[48..end].copy_from_slice(&other[48..end]))
+    };
+    let to_another = keyring_of(keyring.suite(), HOSPITAL, [0x34; 32]).deposit_key();
+    let strange = keyring.wrap_to_hospital_as::<A>(&to_another, &key, VERSION, drawn(DRAWN)).unwrap();
+    let moved = |bytes: &[u8]| changed(bytes, |bytes| bytes[32..48].copy_from_slice(&VERSION.0));
+    let (wrap_note, summary_note) = ("Wrap of another version.", "Summary of another version.");
+    let relabelled = "Of another version, relabelled.";
+    let encapsulated = "The encapsulated key of another sealing.";
+    vec![
+        ("version", wrap_note, Form::HospitalWrap, wrap(&key, OTHER_VERSION, DRAWN)),
+        ("version", summary_note, Form::HospitalSummary, summary(OTHER_VERSION, DRAWN)),
+        ("moved", relabelled, Form::HospitalWrap, moved(&wrap(&key, OTHER_VERSION, DRAWN))),
+        ("moved", relabelled, Form::HospitalSummary, moved(&summary(OTHER_VERSION, DRAWN))),
+        ("encapsulated", encapsulated, Form::HospitalWrap, encapsulated_of(&good_wrap, &wrap(&key, VERSION, 0x9a))),
+        ("encapsulated", encapsulated, Form::HospitalSummary, encapsulated_of(&good_summary, &summary(VERSION, 0x9a))),
+        ("to-another-key", "Sealed to the deposit key of another root.", Form::HospitalWrap, strange),
+        ("data-key", "Brings a key that the entry does not commit to.", Form::HospitalWrap, {
+            wrap(&other_key, VERSION, DRAWN)
+        }),
+        ("commitment-of-the-entry", "The entry commits to another key.", Form::HospitalWrap, good_wrap.clone()),
+        ("retyped", "A summary that says it is a wrap.", Form::HospitalWrap, {
+            changed(&good_summary, |bytes| bytes[6] = good_wrap[6])
+        }),
     ]
 }
 

@@ -29,13 +29,15 @@ use shosoin_protocol::{Digest, Error, Result};
 use std::str::FromStr;
 
 /// Structures whose vectors are checked where their code is.
-pub const ELSEWHERE: [&str; 15] = [
+pub const ELSEWHERE: [&str; 17] = [
     "escrow-share",
     "person-key",
     "sealed-chunk",
     "sealed-page",
     "sealed-wrap",
     "sealed-summary",
+    "sealed-hospital-wrap",
+    "sealed-hospital-summary",
     "key-file",
     "key-file-token",
     "local-seal",
