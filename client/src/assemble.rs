@@ -69,17 +69,18 @@ pub fn facts(object: NewObject, parts: &[Part], plan: &Plan) -> ObjectFacts {
     }
 }
 
-/// Seals facts and lists of chunks. CPU work: call it on a blocking thread.
+/// Seals facts and lists of chunks; `report` gives the malware report that goes along. CPU work: call it on a blocking thread.
 pub fn assemble(
     keyring: &Keyring,
     facts: ObjectFacts,
     parts: Vec<Part>,
     plan: &Plan,
-    report: Option<Bytes>,
+    report: impl FnOnce(&DataKey, &ObjectFacts) -> Option<Bytes>,
 ) -> Result<Assembled> {
     let version = plan.version;
     let sealing = |source| Error::Keyring { what: "manifest", source };
     let data_key = keyring.new_data_key().map_err(sealing)?;
+    let report = report(&data_key, &facts);
     let pieces: Vec<SealedPiece> = parts.iter().flat_map(|part| part.content.chunks.iter().copied()).collect();
     let chunks: Vec<ChunkRef> = pieces.iter().map(|piece| piece.chunk).collect();
     let manifest = seal_manifest(keyring, &data_key, version, &facts, &chunks)?;

@@ -45,7 +45,8 @@ impl Client {
         let report = scanned.map(|scanned| Bytes::from(self.malware_report(version, &scanned, &facts)));
         let (keyring, stated) = (self.inner.keyring.clone(), facts.clone());
         let assembled =
-            blocking("sealing a manifest", move || assemble::assemble(&keyring, stated, parts, &plan, report)).await?;
+            blocking("sealing a manifest", move || assemble::assemble(&keyring, stated, parts, &plan, |_, _| report))
+                .await?;
         for (address, bytes) in assembled.ahead {
             self.send_ahead(address, bytes).await?;
         }

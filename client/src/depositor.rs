@@ -20,19 +20,21 @@ use crate::head::Remembered;
 use crate::lane::Intent;
 use crate::object::check_object;
 use crate::retry::repeat;
+use crate::scan::{Demand, ScanPlan};
+use crate::scan_report::{marked, signed_report};
 use crate::sealer::{Recipe, Sealer};
 use crate::task::blocking;
 use crate::upload::Intake;
 use crate::uploader::Uploader;
 use crate::view::row::Chain;
 use crate::{Client, ClientOptions, Error, NewObject, ObjectWriter, Part, PartContent, Result, Transport};
-use shosoin_keyring::{DepositTerms, Keyring};
+use shosoin_keyring::{DataKey, DepositTerms, Keyring};
 use shosoin_protocol::act::{DeviceRole, Document, Role};
 use shosoin_protocol::api::{DepositBatch, DepositRequest};
 use shosoin_protocol::checkpoint::SignedHead;
 use shosoin_protocol::entry::{Body, DeviceChange, Entry, Seen, Statement};
 use shosoin_protocol::envelope::EnvelopeType;
-use shosoin_protocol::manifest::{BucketFacts, Summary};
+use shosoin_protocol::manifest::{BucketFacts, ObjectFacts, Summary};
 use shosoin_protocol::policy::DepositPolicy;
 use shosoin_protocol::receipt::Receipt;
 use shosoin_protocol::{Digest, LogId, NameToken, VersionId, merkle};
@@ -132,6 +134,8 @@ pub struct Depositor {
     terms: DepositTerms,
     transport: Arc<dyn Transport>,
     intake: Arc<Intake>,
+    /// what scans contents before they are sealed, if anything does; whether that is enough the vault judges, by the agreement
+    scan: Option<ScanPlan>,
     file: PathBuf,
     remembered: Remembered,
     head: Option<SignedHead>,
@@ -172,7 +176,9 @@ impl Depositor {
             suite: keyring.suite(),
             budget,
         });
-        let mut depositor = Depositor { keyring, terms, transport, intake, file, remembered, head: None };
+        let demand = Demand { definitions_hours_max: u32::MAX, in_pieces: true };
+        let scan = options.scanner.map(|scanner| ScanPlan { scanner, demand });
+        let mut depositor = Depositor { keyring, terms, transport, intake, scan, file, remembered, head: None };
         let known = depositor.remembered.checkpoint.clone();
         if !known.is_empty() {
             depositor.head = Some(depositor.verified(&known)?);
@@ -192,7 +198,7 @@ impl Depositor {
         let terms = &self.terms;
         let bucket =
             BucketFacts { codec: terms.codec, policy: terms.policy, ..BucketFacts::new(terms.bucket.clone(), 0) };
-        Ok(ObjectWriter::new(self.intake.clone(), Recipe::apart(&bucket)?, terms.chunk_plain_bytes, None))
+        Ok(ObjectWriter::new(self.intake.clone(), Recipe::apart(&bucket)?, terms.chunk_plain_bytes, self.scan.clone()))
     }
 
     /// Deposits a content under a name of this machine's scope; durable and in the ledger on return.
@@ -207,8 +213,15 @@ impl Depositor {
         let plan = Plan { version, modified_ms, null_version: false, policy, epoch: 0 };
         let facts = assemble::facts(object, &parts, &plan);
         let (keyring, size_bytes) = (self.keyring.clone(), facts.size_bytes);
-        let assembled =
-            blocking("sealing a manifest", move || assemble::assemble(&keyring, facts, parts, &plan, None)).await?;
+        let assembled = blocking("sealing a manifest", move || {
+            let scanned = parts.iter().find_map(|part| part.content.scanned);
+            let report = |key: &DataKey, facts: &ObjectFacts| {
+                let mark = key.content_mark(version, &marked(facts));
+                scanned.map(|scanned| signed_report(&keyring, version, &scanned, mark).into())
+            };
+            assemble::assemble(&keyring, facts, parts, &plan, report)
+        })
+        .await?;
         for (address, bytes) in &assembled.ahead {
             repeat(|| self.transport.put_chunk(*address, bytes.clone())).await?;
         }

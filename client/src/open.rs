@@ -2,6 +2,7 @@
 
 use crate::client::Inner;
 use crate::retry::repeat;
+use crate::scan_report::marked;
 use crate::task::blocking;
 use crate::{Error, Result, RowContent, ViewRow};
 use shosoin_keyring::DataKey;
@@ -10,7 +11,7 @@ use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Deposit, Entry};
 use shosoin_protocol::envelope::{Context, Envelope};
 use shosoin_protocol::manifest::{ChunkRef, ManifestRoot, ObjectFacts, decode_page};
-use shosoin_protocol::{Address, VersionId, merkle};
+use shosoin_protocol::{Address, Digest, VersionId, merkle};
 use std::sync::Arc;
 
 /// What is asked of the vault here.
@@ -34,6 +35,8 @@ pub struct Opened {
     pub pages: Vec<Address>,
     /// sealed bytes of its chunks, each address once
     pub chunk_stored_bytes: u64,
+    /// mark of its content under its data key, where a malware report is to be held against it
+    pub mark: Option<Digest>,
 }
 
 impl Opened {
@@ -169,7 +172,9 @@ impl Inner {
         if chunks.len() != root.chunk_count as usize || size != root.facts.size_bytes {
             return Err(Error::Damaged { version, why: "its chunks do not add up to its size".into() });
         }
+        let report = opening.deposit.report;
         Ok(Opened {
+            mark: report.map(|_| opening.data_key.content_mark(version, &marked(&root.facts))),
             chunk_stored_bytes: opening.deposit.stored_bytes.saturating_sub(opening.manifest_bytes),
             entry: opening.entry,
             deposit: opening.deposit,

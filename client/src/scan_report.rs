@@ -6,11 +6,11 @@ use crate::scan::{Demand, ScanPlan, Scanned};
 use crate::{Client, Error, Part, Result, fetch};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
-use shosoin_keyring::MarkedPart;
-use shosoin_protocol::VersionId;
+use shosoin_keyring::{Keyring, MarkedPart};
 use shosoin_protocol::act::agreement::{Scanning, Terms};
 use shosoin_protocol::malware::{MalwareReport, ScanResult};
 use shosoin_protocol::manifest::ObjectFacts;
+use shosoin_protocol::{Digest, VersionId};
 
 /// Chunks that are read back at a time.
 const CHUNKS_AHEAD: usize = 2;
@@ -91,19 +91,24 @@ impl Client {
     /// The signed report of a version whose content was scanned.
     pub(crate) fn malware_report(&self, version: VersionId, scanned: &Scanned, facts: &ObjectFacts) -> Vec<u8> {
         let keyring = &self.inner.keyring;
-        let report = MalwareReport {
-            suite: keyring.suite(),
-            result: if scanned.pieces == 1 { ScanResult::Clean } else { ScanResult::NotScannable },
-            hospital: keyring.hospital(),
-            version,
-            device: keyring.device_id(),
-            engine: scanned.engine,
-            pieces: scanned.pieces,
-            scanned_ms: scanned.scanned_ms,
-            content: keyring.content_mark(version, &marked(facts)),
-        };
-        report.sign(keyring.device_key())
+        signed_report(keyring, version, scanned, keyring.content_mark(version, &marked(facts)))
     }
+}
+
+/// What the device of this keyring says of a scan of a content with this mark.
+pub(crate) fn signed_report(keyring: &Keyring, version: VersionId, scanned: &Scanned, content: Digest) -> Vec<u8> {
+    let report = MalwareReport {
+        suite: keyring.suite(),
+        result: if scanned.pieces == 1 { ScanResult::Clean } else { ScanResult::NotScannable },
+        hospital: keyring.hospital(),
+        version,
+        device: keyring.device_id(),
+        engine: scanned.engine,
+        pieces: scanned.pieces,
+        scanned_ms: scanned.scanned_ms,
+        content,
+    };
+    report.sign(keyring.device_key())
 }
 
 /// The parts of a content as its mark has them.

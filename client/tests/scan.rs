@@ -7,7 +7,7 @@ mod common;
 use bytes::Bytes;
 use common::*;
 use shosoin_client::scan::{Demand, ScanError, Scanner, ScannerAddress, ScannerOptions};
-use shosoin_client::{Client, ClientOptions, Condition, Error, Part, VerifyOptions};
+use shosoin_client::{Client, ClientOptions, Condition, Depositor, Enrolled, Error, Part, VerifyOptions};
 use shosoin_protocol::Suite;
 use shosoin_protocol::entry::{Body, Entry};
 use shosoin_protocol::malware::{MalwareReport, ScanResult};
@@ -248,4 +248,38 @@ async fn a_stream_over_the_limit_is_its_own_result_and_a_scanner_that_scans_less
     assert_eq!(scan.finish().await.unwrap().pieces, 2);
     let hopeful = ScannerOptions { bytes_max: 2 * BYTES_MAX, ..options(&dir, path) };
     assert!(matches!(Scanner::new(hopeful).begin(demand).await, Err(ScanError::ShortSighted { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_only_deposits_has_its_content_scanned_and_the_hospital_checks_whose_content_that_was_7_6_3() {
+    for suite in Suite::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let (site, wire, client) = ward(suite, Versioning::Off).await;
+        let Enrolled { keyring, terms, enrolment } = client.enrol_depositor(BUCKET, "machine/", None).await.unwrap();
+        wire.vault.enrol(&enrolment).unwrap();
+        let device_key = keyring.device_key().public();
+        let scanner = Some(Scanner::new(options(&dir, peer(&dir, Nature::Honest))));
+        let machine_options = ClientOptions { scanner, ..ClientOptions::new(site.dir.path().join("machine")) };
+        let mut machine = Depositor::open(machine_options, keyring, terms, wire.clone()).await.unwrap();
+        let content = async |machine: &Depositor, bytes: &[u8]| {
+            let mut writer = machine.writer()?;
+            writer.push(Bytes::copy_from_slice(bytes)).await?;
+            writer.finish().await
+        };
+        let clean = content(&machine, &noise(1, 300_000)).await.unwrap();
+        machine.deposit("machine/clean", clean).await.unwrap();
+        let deposits = Counts::get(&wire.counts.deposits);
+        let infected = content(&machine, BAD).await;
+        assert!(matches!(infected, Err(Error::Scan(ScanError::Infected { .. }))));
+        assert_eq!(Counts::get(&wire.counts.deposits), deposits);
+
+        client.refresh().await.unwrap();
+        let proof = client.verify(BUCKET, "machine/clean", None, VerifyOptions { content: true }).await.unwrap();
+        assert_eq!(proof.scan.unwrap().result, ScanResult::Clean.name());
+        let row = client.lookup(BUCKET, "machine/clean", None).unwrap().unwrap();
+        let reply = wire.vault.version(wire.hospital, row.version).await.unwrap();
+        let Body::Deposit(deposit) = Entry::decode(&reply.entry).unwrap().body().clone() else { panic!("a deposit") };
+        let report = wire.vault.record(wire.hospital, deposit.report.unwrap()).await.unwrap();
+        MalwareReport::verify(&report, &device_key).unwrap();
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! root --- key encryption, by epoch --- data key of a version (random, wrapped) --- manifest page
+//!      |                                                 `-- HMAC: content marks of machines that only deposit
 //!      |-- name key, bucket key            HMAC: tokens
 //!      |-- scan key                        HMAC: content marks of malware reports
 //!      |-- view key                        summary, piece of a snapshot
@@ -50,6 +51,7 @@ const ESCROW: &[u8] = b"shosoin v1 escrow\0";
 const SEAL: &[u8] = b"seal\0";
 const COMMIT: &[u8] = b"commit\0";
 const DATA_KEY_COMMIT: &[u8] = b"shosoin v1 data key commit\0";
+const DATA_KEY_SCAN: &[u8] = b"shosoin v1 data key scan\0";
 const EPOCH_COMMIT: &[u8] = b"shosoin v1 epoch commit\0";
 
 /// The root secret of a hospital, and what is bound into everything below it.
@@ -173,6 +175,11 @@ pub(crate) fn data_key_commitment(data_key: &SecretKey) -> Digest {
     Digest(*expand(None, data_key, &[DATA_KEY_COMMIT]).as_bytes())
 }
 
+/// Marks what a machine that only deposits had scanned: it has no key under the root.
+pub(crate) fn data_key_scan(data_key: &SecretKey) -> SecretKey {
+    expand(None, data_key, &[DATA_KEY_SCAN])
+}
+
 /// Commitment to the key-encryption key of an epoch. It stands in the act that begins the epoch.
 pub(crate) fn epoch_commitment(key_encryption_key: &SecretKey) -> Digest {
     Digest(*expand(None, key_encryption_key, &[EPOCH_COMMIT]).as_bytes())
@@ -246,6 +253,7 @@ mod tests {
             SEAL,
             COMMIT,
             DATA_KEY_COMMIT,
+            DATA_KEY_SCAN,
             EPOCH_COMMIT,
         ];
         for (at, label) in labels.iter().enumerate() {

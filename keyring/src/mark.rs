@@ -1,7 +1,8 @@
 //! Marks of what was scanned for malware. The vault keeps them in reports and learns nothing from them: they are made with a
-//! key of the hospital, and the version is in them, so that equal contents do not meet.
+//! key of the hospital, or by a machine that only deposits with one of the version's data key, and the version is in them, so that equal contents do not meet.
 
-use crate::{Keyring, derive};
+use crate::secret::SecretKey;
+use crate::{DataKey, Keyring, derive};
 use shosoin_protocol::codec::Writer;
 use shosoin_protocol::{Digest, VersionId};
 
@@ -17,13 +18,24 @@ pub struct MarkedPart {
 impl Keyring {
     /// The mark of a version's content, part by part.
     pub fn content_mark(&self, version: VersionId, parts: &[MarkedPart]) -> Digest {
-        let mut out = Writer::with_capacity(20 + parts.len() * 40);
-        out.put(&version.0).count(parts.len());
-        for part in parts {
-            out.u64(part.size_bytes).put(&part.plain_digest.0);
-        }
-        Digest(derive::hmac(&self.root().scan_key(), &[&out.finish()]))
+        mark(&self.root().scan_key(), version, parts)
     }
+}
+
+impl DataKey {
+    /// The mark by a machine that only deposits, which has no key under the root: whoever opens the version checks it.
+    pub fn content_mark(&self, version: VersionId, parts: &[MarkedPart]) -> Digest {
+        mark(&derive::data_key_scan(self.secret()), version, parts)
+    }
+}
+
+fn mark(key: &SecretKey, version: VersionId, parts: &[MarkedPart]) -> Digest {
+    let mut out = Writer::with_capacity(20 + parts.len() * 40);
+    out.put(&version.0).count(parts.len());
+    for part in parts {
+        out.u64(part.size_bytes).put(&part.plain_digest.0);
+    }
+    Digest(derive::hmac(key, &[&out.finish()]))
 }
 
 #[cfg(test)]
@@ -47,5 +59,9 @@ mod tests {
             other.content_mark(one, &[part(5, 7)]),
         ];
         assert!(others.iter().all(|other| *other != mark));
+        // that of a machine is made with the data key alone
+        let keys = [keyring.new_data_key().unwrap(), keyring.new_data_key().unwrap()];
+        let of_machines = keys.map(|key| key.content_mark(one, &[part(5, 7)]));
+        assert!(of_machines[0] != of_machines[1] && !of_machines.contains(&mark));
     }
 }

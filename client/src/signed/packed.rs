@@ -83,16 +83,14 @@ impl Packed {
     pub fn append(&self, told_seq: u64, first_seq: u64, leaves: &[Digest]) -> Result<()> {
         let failed = |source| Error::State { path: self.path.clone(), source };
         let mut open = self.open.lock();
-        let goes_on =
-            open.take().filter(|(_, rows)| told_seq != first_seq && (rows.first..=rows.next).contains(&first_seq));
-        let (file, mut rows) = match goes_on {
-            Some(goes_on) => goes_on,
-            None => (self.begin(first_seq)?, Rows { first: first_seq, next: first_seq }),
-        };
+        let goes_on = |rows: &Rows| told_seq != first_seq && (rows.first..=rows.next).contains(&first_seq);
+        if !open.as_ref().is_some_and(|(_, rows)| goes_on(rows)) {
+            *open = Some((self.begin(first_seq)?, Rows { first: first_seq, next: first_seq }));
+        }
+        let Some((file, rows)) = &mut *open else { return Ok(()) };
         let bytes: Vec<u8> = leaves.iter().flat_map(|leaf| leaf.0).collect();
-        file.write_all_at(&bytes, place(rows, first_seq)).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all_at(&bytes, place(*rows, first_seq)).and_then(|()| file.sync_all()).map_err(failed)?;
         rows.next = rows.next.max(first_seq.saturating_add(leaves.len() as u64));
-        *open = Some((file, rows));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::args::SiteArgs;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::hospital::{GatewayConfig, HospitalDir};
+use crate::hospital::{GatewayConfig, HospitalDir, ScannerConfig};
 use crate::lock::Lock;
 use crate::output::Output;
 use crate::passphrase;
@@ -114,12 +114,15 @@ pub async fn deposit(args: DepositArgs, output: Output) -> Result<()> {
     let passphrase = args.site.passphrase.read(&dir.passphrase())?;
     let opened = deposit::open(&dir.key_file()?, passphrase.as_bytes());
     let (keyring, terms) = opened.map_err(Error::key_file("open", dir.keyring()))?;
-    let state = GatewayConfig::load(&dir)?.state_dir(&dir, args.site.state.as_deref());
+    let config = GatewayConfig::load(&dir)?;
+    let state = config.state_dir(&dir, args.site.state.as_deref());
     files::create_dir(&state)?;
     let _lock = Lock::take(&state)?;
     let transport = Arc::new(session::connect(&args.site, &dir, &keyring)?);
     let prefix = terms.prefix.clone();
-    let depositor = Depositor::open(ClientOptions::new(state), keyring, terms, transport).await;
+    let scanner = config.scanner.as_ref().map(ScannerConfig::scanner).transpose()?;
+    let options = ClientOptions { scanner, ..ClientOptions::new(state) };
+    let depositor = Depositor::open(options, keyring, terms, transport).await;
     let mut depositor = depositor.map_err(Error::client("reach the vault"))?;
     for file in &args.files {
         let own = || file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
