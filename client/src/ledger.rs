@@ -7,9 +7,13 @@
 //! - Entries of devices are believed only with the device's signature, in the order of its chain, and while enrolled; acts
 //!   of the operator only with that of the vault, in the order of theirs.
 //!
+//! Here below: the chain of this device (`own`), receipts (`receipts`), what is refused and proved (`refusal`).
 //! Not here: making entries (`lane`), what entries do to names (`view`).
 
-use crate::accuse::{self, Accusation};
+mod own;
+mod receipts;
+mod refusal;
+
 use crate::head::HeadKeeper;
 use crate::retry::repeat;
 use crate::signed::Signed;
@@ -17,23 +21,21 @@ use crate::task::blocking;
 use crate::view::row::{Chain, PositionRow};
 use crate::view::{Placed, View};
 use crate::witness::{Gate, Unwitnessed};
-use crate::{Error, Result, Transport, ahead, audit, evidence, snapshot};
+use crate::{Error, Result, Transport, ahead, audit, snapshot};
 use parking_lot::RwLock;
+use receipts::verify_receipts;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::agreement::Parties;
 use shosoin_protocol::act::{ActKind, Document, WitnessRule};
 use shosoin_protocol::api::LogPage;
 use shosoin_protocol::checkpoint::Checkpoint;
-use shosoin_protocol::entry::{Entry, Seen};
-use shosoin_protocol::evidence::{Class, Part};
-use shosoin_protocol::limits::{CLOCK_AHEAD_MS_MAX, DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
+use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
 use shosoin_protocol::lineage::{Lineage, Span};
 use shosoin_protocol::merkle::{self, Frontier};
 use shosoin_protocol::receipt::Receipt;
 use shosoin_protocol::sign::PublicKey;
 use shosoin_protocol::{Digest, LogId, VaultId, VersionId};
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{Mutex, watch};
@@ -181,91 +183,6 @@ impl Ledger {
         self.head.read().as_ref().map_or(0, Head::size)
     }
 
-    /// Where this device's chain stands, and the head it has seen, as its next entry must say.
-    pub async fn standing(&self) -> Result<(Chain, Seen)> {
-        let position = self.position.lock().await;
-        let seen = Seen { size: position.frontier.size(), root: position.frontier.root() };
-        let chain = self.view.chain(self.identity.keyring.device_id())?;
-        let mut ahead = self.ahead.lock();
-        match *ahead {
-            Some(packed) if packed.next_seq > chain.next_seq => Ok((packed, seen)),
-            Some(_) => {
-                *ahead = None;
-                crate::ahead::forget(self.keeper.state_dir())?;
-                Ok((chain, seen))
-            }
-            None => Ok((chain, seen)),
-        }
-    }
-
-    /// Whether entries of this device are on media that the vault has not taken in, as far as is known.
-    pub fn is_ahead(&self) -> bool {
-        self.ahead.lock().is_some()
-    }
-
-    /// This entry of this device, and those before it, are on a medium: the next one follows it.
-    pub fn packed(&self, last: &Entry) -> Result<()> {
-        let chain = Chain { next_seq: last.statement().device_seq + 1, prev: last.leaf_hash() };
-        let mut ahead = self.ahead.lock();
-        crate::ahead::save(self.keeper.state_dir(), &chain)?;
-        *ahead = Some(chain);
-        Ok(())
-    }
-
-    /// What was packed never arrived.
-    pub fn forget_packed(&self) -> Result<()> {
-        let mut ahead = self.ahead.lock();
-        crate::ahead::forget(self.keeper.state_dir())?;
-        *ahead = None;
-        Ok(())
-    }
-
-    /// [`standing`](Self::standing), if the newest entry of this device is one that was signed here: before anything more is.
-    pub async fn own_standing(&self) -> Result<(Chain, Seen)> {
-        let standing = self.standing().await?;
-        let chain = self.told_chain()?;
-        match self.signed.is_own(&chain) {
-            true => Ok(standing),
-            false => Err(self.unconfirmed(&chain)),
-        }
-    }
-
-    /// Where the ledger has the chain of this device, whatever of it is on media that have not arrived.
-    pub fn told_chain(&self) -> Result<Chain> {
-        self.view.chain(self.identity.keyring.device_id())
-    }
-
-    /// What this device signed, as this state knows it.
-    pub fn signed(&self) -> &Arc<Signed> {
-        &self.signed
-    }
-
-    fn unconfirmed(&self, chain: &Chain) -> Error {
-        let device = self.identity.keyring.device_id();
-        Error::Unconfirmed { device, known: self.signed.known_entries(), found: chain.next_seq }
-    }
-
-    /// Says so, once, when the ledger has an entry of this device that was not signed here.
-    pub fn watch_for_copies(&self) -> Result<()> {
-        let chain = self.told_chain()?;
-        if self.signed.is_anothers(&chain) && !self.alarmed.swap(true, Ordering::SeqCst) {
-            let error = self.unconfirmed(&chain);
-            tracing::error!(error = &error as &dyn std::error::Error, "ALARM: this gateway is read-only");
-        }
-        Ok(())
-    }
-
-    /// Goes on signing behind whatever the ledger has of this device. A person has compared the head.
-    pub async fn adopt(&self) -> Result<Chain> {
-        let position = self.position.lock().await;
-        let chain = self.view.chain(self.identity.keyring.device_id())?;
-        let signed = self.signed.clone();
-        blocking("noting what is signed", move || signed.adopt(chain)).await?;
-        drop(position);
-        self.alarmed.store(false, Ordering::SeqCst);
-        Ok(chain)
-    }
-
     /// Refuses a ledger of which `size` leaves with `root` are no prefix.
     pub async fn demand_prefix(&self, size: u64, root: Digest) -> Result<()> {
         let Some(head) = self.head() else { return Err(Error::Lost { task: "the remembered head" }) };
@@ -283,12 +200,6 @@ impl Ledger {
                 not_there(format!("the ledger of {} entries that the vault shows does not contain it", head.size()))
             }
         }
-    }
-
-    /// Leaf index of a recent entry of this device, if the ledger holds exactly this one.
-    pub fn own_entry(&self, device_seq: u64, leaf: &Digest) -> Option<u64> {
-        let own = self.own.lock();
-        own.iter().find(|(seq, known, _)| *seq == device_seq && known == leaf).map(|(_, _, index)| *index)
     }
 
     /// Leaf index of a version that the ledger holds, as far as it is applied.
@@ -513,90 +424,6 @@ impl Ledger {
         }
     }
 
-    /// A larger ledger that was signed earlier. Order comes from the log, so nothing is refused; but it is the vault's own
-    /// word against itself, and kept.
-    async fn watch_time(&self, remembered: &Head, offered: &Head) {
-        let (before, now) = (remembered.checkpoint().time_ms, offered.checkpoint().time_ms);
-        if remembered.size() < offered.size() && now.saturating_add(CLOCK_AHEAD_MS_MAX) < before {
-            let parts = vec![Part::Remembered(remembered.text().to_owned()), Part::Head(offered.text().to_owned())];
-            let evidence = self.keep(Class::Time, parts).await;
-            tracing::error!(before, now, ?evidence, "the vault signed a larger ledger at an earlier time");
-        }
-    }
-
-    /// Receipts for entries that were accepted, by the vault's own word, after their head was signed.
-    async fn watch_receipts(&self, receipts: &[Receipt]) {
-        let after = |receipt: &&Receipt| {
-            let head = Checkpoint::parse(&receipt.inclusion.checkpoint).ok();
-            head.is_some_and(|(head, _)| {
-                receipt.inclusion.accepted_ms > head.time_ms.saturating_add(CLOCK_AHEAD_MS_MAX)
-            })
-        };
-        if let Some(receipt) = receipts.iter().find(after) {
-            let evidence = self.keep(Class::Time, vec![Part::Receipt(receipt.encode())]).await;
-            tracing::error!(?evidence, "the vault signed that it accepts entries in the future");
-        }
-    }
-
-    /// Refuses two heads of which the smaller is not a prefix of the larger.
-    async fn prove(&self, remembered: &Head, offered: &Head) -> Result<()> {
-        let (old, new) = if offered.size() < remembered.size() { (offered, remembered) } else { (remembered, offered) };
-        let trivial = old.size() == new.size() || old.size() == 0;
-        let proof = match trivial {
-            true => Vec::new(),
-            false => repeat(|| self.transport.consistency(old.size(), new.size())).await?,
-        };
-        let (old, new) = (old.checkpoint(), new.checkpoint());
-        match merkle::verify_consistency((old.size, &old.root), (new.size, &new.root), &proof) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.refused(FORKED, remembered.clone(), offered.clone(), proof).await),
-        }
-    }
-
-    /// The refusal of a head that contradicts the one remembered, once the evidence is on disk.
-    async fn refused(&self, why: &'static str, remembered: Head, offered: Head, proof: Vec<Digest>) -> Error {
-        let (old, new) = (remembered.text().to_owned(), offered.text().to_owned());
-        let (class, parts) = match why {
-            FORKED => (Class::Fork, accuse::fork(&self.transport, &remembered, &offered, &proof).await),
-            _ => (Class::Rollback, accuse::rollback(&self.identity, &self.transport, &remembered, &offered).await),
-        };
-        let evidence = self.keep(class, parts).await;
-        Error::Head { why, remembered: old, offered: new, evidence }
-    }
-
-    /// Keeps evidence in the state folder; the file, if it proves anything.
-    pub async fn keep(&self, class: Class, parts: Vec<Part>) -> Option<PathBuf> {
-        evidence::keep(&self.identity, self.keeper.state_dir(), class, parts).await
-    }
-
-    /// The refusal of a receipt, with the receipt as evidence where the vault signed what does not hold.
-    async fn proved(&self, error: Error, receipt: Option<Receipt>) -> Error {
-        let Some(receipt) = receipt else { return error };
-        let kept = self.keep(Class::FalseReceipt, vec![Part::Receipt(receipt.encode())]).await;
-        error.with_evidence(kept)
-    }
-
-    /// The refusal of an entry that may not be in the ledger under `offered`.
-    async fn accused(&self, error: Error, offered: &Head, accusation: Option<Accusation>) -> Error {
-        let Some(accusation) = accusation else { return error };
-        let Some(mut parts) = accuse::entry(&self.transport, offered, self.identity.log, accusation).await else {
-            return error;
-        };
-        parts.extend(self.device_of(&parts).filter(|_| accusation.class == Class::Injection));
-        let kept = self.keep(accusation.class, parts).await;
-        error.with_evidence(kept)
-    }
-
-    /// The hospital's certificate for the device that an entry names, if the ledger has enrolled it.
-    fn device_of(&self, parts: &[Part]) -> Option<Part> {
-        let bytes = parts.iter().find_map(|part| if let Part::Entry(bytes) = part { Some(bytes) } else { None })?;
-        let device = Entry::decode(bytes).ok()?.statement().device;
-        let own = Some(self.identity.keyring.device_key().public()).filter(|key| key.device_id() == device);
-        let key = own.or_else(|| self.view.device(device).ok().flatten().map(|row| row.key))?;
-        let certificate = evidence::certificate(&self.identity, &key);
-        Some(Part::Device { key, certificate })
-    }
-
     /// Reads, checks and applies the pages between `position` and `offered`.
     async fn follow(&self, position: &mut PositionRow, offered: &Head) -> Result<()> {
         while position.frontier.size() < offered.size() {
@@ -661,25 +488,6 @@ impl Ledger {
         }
         Ok(())
     }
-
-    fn remember_own(&self, entries: Vec<(u64, Digest, u64)>) {
-        let mut own = self.own.lock();
-        own.extend(entries);
-        let surplus = own.len().saturating_sub(OWN_ENTRIES_KEPT);
-        own.drain(..surplus);
-    }
-
-    /// Says whose fault it is that entries do not lead to `offered`: the head's, if it does not continue the one
-    /// remembered, or else that of the entries shown.
-    async fn blame(&self, offered: &Head) -> Error {
-        if let Some(remembered) = self.head()
-            && let Err(error) = self.prove(&remembered, offered).await
-        {
-            return error;
-        }
-        let why = format!("its entries do not lead to the head of {} leaves that it signed", offered.size());
-        Error::Contradiction { operation: "entries of the ledger", why }
-    }
 }
 
 /// What a machine without witnesses says of a rule that the hospital made.
@@ -696,49 +504,6 @@ fn verified(identity: &Identity, text: &str) -> Result<Head> {
         shosoin_protocol::Error::Mismatch { what, expected, found } => Error::WrongVault { what, expected, found },
         source => Error::Answer { operation: "the ledger head", source },
     })
-}
-
-/// Why receipts are refused, and the one that its signer may be held to.
-struct BadReceipt {
-    error: Error,
-    receipt: Option<Receipt>,
-}
-
-impl BadReceipt {
-    fn new(error: Error, receipt: Option<&Receipt>) -> Box<Self> {
-        Box::new(BadReceipt { error, receipt: receipt.cloned() })
-    }
-}
-
-/// Verified heads, ascending, and the entries that receipts prove under each.
-type Proved = Vec<(Head, Vec<Placed>)>;
-
-/// Entries by the head their receipt proves them under, in ascending order of both. Receipts of one batch share a head,
-/// which is verified once.
-fn verify_receipts(identity: &Identity, accepted: Vec<(Placed, Receipt)>) -> Result<Proved, Box<BadReceipt>> {
-    let mut heads: Vec<(Head, Vec<Placed>)> = Vec::new();
-    for (placed, receipt) in accepted {
-        let text = &receipt.inclusion.checkpoint;
-        let at = match heads.iter().position(|(head, _)| head.text() == text) {
-            Some(at) => at,
-            None => {
-                let head = verified(identity, text).map_err(|error| BadReceipt::new(error, Some(&receipt)))?;
-                heads.push((head, Vec::new()));
-                heads.len() - 1
-            }
-        };
-        let (head, entries) = &mut heads[at];
-        let answer = |source| Error::Answer { operation: "a deposit", source };
-        let held = receipt.verify_under(&placed.entry.leaf_hash(), identity.key_of(&receipt), head).map_err(answer);
-        held.map_err(|error| BadReceipt::new(error, Some(&receipt)))?;
-        if placed.index != receipt.inclusion.index {
-            let why = "the receipt is for another place".to_owned();
-            return Err(BadReceipt::new(Error::Contradiction { operation: "a deposit", why }, None));
-        }
-        entries.push(placed);
-    }
-    heads.sort_by_key(|(head, _)| head.size());
-    Ok(heads)
 }
 
 /// Whether `entries` are all leaves from `from` up to `end`.
