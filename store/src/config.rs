@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::jobs::{JobsConfig, MetricsConfig};
 use crate::machines::MachinesConfig;
 use crate::migrate::MigrateRule;
+use crate::network::NetworkConfig;
 use crate::notify::ChannelConfig;
+use crate::time_sync::TimeConfig;
 use serde::{Deserialize, Serialize};
 use shosoin_archive::Address;
 use shosoin_protocol::VaultId;
@@ -72,6 +74,12 @@ pub struct Config {
     /// how records are ended
     #[serde(default, skip_serializing_if = "DisposalConfig::is_default")]
     pub disposal: DisposalConfig,
+    /// from where hospitals come, and which servers the vault may reach
+    #[serde(default, skip_serializing_if = "NetworkConfig::is_default")]
+    pub network: NetworkConfig,
+    /// how the clock is compared with standard time
+    #[serde(default, skip_serializing_if = "TimeConfig::is_default")]
+    pub time: TimeConfig,
     /// where figures are shown
     #[serde(default, skip_serializing_if = "MetricsConfig::is_default")]
     pub metrics: MetricsConfig,
@@ -270,6 +278,8 @@ impl Config {
         self.accounts.check()?;
         self.console.check()?;
         self.machines.check()?;
+        self.time.check()?;
+        self.network.check(&self.outward())?;
         for (number, channel) in self.notify.iter().enumerate() {
             channel.check()?;
             if self.notify.iter().skip(number + 1).any(|other| other.name == channel.name) {
@@ -332,6 +342,8 @@ mod tests {
             console: ConsoleConfig::default(),
             machines: MachinesConfig::default(),
             changes: ChangesConfig::default(),
+            network: NetworkConfig::default(),
+            time: TimeConfig::default(),
             metrics: MetricsConfig::default(),
             volumes: vec![VolumeSpec::at("volumes/v01"), VolumeSpec::at("/mnt/v02")],
             migrate: Vec::new(),

@@ -40,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::http::HttpOptions;
 use crate::http::listener::{Listener, Service};
 use crate::jobs::JobKind;
+use crate::network::{Guest, TurnedAway};
 use crate::vault::{Vault, blocking};
 use axum::Router;
 use axum::body::Body;
@@ -196,7 +197,7 @@ impl Service for Entrance {
     fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<Place> {
         let from = from.ip().to_canonical();
         if !self.config.lets_in(from) {
-            tracing::warn!(%from, "refused a connection to the console: it is from no management terminal");
+            self.front.vault.inner.turn_away(from, "unknown".to_owned(), TurnedAway::NoTerminal);
             return None;
         }
         if let Some(why) = self.front.vault.inner.terminal_obstacle(from) {
@@ -214,6 +215,15 @@ impl Service for Entrance {
 
     fn meet(&self, _stream: &TlsStream<TcpStream>, from: SocketAddr) -> Option<Peer> {
         Some(Peer(from.ip().to_canonical()))
+    }
+
+    async fn entered(&self, peer: &Peer) -> bool {
+        let guest = Guest { actor: "console".to_owned(), hospital: None, from: Some(peer.0) };
+        self.front.vault.inner.connected(guest).await
+    }
+
+    fn turned_away(&self, from: SocketAddr, why: TurnedAway) {
+        self.front.vault.inner.turn_away(from.ip(), "unknown".to_owned(), why);
     }
 
     async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {

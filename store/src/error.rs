@@ -1,5 +1,6 @@
 //! What can go wrong in the vault, and what it means to whoever asked.
 
+use crate::network::TurnedAway;
 use shosoin_protocol::api::{Problem, code};
 use shosoin_protocol::{Address, DeviceId, Digest, ErrorKind, HospitalId, NameToken, SegmentId, VersionId, VolumeId};
 use std::path::PathBuf;
@@ -173,6 +174,14 @@ pub enum Error {
         device: DeviceId,
         /// never enrolled, or revoked
         why: &'static str,
+    },
+    /// A device asked where or when its hospital's line does not let it.
+    #[error("device {device} is not answered: {}", why.sentence())]
+    OffLine {
+        /// which one
+        device: DeviceId,
+        /// why
+        why: TurnedAway,
     },
     /// A device that only deposits asked for something else.
     #[error("device {device} only deposits: it reads nothing, and signs nothing else")]
@@ -540,9 +549,8 @@ impl Error {
             Error::Unclean { .. } => ErrorKind::Refused,
             Error::Misdirected { .. } => ErrorKind::Invalid,
             Error::Quarantined { source, .. } => source.kind(),
-            Error::UnknownHospital { .. } | Error::UnknownDevice { .. } | Error::OnlyDeposits { .. } => {
-                ErrorKind::Refused
-            }
+            Error::UnknownHospital { .. } | Error::UnknownDevice { .. } => ErrorKind::Refused,
+            Error::OnlyDeposits { .. } | Error::OffLine { .. } => ErrorKind::Refused,
             Error::NotShared { .. } => ErrorKind::Refused,
             Error::HandedOver { .. } | Error::NotOrdered { .. } | Error::Package { .. } => ErrorKind::Refused,
             Error::Exists { .. } | Error::EnrolmentDiffers { .. } | Error::ForeignHistory { .. } => ErrorKind::Refused,
@@ -591,6 +599,7 @@ impl Error {
             Error::EnrolmentDiffers { .. } => "enrolment-differs",
             Error::UnknownDevice { .. } => code::UNKNOWN_DEVICE,
             Error::OnlyDeposits { .. } => "deposit-only",
+            Error::OffLine { .. } => "off-line",
             Error::OutOfSequence { .. } | Error::NotAfterPrevious => code::OUT_OF_SEQUENCE,
             Error::ForeignHistory { .. } => "foreign-history",
             Error::ClockSkew { .. } => code::CLOCK_SKEW,

@@ -11,8 +11,10 @@ use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::jobs::{JobsConfig, MetricsConfig};
 use crate::machines::MachinesConfig;
+use crate::network::NetworkConfig;
 use crate::open::{lock, make_dir};
 use crate::stores::Stores;
+use crate::time_sync::TimeConfig;
 use crate::vault::InitOptions;
 use shosoin_protocol::{VaultId, VolumeId};
 use shosoin_tiers::layout::SEGMENTS;
@@ -47,6 +49,8 @@ pub fn init(dir: &Path, options: &InitOptions) -> Result<()> {
         changes: ChangesConfig::default(),
         machines: MachinesConfig::default(),
         jobs: JobsConfig::default(),
+        network: NetworkConfig::default(),
+        time: TimeConfig::default(),
         metrics: MetricsConfig::default(),
         volumes: options.volumes.clone(),
         migrate: Vec::new(),

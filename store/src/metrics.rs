@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::jobs::report::Outcome;
 use crate::jobs::{JobKind, JobsReport};
 use crate::machines::{HostStanding, MachineState};
+use crate::network::TurnedAway;
 use crate::status::Status;
+use crate::time_sync::Agreement;
 use crate::vault::{Inner, Vault, blocking};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -52,6 +54,8 @@ impl Inner {
         page.audit(self);
         page.machines(self);
         page.itself(&status);
+        page.network(&status);
+        page.time(self.config.time.error_ms_max, &status);
         let mut text = String::new();
         encode(&mut text, &page.0).map_err(|_| Error::Bug("figures could not be written as text"))?;
         Ok(text)
@@ -286,6 +290,33 @@ impl Page {
         let looked = itself.map_or(0.0, |itself| itself.looked_ms as f64 / 1e3);
         let help = "When the vault looked at its own program and settings last";
         self.gauge("self_check_timestamp_seconds", help, [(Vec::new(), looked)]);
+    }
+
+    fn network(&mut self, status: &Status) {
+        let Some(network) = &status.network else { return };
+        let help = "Connections of devices and browsers that were answered";
+        self.counter("connections", help, [(Vec::new(), network.connections)]);
+        let refused = TurnedAway::ALL.map(|why| {
+            let count = network.turned_away.get(&why).copied().unwrap_or(0);
+            (vec![("why", why.name().to_owned())], count)
+        });
+        self.counter("connections_refused", "Connections that were turned away, by reason", refused);
+        let lines = network.lines.len() as f64;
+        self.gauge("lines_declared", "Lines of hospitals that are declared", [(Vec::new(), lines)]);
+    }
+
+    fn time(&mut self, limit_ms: u32, status: &Status) {
+        let time = status.time.as_ref();
+        let now = time.map(|time| time.agreement.state());
+        let states = Agreement::STATES.map(|state| {
+            let is = now.unwrap_or("not-measured") == state;
+            (vec![("state", state.to_owned())], f64::from(u8::from(is)))
+        });
+        self.gauge("time_agreement", "Whether the clock agrees with standard time, by state", states);
+        let error = time.and_then(|time| time.agreement.measured()).map(|measured| measured.error_us as f64 / 1e6);
+        let error = error.map(|seconds| (Vec::new(), seconds));
+        self.gauge("time_error_seconds", "How far the clock may be from standard time, where that is known", error);
+        self.gauge("time_limit_seconds", "The limit of that", [(Vec::new(), f64::from(limit_ms) / 1e3)]);
     }
 
     fn clients(&mut self, inner: &Inner) {

@@ -6,8 +6,10 @@
 //! Invariants
 //! - A message goes out only for a record that is durable, and the place of a channel moves on only behind a message that was taken,
 //!   or that was given up after a bounded number of tries, which is a record too, and is told by the other channels.
-//! - A message names kinds, numbers and times, and nothing else (`message`).
+//! - A message names kinds, numbers and times, and nothing else (`message`), but to a log server.
 //! - A kill between a message and its place sends it twice, never not at all.
+//!
+//! A log server is a channel that gets every record whole (`gather`); it stands on the operator's own network.
 //!
 //! Not here: what is an alarm (`alarm`), how a message travels (`channel`), incidents (`incidents`).
 
@@ -15,6 +17,7 @@ mod alarm;
 mod channel;
 mod command;
 mod config;
+mod gather;
 mod message;
 
 pub use alarm::Alarm;
@@ -140,6 +143,9 @@ impl Teller {
     /// Tells everything that is new behind a place, and moves it on. Where there was nothing to tell, that is not written down:
     /// after a restart those records are looked through again.
     async fn tell_all(&self, place: &mut Option<Place>) -> Result<()> {
+        if self.config.records {
+            return self.gather(place).await;
+        }
         loop {
             let from = match *place {
                 Some(place) => place,
@@ -227,7 +233,7 @@ impl Teller {
 
     /// Where this channel is. One that is new begins with what happens from now on, this start included.
     async fn place(&self) -> Result<Place> {
-        let (inner, name) = (self.inner.clone(), self.config.name.clone());
+        let (inner, name, records) = (self.inner.clone(), self.config.name.clone(), self.config.records);
         blocking(move || {
             let path = inner.dir.join(DIR).join(format!("{name}.json"));
             match std::fs::read(&path) {
@@ -235,7 +241,9 @@ impl Teller {
                     serde_json::from_slice(&bytes).map_err(|error| Error::Config { path, why: error.to_string() })
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    let place = Place { told: inner.media.audit().opened_at() };
+                    // a log server gets what was before it, too
+                    let told = if records { 0 } else { inner.media.audit().opened_at() };
+                    let place = Place { told };
                     inner.keep_place(&name, place)?;
                     Ok(place)
                 }

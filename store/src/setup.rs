@@ -35,6 +35,7 @@ impl Vault {
             inner.note_program(look)?;
             inner.note_libraries()?;
             inner.note_look(look)?;
+            inner.note_time(inner.clock.now_ms())?;
             inner.insist_on_registered()
         })
         .await

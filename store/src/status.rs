@@ -8,12 +8,15 @@ use crate::config::{Config, IndexKind};
 use crate::desk::Desk;
 use crate::identity::Identity;
 use crate::jobs::ScrubDebt;
+use crate::network::NetworkStatus;
 use crate::quarantine::QuarantineStatus;
+use crate::time_sync::TimeStatus;
 use crate::transfers::LineStatus;
 use serde::Serialize;
 use shosoin_protocol::Suite;
 use shosoin_protocol::act::agreement::Scanning;
 use shosoin_tiers::{SegmentState, Tier, VolumeState};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,6 +47,8 @@ pub struct Status {
     pub hospitals: Vec<HospitalStatus>,
     /// segments by state
     pub segments: SegmentCounts,
+    /// how much is kept in each suite: what must stay readable for as long as any hospital has some of it (7.6.1-M3)
+    pub formats: Vec<FormatUse>,
     /// stripes waiting for repair
     pub repair_queue: usize,
     /// what is owed to the rule that every byte is verified within a period
@@ -54,6 +59,10 @@ pub struct Status {
     pub people: PeopleStatus,
     /// its own program and settings, by the register of changes, where this process looked at them
     pub itself: Option<SelfStatus>,
+    /// whether its clock agrees with standard time, where this process asked
+    pub time: Option<TimeStatus>,
+    /// lines of hospitals, servers that are reached, connections
+    pub network: Option<NetworkStatus>,
     /// what opening found and worked around
     pub findings: Vec<Finding>,
 }
@@ -176,6 +185,40 @@ pub struct SegmentCounts {
     pub payload_bytes: u64,
 }
 
+/// How much is kept in one suite, counted from the segments in sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FormatUse {
+    /// suite number, which every header, address and signature names
+    pub suite: u8,
+    /// hospitals that have records in it
+    pub hospitals: usize,
+    /// segments
+    pub segments: usize,
+    /// records
+    pub records: u64,
+    /// bytes of records
+    pub payload_bytes: u64,
+}
+
+impl FormatUse {
+    /// One for each suite that this release reads, in use or not.
+    fn all(tier: &Tier) -> Vec<Self> {
+        let segments = tier.segments();
+        let of = |suite: Suite| {
+            let mut count = FormatUse { suite: suite.code(), hospitals: 0, segments: 0, records: 0, payload_bytes: 0 };
+            let mut hospitals = BTreeSet::new();
+            for segment in segments.iter().filter(|segment| segment.suite == suite) {
+                hospitals.insert(segment.hospital);
+                count.segments += 1;
+                count.records += u64::from(segment.records);
+                count.payload_bytes += segment.payload_bytes;
+            }
+            FormatUse { hospitals: hospitals.len(), ..count }
+        };
+        Suite::ALL.map(of).to_vec()
+    }
+}
+
 /// Work since the vault was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
@@ -244,11 +287,14 @@ pub fn gather(parts: Parts<'_>) -> Status {
         repair_waits_until_ms: parts.repair_waits_until_ms,
         hospitals: parts.desks.iter().map(|desk| HospitalStatus::of(desk)).collect(),
         segments: SegmentCounts::of(tier),
+        formats: FormatUse::all(tier),
         repair_queue: tier.repairs_waiting(),
         scrub: parts.scrub,
         counters: parts.counters,
         people: PeopleStatus::of(parts.accounts),
         itself: None,
+        time: None,
+        network: None,
         findings: parts.findings.iter().cloned().chain(parts.log_room.and_then(low_room)).collect(),
     }
 }

@@ -22,6 +22,7 @@ use crate::ledger::Ledger;
 use crate::machines::HostStanding;
 use crate::media_ledger::MediaLedger;
 use crate::migrate::{self, MigrateReport};
+use crate::network::ConnectionLog;
 use crate::notify::Standings;
 use crate::open::{self, Opened, Standing};
 use crate::plan::Plan;
@@ -33,6 +34,7 @@ use crate::setup;
 use crate::sharing;
 use crate::shelf;
 use crate::status::{self, CanaryStatus, Counters, Status, Work};
+use crate::time_sync::TimeStatus;
 use crate::transfers::Transfers;
 use crate::volumes::Volumes;
 use crate::{Code, Config, Finding, init};
@@ -142,6 +144,8 @@ pub(crate) struct Inner {
     pub(crate) canaries_ms: Mutex<Option<u64>>,
     /// reads of sealed records, on their way into the audit log
     pub(crate) read_log: ReadLog,
+    /// who connected, on its way into the audit log
+    pub(crate) connections: ConnectionLog,
     /// whether the room for the audit log was short when it was looked at last
     log_short: AtomicBool,
     /// whether it is on record that the register of machines does not let this host
@@ -150,6 +154,8 @@ pub(crate) struct Inner {
     pub(crate) program: PathBuf,
     /// what the vault saw when it looked at its own files last
     pub(crate) last_look: Mutex<Option<Look>>,
+    /// what chrony said last
+    pub(crate) last_time: Mutex<Option<TimeStatus>>,
     /// how channels fare that tell people
     pub(crate) standings: Standings,
     /// what came of the newest try on the canary of each hospital
@@ -476,7 +482,7 @@ impl Inner {
         let quarantine = Quarantine::open(&dir, &config.intake.quarantine)?;
         let records = Arc::new(Records::new(&dir, index.clone(), tier.clone(), options.clock.clone()));
         media.audit().keep_free(config.audit.reserve_bytes());
-        let read_log = ReadLog::new(media.clone());
+        let (read_log, connections) = (ReadLog::new(media.clone()), ConnectionLog::new(media.clone()));
         let mut inner = Inner {
             dir,
             config,
@@ -504,10 +510,12 @@ impl Inner {
             shares: Mutex::default(),
             canaries_ms: Mutex::default(),
             read_log,
+            connections,
             log_short: AtomicBool::default(),
             host_unknown: AtomicBool::default(),
             program: options.program.clone().map_or_else(setup::program, Ok)?,
             last_look: Mutex::default(),
+            last_time: Mutex::default(),
             standings: Standings::default(),
             canaries: Mutex::default(),
             folder,
@@ -644,6 +652,9 @@ impl Inner {
         if let Some(itself) = &status.itself {
             status.findings.extend(itself.unregistered().map(|kind| changes::finding(itself, kind)));
         }
+        status.network = Some(self.network_status());
+        status.time = self.last_time.lock().clone();
+        status.findings.extend(status.time.as_ref().and_then(TimeStatus::finding));
         for (hospital, desk) in status.hospitals.iter_mut().zip(&desks) {
             hospital.quarantine = self.quarantine_status(desk).ok();
             hospital.line = Some(self.line_status(desk));
@@ -711,7 +722,8 @@ impl Inner {
         let now_ms = self.clock.now_ms();
         let told =
             self.read_log.keep(now_ms, false).and_then(|()| self.watch_room(now_ms)).and_then(|()| self.watch_host());
-        let told = told.and_then(|()| self.watch_itself(now_ms));
+        let told = told.and_then(|()| self.connections.keep(now_ms, false));
+        let told = told.and_then(|()| self.watch_itself(now_ms)).and_then(|()| self.watch_time(now_ms));
         if let Err(error) = told {
             tracing::error!(error = &error as &dyn std::error::Error, "the audit log could not be written");
         }
@@ -743,6 +755,7 @@ impl Inner {
     /// Records that the vault is closed, and copies the audit log to volumes.
     fn journal_closed(&self) -> Result<()> {
         self.read_log.keep(self.clock.now_ms(), true)?;
+        self.connections.keep(self.clock.now_ms(), true)?;
         self.media.record(AuditEvent::new(self.clock.now_ms(), VAULT, Action::VaultStopped))?;
         self.media.record(AuditEvent::new(self.clock.now_ms(), VAULT, Action::LogStopped))?;
         let missed = self.media.audit().copy_to(&log_media(&self.tier));

@@ -14,14 +14,17 @@ use shosoin_protocol::api::{DepositReplies, Enrolment, Hello, InlineRecord, Prob
 use shosoin_protocol::malware::{Engine, MalwareReport, ScanResult};
 use shosoin_protocol::suite::sha256;
 use shosoin_protocol::{Digest, ErrorKind, RecordKind, Suite};
-use shosoin_store::audit::{Action, AuditQuery, Outcome};
+use shosoin_store::accounts::Caller;
+use shosoin_store::applicability::{State, StatementRequest};
+use shosoin_store::audit::{Action, AuditEvent, AuditQuery, Outcome};
 use shosoin_store::http::{HttpOptions, Server};
-use shosoin_store::{IndexKind, Vault};
+use shosoin_store::network::LineConfig;
+use shosoin_store::{Config, Error, IndexKind, Vault, VolumeSpec};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -55,7 +58,14 @@ struct Served {
 
 impl Served {
     async fn new() -> Served {
+        Served::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Served {
         let site = Site::on_disk(IndexKind::Memory).await;
+        let mut config = Config::load(&site.path()).unwrap();
+        change(&mut config);
+        std::fs::write(site.path().join("vault.toml"), toml::to_string(&config).unwrap()).unwrap();
         let vault = site.open().await;
         let (hospital, key) = (Hospital::new(Suite::Default, 1, vault.id()), Key::new());
         let enrolment = Enrolment {
@@ -75,6 +85,11 @@ impl Served {
     }
 
     async fn connect(&self, key: Option<&Key>) -> TlsStream<TcpStream> {
+        self.connect_from("127.0.0.1", key).await.unwrap()
+    }
+
+    /// Connects from another address of this host.
+    async fn connect_from(&self, from: &str, key: Option<&Key>) -> std::io::Result<TlsStream<TcpStream>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyVault));
@@ -85,9 +100,11 @@ impl Served {
                 builder.with_client_auth_cert(vec![key.certificate.clone()], pkcs8.into()).unwrap()
             }
         };
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(format!("{from}:0").parse().unwrap())?;
+        let stream = socket.connect(self.address).await?;
         let name = ServerName::try_from("vault").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
     /// Sends a request on a connection of its own; its answer.
@@ -96,6 +113,39 @@ impl Served {
         stream.write_all(format!("{head}\r\nhost: vault\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
         stream.write_all(body).await.unwrap();
         Answer::read(&mut stream).await
+    }
+
+    /// What the audit log has of connections: by whom, from where, how it ended, why.
+    fn connections(&self) -> Vec<(String, String, Outcome, String)> {
+        let actions = vec![Action::Connected, Action::ConnectionRefused];
+        let records = self.vault.audit().read(&AuditQuery { actions, ..AuditQuery::default() }).unwrap();
+        let from = |source: Option<std::net::IpAddr>| source.map(|from| from.to_string()).unwrap_or_default();
+        let event = |event: AuditEvent| (event.actor, from(event.source), event.outcome, event.reason);
+        records.into_iter().map(|record| event(record.event)).collect()
+    }
+
+    /// Waits until somebody is on record who was turned away for this reason.
+    async fn turned_away(&self, why: &str) -> (String, String) {
+        let seen = async {
+            loop {
+                let refused = |(.., outcome, reason): &&(String, String, Outcome, String)| {
+                    *outcome == Outcome::Refused && reason.contains(why)
+                };
+                if let Some((actor, from, ..)) = self.connections().iter().find(refused) {
+                    return (actor.clone(), from.clone());
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), seen)
+            .await
+            .unwrap_or_else(|_| panic!("{why}: {:?}", self.connections()))
+    }
+
+    async fn control(&self, id: &str) -> (State, String) {
+        let statement = self.vault.applicability(StatementRequest::default(), Caller::this_process()).await.unwrap();
+        let line = statement.controls.into_iter().find(|line| line.id == id).unwrap();
+        (line.state, line.evidence)
     }
 
     async fn end(self) {
@@ -343,4 +393,142 @@ async fn a_forged_malware_report_that_comes_over_the_line_stores_nothing_and_is_
     let held = served.vault.status().await.unwrap().hospitals[0].quarantine.unwrap().items;
     assert_eq!(held, 1, "what came is evidence");
     served.end().await;
+}
+
+/// The line of the hospital that [`Served`] enrols.
+fn line(from: &[&str], hours: &[&str]) -> LineConfig {
+    let hours = serde_json::from_value(serde_json::json!(hours)).unwrap();
+    LineConfig { hospital: "01".repeat(16), from: from.iter().map(|net| net.parse().unwrap()).collect(), hours }
+}
+
+const HELLO: &[u8] = b"GET /v1/hello HTTP/1.1\r\nhost: vault\r\n\r\n";
+
+/// Sends a request on a connection that stays open; the first bytes of its answer.
+async fn ask_on(stream: &mut TlsStream<TcpStream>) -> String {
+    stream.write_all(HELLO).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let len = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..len]).into_owned()
+}
+
+#[tokio::test]
+async fn a_hospital_is_answered_on_its_declared_line_alone_and_who_is_not_is_on_record_3_4_r3_7_6_6_m9() {
+    let other = LineConfig { hospital: "07".repeat(16), ..line(&["127.0.0.3/32"], &[]) };
+    let served = Served::with(|config| config.network.lines = vec![line(&["127.0.0.2/32"], &[]), other]).await;
+    let key = Some(&served.key);
+    let mut own = served.connect_from("127.0.0.2", key).await.unwrap();
+    assert!(ask_on(&mut own).await.starts_with("HTTP/1.1 200"));
+
+    served.connect_from("127.0.0.4", key).await.unwrap_err();
+    let (actor, from) = served.turned_away("no line is declared from this address").await;
+    assert_eq!((actor.as_str(), from.as_str()), ("unknown", "127.0.0.4"), "before anybody asked for a key");
+
+    let mut astray = served.connect_from("127.0.0.3", key).await.unwrap();
+    assert_eq!(astray.read_to_end(&mut Vec::new()).await.unwrap_or(0), 0, "no answer on the line of another hospital");
+    let (actor, from) = served.turned_away("does not come from this address").await;
+    assert!(actor.starts_with("device:") && from == "127.0.0.3", "{actor} {from}");
+    let page = served.vault.metrics().await.unwrap();
+    assert!(page.contains("shosoin_connections_refused_total{why=\"no-line\"} 1"), "{page}");
+    assert!(page.contains("shosoin_connections_refused_total{why=\"other-line\"} 1"), "{page}");
+    let network = served.vault.status().await.unwrap().network.unwrap();
+    assert_eq!((network.lines.len(), network.connections), (2, 1));
+    served.end().await;
+}
+
+#[tokio::test]
+async fn outside_its_hours_a_line_is_closed_on_open_connections_too_7_6_6_m9() {
+    let served = Served::with(|config| {
+        config.network.lines = vec![line(&["127.0.0.0/8"], &["Sun-Sun 17:00-18:00"])]; // it is 17:46 in these tests
+    })
+    .await;
+    let mut open = served.connect(Some(&served.key)).await;
+    assert!(ask_on(&mut open).await.starts_with("HTTP/1.1 200"));
+    served.site.clock.advance(15 * 60_000);
+    let answer = ask_on(&mut open).await;
+    assert!(answer.contains("off-line") && answer.contains("closed at this hour"), "{answer}");
+    served.connect_from("127.0.0.1", Some(&served.key)).await.unwrap_err();
+    served.turned_away("closed at this hour").await;
+    served.end().await;
+}
+
+#[tokio::test]
+async fn who_connects_is_on_record_before_they_are_answered_once_an_hour_with_a_count_and_so_is_who_may_not_7_6_6_m11()
+{
+    let served = Served::new().await;
+    assert_eq!(served.control("7.6.6-M11").await.0, State::NotShown, "nobody connected yet");
+    for _ in 0..5 {
+        assert_eq!(served.ask("GET /v1/hello HTTP/1.1", b"").await.status, 200);
+    }
+    let device = format!("device:{}", served.hospital.device.id());
+    let one = (device.clone(), "127.0.0.1".to_owned(), Outcome::Begun, String::new());
+    assert_eq!(served.connections(), [one.clone()], "five connections are one record");
+    let stranger = Key::new();
+    let _ = served.connect(Some(&stranger)).await.read_to_end(&mut Vec::new()).await;
+    served.turned_away("no enrolment names this key").await;
+    let _ = served.connect(None).await.read_to_end(&mut Vec::new()).await;
+    served.turned_away("no key was shown").await;
+    let mut no_tls = TcpStream::connect(served.address).await.unwrap();
+    no_tls.write_all(b"USER anonymous\r\n").await.unwrap();
+    let _ = no_tls.read_to_end(&mut Vec::new()).await;
+    assert_eq!(served.turned_away("no handshake in TLS 1.3").await.1, "127.0.0.1");
+    for id in ["7.6.6-M11", "3.4-R3"] {
+        let (_, evidence) = served.control(id).await;
+        assert!(
+            !evidence.contains("connection-log: does not hold") && !evidence.contains("no-ftp: does not hold"),
+            "{evidence}"
+        );
+    }
+    served.site.clock.advance(3_600_000);
+    assert_eq!(served.ask("GET /v1/hello HTTP/1.1", b"").await.status, 200);
+    let actions = vec![Action::Connected];
+    let records = served.vault.audit().read(&AuditQuery { actions, ..AuditQuery::default() }).unwrap();
+    let said: Vec<_> = records.iter().map(|record| (record.event.outcome, record.event.units)).collect();
+    assert_eq!(said, [(Outcome::Begun, 0), (Outcome::Done, 5), (Outcome::Begun, 0)]);
+    assert_eq!(records[1].event.hospital, Some(served.hospital.id));
+    served.end().await;
+}
+
+#[tokio::test]
+async fn the_vault_is_configured_to_reach_declared_servers_alone_7_6_6_m9() {
+    let site = Site::on_disk(IndexKind::Memory).await;
+    let path = site.path().join("vault.toml");
+    let mut config = Config::load(&site.path()).unwrap();
+    config.notify = vec![toml::from_str("name = 'desk'\nurl = 'https://alarm.example/hook'").unwrap()];
+    config.network.outward = Some(vec!["alarm.example:443".to_owned()]);
+    std::fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
+    let vault = site.open().await;
+    let statement = vault.applicability(StatementRequest::default(), Caller::this_process()).await.unwrap();
+    let line = statement.controls.into_iter().find(|line| line.id == "7.6.6-M9").unwrap();
+    assert!(line.state == State::Met && line.evidence.contains("alarm.example:443"), "{}", line.evidence);
+    vault.close().await.unwrap();
+    drop(vault);
+    config.volumes.push(VolumeSpec::in_store("s3://elsewhere/v07"));
+    std::fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
+    let error = Vault::open(&site.path(), site.options.clone()).await.err().unwrap();
+    assert!(matches!(&error, Error::Config { why, .. } if why.contains("s3://elsewhere")), "{error}");
+}
+
+/// Every file of the operator's crates that can open a connection by itself.
+#[test]
+fn connections_go_out_from_channels_of_alarms_and_archive_volumes_and_from_nowhere_else_7_6_6_m9() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    for folder in ["store/src", "tiers/src", "archive/src"] {
+        for file in common::files(&root.join(folder)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let reaches = [
+                "reqwest::",
+                "lettre::",
+                "TcpStream::connect",
+                "UdpSocket",
+                "object_store::aws",
+                "object_store::azure",
+            ];
+            if reaches.iter().any(|word| text.contains(word)) {
+                found.push(file.strip_prefix(&root).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(found, ["archive/src/connect.rs", "archive/src/credentials.rs", "store/src/notify/channel.rs"]);
 }

@@ -175,3 +175,23 @@ async fn making_a_vault_where_one_is_changes_nothing_and_half_a_vault_is_finishe
     assert_ne!(vault.id(), id);
     enrolled(&vault, Suite::Default, 1).await;
 }
+
+#[tokio::test]
+async fn what_is_kept_in_each_suite_is_counted_and_read_for_as_long_as_a_hospital_has_some_7_6_1_m3() {
+    let site = Site::on_disk(IndexKind::Memory).await;
+    let vault = site.open().await;
+    let mut parcels = Vec::new();
+    for (suite, seed) in [(Suite::Default, 1), (Suite::Cryptrec, 2), (Suite::Cryptrec, 3)] {
+        let mut hospital = common::enrolled(&vault, suite, seed).await;
+        let (parcel, request) = hospital.small("a");
+        common::accept(&vault, &mut hospital, vec![request]).await;
+        parcels.push((hospital, parcel));
+    }
+    let formats = vault.status().await.unwrap().formats;
+    let hospitals: Vec<_> = formats.iter().map(|format| (format.suite, format.hospitals)).collect();
+    assert_eq!(hospitals, [(1, 1), (2, 2)]);
+    assert!(formats.iter().all(|format| format.records > 0 && format.payload_bytes > 0), "{formats:?}");
+    for (hospital, parcel) in &parcels {
+        common::assert_holds(&vault, hospital, std::slice::from_ref(parcel)).await;
+    }
+}

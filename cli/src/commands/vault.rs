@@ -147,13 +147,32 @@ fn status_text(status: &Value) -> String {
         let (program, settings) = (standing("program_registered"), standing("settings_registered"));
         let _ = writeln!(out, "program   {program}\nsettings  {settings}");
     }
+    if status["time"].is_object() {
+        let _ = writeln!(out, "clock     {}", clock_text(&status["time"]));
+    }
     let segments = &status["segments"];
     let payload = text::bytes(segments["payload_bytes"].as_u64().unwrap_or(0));
     let (open, closed, degraded) = (&segments["open"], &segments["closed"], &segments["degraded"]);
     let _ =
         writeln!(out, "segments  {open} open, {closed} closed, {degraded} with lost redundancy, {payload} of records");
+    for format in status["formats"].as_array().into_iter().flatten().filter(|format| format["segments"] != 0) {
+        let bytes = text::bytes(format["payload_bytes"].as_u64().unwrap_or(0));
+        let (suite, hospitals, records) = (&format["suite"], &format["hospitals"], &format["records"]);
+        let _ = writeln!(out, "suite {suite}   {hospitals} hospitals, {records} records, {bytes}");
+    }
     let _ = writeln!(out, "repairs   {} stripes waiting", status["repair_queue"]);
     out + &findings_text(&status["findings"])
+}
+
+/// How the clock stands to standard time.
+fn clock_text(time: &Value) -> String {
+    match (time["error_us"].as_u64(), time["source"].as_str()) {
+        (Some(error_us), Some(source)) => {
+            let (verdict, limit) = (word(&time["state"]), &time["limit_ms"]);
+            format!("{verdict}: at most {error_us} us from {source}, the limit is {limit} ms")
+        }
+        _ => format!("{}: {}", word(&time["state"]), word(&time["why"])),
+    }
 }
 
 /// What somebody must look at: evidence in quarantine, a line that is stopped, uploads that were given up.

@@ -7,6 +7,7 @@ mod holdings;
 mod house;
 mod itself;
 mod media;
+mod network;
 mod people;
 mod probe;
 mod sample;
@@ -95,6 +96,7 @@ pub const NAMES: &[&str] = &[
     "check-job",
     "change-register",
     "closed-entries",
+    "connection-log",
     "clock",
     "crypto-list",
     "crypto-switch",
@@ -110,12 +112,15 @@ pub const NAMES: &[&str] = &[
     "life",
     "log-on-lock",
     "log-on-words",
+    "log-server",
     "machine-checks",
     "machine-register",
     "malware-sample",
     "media-labels",
     "mutual-tls",
     "no-default-accounts",
+    "no-ftp",
+    "outward",
     "page",
     "paper-application",
     "paper-disposal",
@@ -149,6 +154,7 @@ pub const NAMES: &[&str] = &[
     "suspicions",
     "terminals",
     "tiers",
+    "time-agreement",
     "two-people",
 ];
 
@@ -161,6 +167,7 @@ pub fn all(inner: &Arc<Inner>, desks: &[Arc<Desk>], now_ms: u64) -> Measures {
     measures.extend(media::all(inner, now_ms));
     measures.extend(house::all(inner, now_ms));
     measures.extend(itself::all(inner));
+    measures.extend(network::all(inner));
     measures.extend(people::all(inner, now_ms));
     measures.extend(sample.measures());
     measures.extend(holdings::all(inner, desks, &holdings, now_ms));

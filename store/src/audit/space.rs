@@ -69,19 +69,21 @@ impl Watch {
 /// Whether a record is of something that ends, failed, was refused or protects: those are written to the last byte.
 fn may_use_the_reserve(event: &AuditEvent) -> bool {
     use Action::{
-        AccountSuspended, AccountsConfirmed, BreakGlassEnded, ClockJumped, LogRead, LogRestored, LogSpace, LogStarted,
-        LogStopped, LoggedOff, LoggedOn, PageAsked, RecordsRead, VaultStarted, VaultStopped, VolumeState,
+        AccountSuspended, AccountsConfirmed, BreakGlassEnded, ClockJumped, Connected, LogRead, LogRestored, LogSpace,
+        LogStarted, LogStopped, LoggedOff, LoggedOn, PageAsked, RecordsRead, VaultStarted, VaultStopped, VolumeState,
     };
     match event.outcome {
         Outcome::Refused | Outcome::Failed | Outcome::Stopped | Outcome::Findings => true,
-        Outcome::Begun => matches!(event.action, RecordsRead),
+        Outcome::Begun => matches!(event.action, RecordsRead | Connected),
         Outcome::Done => {
             let code = event.action.code();
             let ends_work = (Action::Check.code()..=Action::Rebuild.code()).contains(&code)
                 || (Action::Disposed.code()..=Action::DisposalCertified.code()).contains(&code);
             let protects = matches!(event.action, AccountSuspended | AccountsConfirmed | VolumeState | ClockJumped);
-            let looks =
-                matches!(event.action, LoggedOn | LoggedOff | BreakGlassEnded | LogRead | PageAsked | RecordsRead);
+            let looks = matches!(
+                event.action,
+                LoggedOn | LoggedOff | BreakGlassEnded | LogRead | PageAsked | RecordsRead | Connected
+            );
             let of_the_log =
                 matches!(event.action, LogSpace | LogStarted | LogStopped | LogRestored | VaultStarted | VaultStopped);
             ends_work || protects || looks || of_the_log

@@ -91,6 +91,8 @@ vocabulary! {
         SelfChecked = 13 "self-checked",
         /// a change of program, settings or machines was registered
         ChangeRegistered = 14 "change-registered",
+        /// whether the clock agrees with standard time changed, or was asked again after a day
+        TimeAgreement = 15 "time-agreement",
         /// a hospital was enrolled
         HospitalEnrolled = 10 "hospital-enrolled",
         /// index, ledger and media were compared
@@ -237,6 +239,10 @@ vocabulary! {
         MediumTaken = 88 "medium-taken",
         /// one of them, or what was on it, was disposed of
         CourierMediumDisposed = 89 "courier-medium-disposed",
+        /// somebody connected over a network; then how often they did in an hour
+        Connected = 190 "connected",
+        /// somebody was turned away before they could ask for anything
+        ConnectionRefused = 191 "connection-refused",
         /// a machine was registered
         MachineAdded = 180 "machine-added",
         /// the register says something else of it

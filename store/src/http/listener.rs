@@ -10,6 +10,7 @@
 use super::HttpOptions;
 use super::stall::StallGuard;
 use crate::error::{Error, Result};
+use crate::network::TurnedAway;
 use axum::body::Body;
 use futures::FutureExt as _;
 use http::{Request, Response};
@@ -41,6 +42,10 @@ pub(crate) trait Service: Send + Sync + 'static {
     fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<Self::Place>;
     /// Who shook hands; nobody ends the connection.
     fn meet(&self, stream: &TlsStream<TcpStream>, from: SocketAddr) -> Option<Self::Peer>;
+    /// Puts on record who shook hands, before they are answered; false ends the connection.
+    fn entered(&self, peer: &Self::Peer) -> impl Future<Output = bool> + Send;
+    /// Somebody came as far as the handshake and no further.
+    fn turned_away(&self, from: SocketAddr, why: TurnedAway);
     /// Answers a request.
     fn answer(&self, peer: Self::Peer, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
     /// What is answered where a panic ended a request.
@@ -119,9 +124,12 @@ impl<S: Service> Connection<S> {
     async fn serve(&self, acceptor: &TlsAcceptor, stream: TcpStream, watcher: Watcher) {
         let from = self.from;
         let Ok(handshake) = timeout(self.options.handshake_timeout, self.shake_hands(acceptor, stream)).await else {
-            return tracing::info!(peer = %from, "gave up on a handshake that took too long");
+            return self.service.turned_away(from, TurnedAway::NoHandshake);
         };
         let Some((stream, peer)) = handshake else { return };
+        if !self.service.entered(&peer).await {
+            return;
+        }
         let service = hyper::service::service_fn(|request| self.answer(peer.clone(), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -141,7 +149,8 @@ impl<S: Service> Connection<S> {
                 Some((stream, peer))
             }
             Err((error, stream)) => {
-                tracing::info!(%error, "handshake failed");
+                tracing::debug!(%error, "handshake failed");
+                self.service.turned_away(self.from, why(&error));
                 let_the_alert_arrive(stream).await;
                 None
             }
@@ -152,6 +161,15 @@ impl<S: Service> Connection<S> {
     async fn answer(&self, peer: S::Peer, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let answered = AssertUnwindSafe(self.service.answer(peer, request)).catch_unwind().await;
         Ok(answered.unwrap_or_else(|_| self.service.bug()))
+    }
+}
+
+/// Why a handshake came to nothing.
+fn why(error: &std::io::Error) -> TurnedAway {
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => TurnedAway::UnknownKey,
+        Some(rustls::Error::NoCertificatesPresented) => TurnedAway::NoKey,
+        _ => TurnedAway::NoHandshake,
     }
 }
 

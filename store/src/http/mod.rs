@@ -20,6 +20,7 @@ mod routes;
 mod stall;
 pub mod tls;
 
+use crate::network::{Guest, TurnedAway};
 use crate::read_log::Visitor;
 use crate::{Error, Result, Vault};
 use axum::Router;
@@ -109,8 +110,8 @@ impl listener::Service for Hospitals {
     type Place = ();
     type Peer = Caller;
 
-    fn admit(self: &Arc<Self>, _from: SocketAddr) -> Option<()> {
-        Some(())
+    fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<()> {
+        self.vault.inner.line_from(from.ip()).map_err(|why| self.turned_away(from, why)).ok()
     }
 
     fn meet(&self, stream: &TlsStream<TcpStream>, from: SocketAddr) -> Option<Caller> {
@@ -118,11 +119,31 @@ impl listener::Service for Hospitals {
         let (hospital, device) = self.vault.device_by_pin(&tls::pin_of(certificate).ok()?)?;
         // a role is stated before its device joins and never changes, so what the handshake finds holds for the connection
         let only_deposits = self.vault.only_deposits(hospital, device).ok()?;
+        if let Err(why) = self.vault.inner.line_of(hospital, from.ip()) {
+            self.vault.inner.turn_away(from.ip(), format!("device:{device}"), why);
+            return None;
+        }
         Some(Caller { visitor: Visitor { hospital, device, from: Some(from.ip()) }, only_deposits })
+    }
+
+    async fn entered(&self, caller: &Caller) -> bool {
+        let Visitor { hospital, device, from } = caller.visitor;
+        let guest = Guest { actor: format!("device:{device}"), hospital: Some(hospital), from };
+        self.vault.inner.connected(guest).await
+    }
+
+    fn turned_away(&self, from: SocketAddr, why: TurnedAway) {
+        self.vault.inner.turn_away(from.ip(), "unknown".to_owned(), why);
     }
 
     async fn answer(&self, caller: Caller, request: Request<Incoming>) -> Response<Body> {
         let Caller { visitor, only_deposits } = caller;
+        // a connection that is kept open does not outlast the hours of its line
+        let line = visitor.from.map_or(Ok(()), |from| self.vault.inner.line_of(visitor.hospital, from));
+        if let Err(why) = line {
+            let refusal = reply::Refusal::from(Error::OffLine { device: visitor.device, why });
+            return axum::response::IntoResponse::into_response(refusal);
+        }
         if only_deposits && !routes::serves_deposits(request.method(), request.uri().path(), visitor.device) {
             let refusal = reply::Refusal::from(Error::OnlyDeposits { device: visitor.device });
             return axum::response::IntoResponse::into_response(refusal);

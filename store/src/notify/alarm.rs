@@ -99,6 +99,7 @@ pub fn alarm_of(record: &AuditRecord) -> Option<Alarm> {
             None
         }
         Action::SettingsChanged | Action::ProgramChanged | Action::LibrariesChanged => Some(Alarm::Changed),
+        Action::TimeAgreement if bad => Some(Alarm::Clock),
         Action::SelfChecked if bad => Some(Alarm::Changed),
         Action::AccountLocked => Some(Alarm::Guessing),
         Action::LogOnRefused if event.reason.starts_with("too many tries") => Some(Alarm::Guessing),
@@ -146,6 +147,7 @@ mod tests {
             (event(Action::LogStarted, Outcome::Findings), Alarm::Log),
             (event(Action::MachineUnknown, Outcome::Findings), Alarm::Machine),
             (event(Action::SelfChecked, Outcome::Findings), Alarm::Changed),
+            (event(Action::TimeAgreement, Outcome::Findings), Alarm::Clock),
             (event(Action::Quarantined, Outcome::Done), Alarm::Quarantine),
             (event(Action::CommunicationStopped, Outcome::Done), Alarm::Line),
             (event(Action::ShipmentReceived, Outcome::Refused), Alarm::Line),

@@ -12,6 +12,7 @@ use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport as _};
+use serde::Serialize;
 use sha2::Sha256;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,21 +81,25 @@ impl Channel {
         Ok(Channel::Mail { transport: Box::new(builder.build()), from, to })
     }
 
+    /// One try to post something as JSON. What went wrong is said without a word of it.
+    pub(super) async fn post(&self, message: &impl Serialize) -> Result<(), String> {
+        let Channel::Web { client, url, secret } = self else { return Err("mail takes messages alone".to_owned()) };
+        let body = serde_json::to_vec(message).map_err(|error| error.to_string())?;
+        let mut request = client.post(url).header("content-type", "application/json");
+        if let Some(secret) = secret {
+            request = request.header("x-shosoin-signature", format!("sha256={}", signature(secret, &body)));
+        }
+        let answer = request.body(body).send().await.map_err(|error| error.without_url().to_string())?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(format!("the server answered {}", status.as_u16())),
+        }
+    }
+
     /// One try. What went wrong is said without a word of the message.
     pub(super) async fn send(&self, message: &Message) -> Result<(), String> {
         match self {
-            Channel::Web { client, url, secret } => {
-                let body = serde_json::to_vec(message).map_err(|error| error.to_string())?;
-                let mut request = client.post(url).header("content-type", "application/json");
-                if let Some(secret) = secret {
-                    request = request.header("x-shosoin-signature", format!("sha256={}", signature(secret, &body)));
-                }
-                let answer = request.body(body).send().await.map_err(|error| error.without_url().to_string())?;
-                match answer.status() {
-                    status if status.is_success() => Ok(()),
-                    status => Err(format!("the server answered {}", status.as_u16())),
-                }
-            }
+            Channel::Web { .. } => self.post(message).await,
             Channel::Mail { transport, from, to } => {
                 let mail = mail(message, from, to).map_err(|error| error.to_string())?;
                 let transport = transport.clone();

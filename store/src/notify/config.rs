@@ -42,6 +42,9 @@ pub struct ChannelConfig {
     /// file with the certificate of the authority that signs the server's, PEM; none: those that the system trusts
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<PathBuf>,
+    /// webhook: a log server, which gets every record of the audit log whole and is told of no alarm (7.6.12-R1)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub records: bool,
     /// only these alarms; none: every one
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Alarm>,
@@ -99,6 +102,9 @@ impl ChannelConfig {
             }
             _ => {}
         }
+        if self.records && (self.url.is_none() || !self.alarms.is_empty()) {
+            return named("records go to a url, all of them");
+        }
         match self.user.is_some() == self.password_file.is_some()
             && (1..=100).contains(&self.tries)
             && self.retry_seconds > 0
@@ -130,6 +136,8 @@ mod tests {
             "name = 'desk'\nurl = 'https://a.example'\nsmtp = 'b:25'",
             "name = 'night'\nsmtp = 'mail.example:25'\ntls = 'none'\nfrom = 'a@b.example'\nto = ['c@d.example']",
             "name = 'desk'\nurl = 'https://a.example'\ntries = 0",
+            "name = 'desk'\nurl = 'https://a.example'\nrecords = true\nalarms = ['clock']",
+            "name = 'desk'\nurl = 'http://logs.example/x'\nrecords = true",
             "name = 'desk'\nurl = 'https://a.example'\nalarms = ['everything']",
         ] {
             assert!(check(wrong).is_err(), "{wrong}");

@@ -5,6 +5,8 @@ use crate::applicability::Measures;
 use crate::applicability::moment::rfc3339;
 use crate::audit::{Action, AuditQuery};
 use crate::changes::{ChangeKind, Registered};
+use crate::machines::{HostStanding, MachineKind, MachineState};
+use crate::time_sync::{self, Agreement};
 use crate::vault::Inner;
 
 /// Self-checks of the log that are counted.
@@ -12,7 +14,11 @@ const LOOKS_COUNTED: usize = 1000;
 
 /// Every check of it.
 pub fn all(inner: &Inner) -> Measures {
-    Measures::from([("self-check", self_check(inner)), ("change-register", change_register(inner))])
+    Measures::from([
+        ("self-check", self_check(inner)),
+        ("change-register", change_register(inner)),
+        ("time-agreement", time_agreement(inner)),
+    ])
 }
 
 /// Reads program and settings now, whatever was seen before.
@@ -78,4 +84,45 @@ fn change_register(inner: &Inner) -> Measure {
             !unregistered
         ),
     )
+}
+
+/// Asks chrony now. It speaks for this host alone: where the register of machines has other hosts in use, nothing is shown of those.
+fn time_agreement(inner: &Inner) -> Measure {
+    let config = &inner.config.time;
+    let agreement = time_sync::ask(config);
+    let said = agreement.sentence(config.error_ms_max);
+    let HostStanding::Known { machine: here } = inner.host_standing() else {
+        return judge_time(inner, &agreement, &said);
+    };
+    let is_other = |kind| matches!(kind, MachineKind::VaultHost | MachineKind::WitnessHost);
+    let machines = inner.media.machines();
+    let others =
+        machines.list().filter(|machine| machine.state == MachineState::Active && is_other(machine.facts.kind));
+    let others = others.filter(|machine| machine.facts.id.as_str() != here).count();
+    match others {
+        0 => judge_time(inner, &agreement, &said),
+        others if agreement.is_bad() => Measure::judged(
+            false,
+            format!("clock of this host: {said}; {others} other hosts in use were not asked"),
+            format!("本機の時計：{said}。ほかの使用中の装置 {others} 台は未測定"),
+        ),
+        others => Measure::nothing(
+            &format!("clock of this host: {said}; {others} other hosts in use were not asked"),
+            &format!("本機の時計：{said}。ほかの使用中の装置 {others} 台は未測定"),
+        ),
+    }
+}
+
+fn judge_time(inner: &Inner, agreement: &Agreement, said: &str) -> Measure {
+    let query =
+        AuditQuery { actions: vec![Action::TimeAgreement], newest: Some(LOOKS_COUNTED), ..AuditQuery::default() };
+    let count = inner.media.audit().read(&query).map_or(0, |records| records.len());
+    let (en, ja) = (
+        format!("clock of this host, asked now: {said}; asked every ten minutes while it is served, {count} records"),
+        format!("本機の時計（今測定）：{said}。稼働中は 10 分ごとに測定、記録 {count} 件"),
+    );
+    match agreement {
+        Agreement::NotMeasured { .. } => Measure::nothing(&en, &ja),
+        _ => Measure::judged(!agreement.is_bad(), en, ja),
+    }
 }
