@@ -64,7 +64,7 @@ pub(crate) async fn object(gateway: &Gateway, mut input: CopyObjectInput) -> S3R
             "The copy source is larger than the maximum size of {PART_BYTES_MAX} bytes."
         ));
     }
-    let cms = later_signature(&mut input)?;
+    let cms = later_signature(&mut input, &source)?;
     let mut new = described(&mut input, &source)?;
     let opened = source.open(gateway).await?;
     let (of_source, until_ms) = source.kept(gateway)?;
@@ -114,9 +114,11 @@ fn refuse_no_change(input: &CopyObjectInput, source: &Source) -> S3Result<()> {
     }
 }
 
-/// A signature that comes after its document, with a copy that replaces the metadata; a copy keeps the one there is without being told.
-fn later_signature(input: &mut CopyObjectInput) -> S3Result<Option<Vec<u8>>> {
-    let cms = signature::take(&mut input.metadata)?;
+/// A signature that comes after its document, with a copy that replaces the metadata. The one that is there already is kept
+/// without being told, and a client that tells it, as it was read, changes nothing.
+fn later_signature(input: &mut CopyObjectInput, source: &Source) -> S3Result<Option<Vec<u8>>> {
+    let there = source.found.facts.signature.as_ref().map(|signature| signature.cms.as_slice());
+    let cms = signature::take(&mut input.metadata)?.filter(|cms| there != Some(cms));
     match cms.is_some() && !replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str))? {
         false => Ok(cms),
         true => {

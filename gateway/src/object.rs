@@ -127,6 +127,7 @@ pub(crate) fn head(gateway: &Gateway, input: HeadObjectInput) -> S3Result<S3Resp
         ..Default::default()
     };
     answer_headers!(output, facts);
+    output.metadata = Some(signature::metadata_of_head(facts));
     answer_lock!(output, gateway.kept(&found)?);
     if let Some((algorithm, full_object, text)) = checksum_of(facts, &span, input.checksum_mode.as_ref()) {
         output.checksum_type = Some(checksum::type_of(full_object));

@@ -3,10 +3,12 @@
 //! | header | value |
 //! |---|---|
 //! | `x-amz-meta-shosoin-signature` | with an upload: the detached CMS signature of the document, in base64 |
+//! | | in answers to head: the same, if it is no longer than every client takes |
 //! | `x-amz-meta-shosoin-signers` | in answers to get and head: the standing of each signer when the document was stored |
 //!
 //! User metadata is what every S3 client can send and show; both are told apart from what else is there before its length
-//! is measured, and neither is kept as metadata. `GET` with the query `shosoin-signature` gives the signature itself.
+//! is measured, and neither is kept as metadata. Clients that copy in parts send on what head told them, and so the signature comes
+//! along and is verified anew. `GET` with the query `shosoin-signature` gives any signature.
 //!
 //! Invariant: what an upload says of signers is dropped, never kept: clients that copy send back what they read, and nobody but
 //! the gateway says how a signature stands.
@@ -25,6 +27,9 @@ const SIGNATURE: &str = "shosoin-signature";
 const SIGNERS: &str = "shosoin-signers";
 /// Longest signature as text.
 const TEXT_BYTES_MAX: usize = DOCUMENT_SIGNATURE_BYTES_MAX.div_ceil(3) * 4;
+
+/// Longest signature that is answered as text: with all other headers it stays within the 8 KiB that some clients take.
+const ANSWERED_BYTES_MAX: usize = 4096;
 
 /// Takes the signature out of the metadata of an upload.
 pub(crate) fn take(metadata: &mut Option<Metadata>) -> S3Result<Option<Vec<u8>>> {
@@ -49,10 +54,21 @@ fn too_long() -> S3Error {
 
 /// The metadata of an answer.
 pub(crate) fn metadata(facts: &ObjectFacts) -> Metadata {
-    let mut metadata: Metadata = facts.metadata.iter().filter(|pair| pair.0 != SIGNERS).cloned().collect();
+    let mut metadata: Metadata =
+        facts.metadata.iter().filter(|pair| pair.0 != SIGNERS && pair.0 != SIGNATURE).cloned().collect();
     if let Some(signature) = &facts.signature {
         let standings: Vec<&str> = signature.signers.iter().map(|signer| signer.standing.name()).collect();
         metadata.insert(SIGNERS.to_owned(), standings.join(","));
+    }
+    metadata
+}
+
+/// The metadata of an answer to head.
+pub(crate) fn metadata_of_head(facts: &ObjectFacts) -> Metadata {
+    let mut metadata = metadata(facts);
+    let cms = facts.signature.as_ref().map(|signature| &signature.cms);
+    if let Some(cms) = cms.filter(|cms| cms.len() <= ANSWERED_BYTES_MAX / 4 * 3) {
+        metadata.insert(SIGNATURE.to_owned(), STANDARD.encode(cms));
     }
     metadata
 }

@@ -119,8 +119,8 @@ def test_a_signed_document_is_verified_when_it_is_put_and_says_how_it_stands_3_5
     put(s3, name, body, text(cms))
     got = s3.get_object(Bucket="records", Key=name)
     assert got["Body"].read() == body
-    for answer in (got, s3.head_object(Bucket="records", Key=name)):
-        assert answer["Metadata"] == {"ward": "3", SIGNERS: "trusted"}
+    assert got["Metadata"] == {"ward": "3", SIGNERS: "trusted"}
+    assert s3.head_object(Bucket="records", Key=name)["Metadata"] == {"ward": "3", SIGNERS: "trusted", SIGNATURE: text(cms)}
     assert signature_of(hospital, name) == (200, "application/pkcs7-signature", cms)
     assert signers.holds(body, signature_of(hospital, name)[2])
 
@@ -185,7 +185,8 @@ def test_a_signature_over_16_kib_is_refused_and_one_of_many_certificates_is_kept
     cms = signers.sign(b"x", "doctor", more=("-certfile", "chain.pem"))
     assert 8 * 1024 < len(cms) <= LONGEST
     put(s3, "many", b"x", text(cms))
-    assert s3.head_object(Bucket="records", Key="many")["Metadata"][SIGNERS] == "trusted"
+    # too long for the headers that some clients take: it is asked for by the query
+    assert s3.head_object(Bucket="records", Key="many")["Metadata"] == {"ward": "3", SIGNERS: "trusted"}
     assert signature_of(hospital, "many")[2] == cms
 
 
@@ -233,7 +234,7 @@ def test_an_upload_in_parts_is_verified_as_a_whole_when_it_completes(hospital, s
     assert got["Body"].read() == body and got["Metadata"] == {SIGNERS: "trusted"}
     assert signature_of(hospital, "parts")[2] == cms
     s3.complete_multipart_upload(**parts_of(s3, "one-part", [b"small"], text(signers.sign(b"small", "doctor"))))
-    assert s3.head_object(Bucket="records", Key="one-part")["Metadata"] == {SIGNERS: "trusted"}
+    assert s3.head_object(Bucket="records", Key="one-part")["Metadata"][SIGNERS] == "trusted"
 
 
 def test_parts_in_another_order_than_was_signed_do_not_become_a_document(s3, signers):
@@ -264,7 +265,7 @@ def test_an_upload_in_parts_keeps_its_signature_over_a_restart(hospital, s3, sig
     hospital.start()
     again = hospital.client()
     again.complete_multipart_upload(**upload)
-    assert again.head_object(Bucket="records", Key="restarted")["Metadata"] == {SIGNERS: "trusted"}
+    assert again.head_object(Bucket="records", Key="restarted")["Metadata"][SIGNERS] == "trusted"
 
 
 def test_a_copy_keeps_the_signature_and_a_later_one_is_verified_over_the_document(hospital, s3, signers):
@@ -278,13 +279,34 @@ def test_a_copy_keeps_the_signature_and_a_later_one_is_verified_over_the_documen
     assert failure(s3.copy_object, **at, Metadata=wrong, StorageClass="STANDARD") == (400, "InvalidRequest")
     assert s3.head_object(Bucket="records", Key="unsigned")["Metadata"] == {}
     s3.copy_object(**at, Metadata={SIGNATURE: text(cms), "signed": "later"}, **replace)
-    assert s3.head_object(Bucket="records", Key="unsigned")["Metadata"] == {"signed": "later", SIGNERS: "trusted"}
+    assert s3.head_object(Bucket="records", Key="unsigned")["Metadata"] == {"signed": "later", SIGNERS: "trusted", SIGNATURE: text(cms)}
     # what a client read and sends back with a copy changes nothing
     read = s3.head_object(Bucket="records", Key="unsigned")["Metadata"]
-    s3.copy_object(Bucket="records", Key="copied", CopySource="records/unsigned", Metadata=read, **replace)
-    assert s3.head_object(Bucket="records", Key="copied")["Metadata"] == read
-    assert signature_of(hospital, "copied")[2] == cms
-    assert s3.get_object(Bucket="records", Key="copied")["Body"].read() == body
+    for name, directive in (("copied", replace), ("kept", {"MetadataDirective": "COPY"}), ("again", {})):
+        s3.copy_object(Bucket="records", Key=name, CopySource="records/unsigned", Metadata=read, **directive)
+        assert s3.head_object(Bucket="records", Key=name)["Metadata"] == read
+        assert signature_of(hospital, name)[2] == cms
+        assert s3.get_object(Bucket="records", Key=name)["Body"].read() == body
+
+
+def test_a_copy_in_parts_that_sends_on_what_head_told_has_the_signature_and_half_a_copy_is_refused(hospital, s3, signers):
+    body = os.urandom(6 * MIB)
+    cms = signers.sign(body, "doctor")
+    put(s3, "whole", body, text(cms))
+    told = s3.head_object(Bucket="records", Key="whole")["Metadata"]
+    for name, end in (("all", len(body)), ("half", len(body) // 2)):
+        at = {"Bucket": "records", "Key": name}
+        at["UploadId"] = s3.create_multipart_upload(**at, Metadata=told)["UploadId"]
+        source = {"CopySource": "records/whole", "CopySourceRange": f"bytes=0-{end - 1}"}
+        etag = s3.upload_part_copy(**at, PartNumber=1, **source)["CopyPartResult"]["ETag"]
+        upload = {**at, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": etag}]}}
+        if name == "half":
+            assert failure(s3.complete_multipart_upload, **upload) == (400, "DocumentSignatureDoesNotMatch")
+        else:
+            s3.complete_multipart_upload(**upload)
+    assert s3.head_object(Bucket="records", Key="all")["Metadata"] == told
+    assert signature_of(hospital, "all")[2] == cms
+    assert failure(s3.head_object, Bucket="records", Key="half") == (404, "404")
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="aws is not installed")
@@ -303,7 +325,6 @@ def test_awscli_stores_a_signed_document(hospital, s3, signers, tmp_path):
         copy = ["aws", "s3", "cp", str(tmp_path / "scan.bin"), f"s3://records/{name}", "--metadata", f"{SIGNATURE}={text(cms)}"]
         done = subprocess.run(copy, capture_output=True, text=True, timeout=300, env=env)
         assert done.returncode == code, done.stdout + done.stderr
-    assert s3.head_object(Bucket="records", Key="by-aws")["Metadata"] == {SIGNERS: "trusted"}
     assert failure(s3.head_object, Bucket="records", Key="not-by-aws") == (404, "404")
 
 
