@@ -55,6 +55,18 @@ async fn a_package_of_the_next_vault_gives_everything_of_both_and_the_one_it_cam
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_package_after_a_disposal_gives_all_that_lives_and_calls_nothing_damaged_that_was_ended_8_2_r1() {
+    for suite in Suite::ALL {
+        let kept = Kept::ended(suite).await;
+        std::fs::remove_dir_all(kept.path("vault")).unwrap();
+        // what came out is compared name by name: nothing of what was ended is among it
+        kept.assert_whole("out", &kept.with_key_file_on("package", "out", &[]));
+        kept.assert_whole("versions", &kept.with_key_file_on("package", "versions", &["--all-versions"]));
+        assert_eq!(files_below(&kept.path("versions/older")).len(), kept.older);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_package_cut_swapped_or_with_bits_flipped_gives_what_is_whole_and_tells_the_rest() {
     let kept = Kept::packed(Suite::Default).await;
     let shards = shards(&kept);

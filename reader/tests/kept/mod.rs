@@ -2,33 +2,42 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use super::common::{BUCKET, Wire, get, noise, put};
-use shosoin_client::{Client, ClientOptions, Condition, Depositor, Enrolled, RewrapOptions};
+use shosoin_client::{Client, ClientOptions, Condition, Depositor, Enrolled, OrderOptions, RewrapOptions, Selection};
 use shosoin_keyring::escrow::{Quorum, sheet};
 use shosoin_keyring::{Argon2Params, Keyring, keyfile};
 use shosoin_protocol::Suite;
 use shosoin_protocol::act::handover::key_digest;
-use shosoin_protocol::act::{Custody, EpochReason};
+use shosoin_protocol::act::{Custody, DisposalReason, EpochReason};
+use shosoin_protocol::approval::{Approval, ApprovalFile, ApprovedOrder};
 use shosoin_protocol::manifest::{BucketFacts, Versioning};
-use shosoin_store::accounts::Caller;
+use shosoin_protocol::sign::SigningKey;
+use shosoin_store::accounts::{Caller, Change, Hours, OsUser, Role, Roles};
+use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::handover::{HandoverCommand, HandoverRun};
 use shosoin_store::identity::Identity;
-use shosoin_store::{Code, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec};
+use shosoin_store::{Code, IndexKind, InitOptions, OpenOptions, Vault, VolumeSpec, actor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 const CHUNK: usize = 256 * 1024;
 /// Stored last at the first vault, and under a new key at the second.
 const LAST: &[u8] = b"at the first vault";
 const NEWER: &[u8] = b"under a key of the second vault's time";
 
+/// User numbers of this machine that nobody has.
+const ADMIN: u32 = 4_100_001;
+const KEEPER: u32 = 4_100_002;
+
 /// What becomes of the records.
 #[derive(Clone, Copy, PartialEq)]
 enum Going {
     Stays,
     Packed,
+    Ends,
     Moves,
 }
 
@@ -49,6 +58,11 @@ impl Kept {
     /// The same, with everything in `package` too, in files of 1 MiB and more.
     pub async fn packed(suite: Suite) -> Kept {
         Kept::made(suite, false, Going::Packed).await
+    }
+
+    /// The same, after some records were disposed of on an approved order.
+    pub async fn ended(suite: Suite) -> Kept {
+        Kept::made(suite, false, Going::Ends).await
     }
 
     /// The same, handed over to a second vault with the package `closed`; the hospital went on there, and everything of the
@@ -84,6 +98,9 @@ impl Kept {
         let (name, content) = ("modality/ct.dcm", noise(77, 300_000));
         deposit(dir.path().join("machine"), enrolled, wire.clone(), name, &content).await;
         files.insert(format!("{BUCKET}/{name}"), content);
+        if going == Going::Ends {
+            end(&vault, &client).await;
+        }
         if going == Going::Moves {
             put(&client, "last", LAST).await;
             files.insert(format!("{BUCKET}/last"), LAST.to_vec());
@@ -91,8 +108,9 @@ impl Kept {
         } else {
             client.close().await.unwrap();
         }
-        if going == Going::Packed {
-            export(&vault, &dir.path().join("package"), false).await;
+        if going == Going::Packed || going == Going::Ends {
+            let caller = if going == Going::Ends { Caller::user(KEEPER) } else { Caller::this_process() };
+            export(&vault, &dir.path().join("package"), false, caller).await;
         }
         vault.close().await.unwrap();
         Kept { dir, files, older }
@@ -168,6 +186,49 @@ impl Kept {
     }
 }
 
+/// Stores records, one of them in the chunks of another that stays, and disposes of them with the approvals of two persons.
+async fn end(vault: &Vault, client: &Client) {
+    put(client, "ended/alone", &noise(55, 2 * CHUNK)).await;
+    put(client, "ended/shared", &noise((9 * CHUNK + 77) as u64, 9 * CHUNK + 77)).await;
+    let person = |number: u8| SigningKey::from_seed(Suite::Default, &Zeroizing::new([number; 32])).unwrap();
+    let (admin, keeper) = (Caller::user(ADMIN), Caller::user(KEEPER));
+    let add = |by: &Caller, id: &str, role: Role, uid: Option<u32>| {
+        let os_user = uid.map(|uid| OsUser { uid, name: actor::user(uid) });
+        let (id, name, roles) = (id.parse().unwrap(), id.to_owned(), Roles::of(&[role]).unwrap());
+        vault.accounts().propose(by, Change::Add { id, name, roles, os_user, hours: Hours::default() }, "").unwrap();
+    };
+    add(&Caller::this_process(), "admin-one", Role::Admin, Some(ADMIN));
+    add(&admin, "keeper-one", Role::Keeper, Some(KEEPER));
+    for (number, id) in [(1, "approver-one"), (2, "approver-two"), (3, "manager-one")] {
+        add(&admin, id, Role::DisposalApprover, None);
+        let change = Change::SetKey { id: id.parse().unwrap(), key: Some(person(number).public()) };
+        vault.accounts().propose(&admin, change, "").unwrap();
+    }
+    let selection =
+        Selection { bucket: Some(BUCKET.to_owned()), prefix: Some("ended/".to_owned()), ..Selection::default() };
+    let (requester, reason) = (person(3), DisposalReason::RetentionEnded);
+    let options = OrderOptions { reason, cool_down_days: 0, stands_days: 30, requester: &requester };
+    let ordered = client.order_disposal(&selection, false, &options).await.unwrap().remove(0);
+    assert_eq!(ordered.deposits, 2);
+    let order = ordered.stated.id.to_string();
+    let ask = async |command| vault.disposal_command(command, keeper.clone()).await.unwrap();
+    let shown = ask(DisposalCommand::Status { order: Some(order.clone()) }).await;
+    let field = |name: &str| shown["orders"][0]["to_approve"][name].as_str().unwrap().to_owned();
+    let approved = ApprovedOrder {
+        log: field("log").parse().unwrap(),
+        order: ordered.stated.id,
+        leaf: field("leaf").parse().unwrap(),
+        document: field("document").parse().unwrap(),
+    };
+    for number in [1, 2] {
+        let approval = Approval::sign(&approved, shosoin_client::now_ms(), &person(number));
+        let file = ApprovalFile { order: approved, approval };
+        ask(DisposalCommand::Approve { approval: hex::encode(file.encode()) }).await;
+    }
+    let ended = ask(DisposalCommand::Run { order, dry_run: false }).await;
+    assert!(ended["records"].as_u64().unwrap() > 0, "{ended}");
+}
+
 /// Hands everything over to a second vault; the hospital goes on there.
 async fn move_on(dir: &Path, vault: &Vault, client: Client, suite: Suite) {
     let keyring = || keyfile::open(&std::fs::read(dir.join("keyring")).unwrap(), b"open sesame").unwrap();
@@ -180,7 +241,7 @@ async fn move_on(dir: &Path, vault: &Vault, client: Client, suite: Suite) {
     let key = |folder: &str| Identity::load(&dir.join(folder)).unwrap().key(suite).public();
     client.order_handover(second.id(), key_digest(&key("second"))).await.unwrap();
     client.close().await.unwrap();
-    export(vault, &dir.join("closed"), true).await;
+    export(vault, &dir.join("closed"), true, Caller::this_process()).await;
     let (from, fingerprint) = (VolumeSpec::at(dir.join("closed")), key("vault").fingerprint());
     let import = HandoverCommand::Import { from, fingerprint, accept_missing: false, rate: None };
     second.handover_command(import, Caller::this_process(), HandoverRun::default()).await.unwrap();
@@ -191,7 +252,7 @@ async fn move_on(dir: &Path, vault: &Vault, client: Client, suite: Suite) {
     client.rotate(EpochReason::Drill, Custody::Passphrase).await.unwrap();
     put(&client, "next/newer", NEWER).await;
     client.close().await.unwrap();
-    export(&second, &dir.join("next"), false).await;
+    export(&second, &dir.join("next"), false, Caller::this_process()).await;
     second.close().await.unwrap();
 }
 
@@ -204,7 +265,7 @@ async fn deposit(state: PathBuf, machine: Enrolled, wire: Arc<Wire>, name: &str,
     depositor.deposit(name, writer.finish().await.unwrap()).await.unwrap();
 }
 
-async fn export(vault: &Vault, package: &Path, close: bool) {
+async fn export(vault: &Vault, package: &Path, close: bool, caller: Caller) {
     std::fs::create_dir(package).unwrap();
     let to = VolumeSpec::at(package);
     let command = HandoverCommand::Export {
@@ -215,7 +276,7 @@ async fn export(vault: &Vault, package: &Path, close: bool) {
         close,
         timestamps: None,
     };
-    vault.handover_command(command, Caller::this_process(), HandoverRun::default()).await.unwrap();
+    vault.handover_command(command, caller, HandoverRun::default()).await.unwrap();
 }
 
 /// Puts records of every shape; gives what must come out, and how many versions are older.
