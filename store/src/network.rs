@@ -18,6 +18,7 @@ pub(crate) use log::{ConnectionLog, Guest};
 
 use crate::accounts::Moment;
 use crate::audit::Action;
+use crate::check::{Finding, Severity};
 use crate::vault::{Inner, blocking};
 use serde::Serialize;
 use shosoin_protocol::HospitalId;
@@ -156,6 +157,17 @@ impl Inner {
             tracing::error!(error = error as &dyn std::error::Error, "a connection could not be recorded: it is ended");
         }
         noted.is_ok()
+    }
+
+    /// Lines that were declared for hospitals that are not enrolled: most likely a wrong id, whose hospital gets no answer.
+    pub(crate) fn lines_of_nobody(&self) -> Vec<Finding> {
+        let enrolled: Vec<String> = self.desks().iter().map(|desk| desk.info().hospital.to_string()).collect();
+        let lines = self.config.network.lines.iter().filter(|line| !enrolled.contains(&line.hospital));
+        let message = |line: &LineConfig| {
+            format!("vault.toml declares a line of hospital {}, which is not enrolled: look at its id", line.hospital)
+        };
+        let finding = |message| Finding { severity: Severity::Degraded, code: "line-of-nobody", message };
+        lines.map(message).map(finding).collect()
     }
 
     /// What the vault says of its networks.

@@ -31,7 +31,7 @@ impl Vault {
         let inner = self.inner.clone();
         blocking(move || {
             inner.note_settings()?;
-            let look = inner.look()?;
+            let look = inner.look();
             inner.note_program(look)?;
             inner.note_libraries()?;
             inner.note_look(look)?;

@@ -653,6 +653,7 @@ impl Inner {
             status.findings.extend(itself.unregistered().map(|kind| changes::finding(itself, kind)));
         }
         status.network = Some(self.network_status());
+        status.findings.extend(self.lines_of_nobody());
         status.time = self.last_time.lock().clone();
         status.findings.extend(status.time.as_ref().and_then(TimeStatus::finding));
         for (hospital, desk) in status.hospitals.iter_mut().zip(&desks) {

@@ -203,3 +203,30 @@ async fn a_program_that_others_may_write_to_is_not_protected_7_6_2_m4() {
     let (state, evidence) = house.control("7.6.2-M4").await;
     assert!(state == State::NotMet && evidence.contains("true"), "{evidence}");
 }
+
+#[tokio::test]
+async fn with_accounts_a_change_takes_a_second_person_who_is_named_with_it_7_6_9_m4() {
+    let house = House::new().await;
+    let [admin, keeper, auditor] = common::people(&house.vault).await;
+    let command = |approved_by: Option<&str>| ChangeCommand::Add {
+        thing: Thing::Program { file: house.program.clone(), sha256: digest("release 1"), release: "1".to_owned() },
+        what: "first release".to_owned(),
+        tested: "trial vault".to_owned(),
+        approved_by: approved_by.map(str::to_owned),
+        reason: "order 120".to_owned(),
+    };
+    let ask =
+        async |caller: &Caller, approved_by| house.vault.change_command(command(approved_by), caller.clone()).await;
+    assert!(ask(&keeper, None).await.is_err(), "an administrator registers changes");
+    let error = ask(&admin, Some("jiro")).await.unwrap_err();
+    assert!(error.to_string().contains("whoever approves"), "{error}");
+    let waiting = ask(&admin, None).await.unwrap();
+    let number = waiting["request"].as_u64().unwrap();
+    assert_eq!(ask(&admin, None).await.unwrap(), waiting, "it waits");
+    let accounts = house.vault.accounts().clone();
+    assert!(accounts.approve(&admin, number).is_err(), "nobody agrees to what they asked for");
+    accounts.approve(&auditor, number).unwrap();
+    let change = &ask(&admin, None).await.unwrap()["change"];
+    assert_eq!((&change["approved_by"], &change["request"]), (&"sys.one".into(), &number.into()));
+    assert_eq!((&change["actor"], &change["number"]), (&"daemon.one".into(), &1.into()));
+}

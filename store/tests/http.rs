@@ -432,6 +432,8 @@ async fn a_hospital_is_answered_on_its_declared_line_alone_and_who_is_not_is_on_
     assert!(page.contains("shosoin_connections_refused_total{why=\"other-line\"} 1"), "{page}");
     let network = served.vault.status().await.unwrap().network.unwrap();
     assert_eq!((network.lines.len(), network.connections), (2, 1));
+    let findings = served.vault.status().await.unwrap().findings;
+    assert_eq!(findings.iter().filter(|finding| finding.code == "line-of-nobody").count(), 1, "the other's");
     served.end().await;
 }
 

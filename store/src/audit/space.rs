@@ -70,7 +70,8 @@ impl Watch {
 fn may_use_the_reserve(event: &AuditEvent) -> bool {
     use Action::{
         AccountSuspended, AccountsConfirmed, BreakGlassEnded, ClockJumped, Connected, LogRead, LogRestored, LogSpace,
-        LogStarted, LogStopped, LoggedOff, LoggedOn, PageAsked, RecordsRead, VaultStarted, VaultStopped, VolumeState,
+        LogStarted, LogStopped, LoggedOff, LoggedOn, PageAsked, RecordsRead, SelfChecked, TimeAgreement, VaultStarted,
+        VaultStopped, VolumeState,
     };
     match event.outcome {
         Outcome::Refused | Outcome::Failed | Outcome::Stopped | Outcome::Findings => true,
@@ -82,7 +83,15 @@ fn may_use_the_reserve(event: &AuditEvent) -> bool {
             let protects = matches!(event.action, AccountSuspended | AccountsConfirmed | VolumeState | ClockJumped);
             let looks = matches!(
                 event.action,
-                LoggedOn | LoggedOff | BreakGlassEnded | LogRead | PageAsked | RecordsRead | Connected
+                LoggedOn
+                    | LoggedOff
+                    | BreakGlassEnded
+                    | LogRead
+                    | PageAsked
+                    | RecordsRead
+                    | Connected
+                    | SelfChecked
+                    | TimeAgreement
             );
             let of_the_log =
                 matches!(event.action, LogSpace | LogStarted | LogStopped | LogRestored | VaultStarted | VaultStopped);

@@ -72,7 +72,7 @@ impl Vault {
     pub async fn look_at_itself(&self) -> Result<SelfStatus> {
         let inner = self.inner.clone();
         blocking(move || {
-            let look = inner.look()?;
+            let look = inner.look();
             inner.note_look(look)?;
             Ok(inner.self_status(look))
         })
@@ -87,13 +87,13 @@ impl Vault {
 }
 
 impl Inner {
-    /// Reads what the vault is made of.
-    pub(crate) fn look(&self) -> Result<Look> {
+    /// Reads what the vault is made of. What cannot be read is nothing that anybody registered.
+    pub(crate) fn look(&self) -> Look {
         let (program, bytes) = setup::digest_of(&self.program).unwrap_or((UNREADABLE, 0));
         let mode = std::fs::metadata(&self.program).map(|found| found.permissions().mode());
         let open_to_others = mode.is_ok_and(|mode| mode & OTHERS_WRITE != 0);
         let settings = settings_of(&self.dir).unwrap_or(UNREADABLE);
-        Ok(Look { program, settings, bytes, open_to_others, at_ms: self.clock.now_ms() })
+        Look { program, settings, bytes, open_to_others, at_ms: self.clock.now_ms() }
     }
 
     /// Puts a look on record. What nobody registered is an incident, once; an error where `vault.toml` says that such a vault is
@@ -133,7 +133,7 @@ impl Inner {
         if now_ms.abs_diff(looked_ms) < PERIOD_MS {
             return Ok(());
         }
-        self.note_look(self.look()?)
+        self.note_look(self.look())
     }
 
     /// An error where the vault is to be served on registered files alone, and these are not.

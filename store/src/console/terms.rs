@@ -118,6 +118,10 @@ const TERMS: &[(&str, &str, &str, &str)] = &[
     ("request", "trust-anchor", "trust anchor", "信頼の起点"),
     ("request", "reopening", "communication goes on", "通信の再開"),
     ("request", "change", "change of the service", "サービスの変更"),
+    ("time agreement", "agrees", "", "一致"),
+    ("time agreement", "beyond", "beyond the limit", "許容差を超過"),
+    ("time agreement", "unsynchronised", "not synchronised", "非同期"),
+    ("time agreement", "not-measured", "not measured", "未測定"),
     ("request state", "open", "waits", "承認待ち"),
     ("request state", "approved", "agreed, not done yet", "承認済み・未実行"),
     ("request state", "used", "done", "実行済み"),
@@ -373,6 +377,7 @@ mod tests {
             .chain(names("role", Role::ALL.iter().map(|word| word.name()).collect()))
             .chain(names("standing", Standing::ALL.iter().map(|word| word.name()).collect()))
             .chain(names("request", RequestKind::ALL.iter().map(|word| word.name()).collect()))
+            .chain(names("time agreement", crate::time_sync::Agreement::STATES.to_vec()))
             .chain(names("request state", RequestState::ALL.iter().map(|word| word.name()).collect()))
             .chain(names("outcome", Outcome::ALL.iter().map(|word| word.name()).collect()))
             .chain(names("action", Action::ALL.iter().map(|word| word.name()).collect()))

@@ -103,6 +103,11 @@ words! {
     clock: "Clock", "時計";
     trusted: "trusted", "信頼できる";
     doubted: "in doubt", "疑わしい";
+    program_and_settings: "Program and settings", "プログラムと設定";
+    as_registered: "as registered", "登録どおり";
+    not_registered: "changed, and nobody registered it", "未登録の変更あり";
+    never_registered: "never registered", "未登録";
+    standard_time: "Standard time", "標準時との一致";
     clock_doubted: "The clock is in doubt. Compare it with a good one: shosoin audit confirm-clock.", "時計が疑わしい状態です。正しい時計と照合してください（shosoin audit confirm-clock）。";
     nearly_full: "The volumes are nearly full:", "ボリュームの空きが少なくなっています：";
     volume_absent: "A volume is absent:", "ボリュームがありません：";

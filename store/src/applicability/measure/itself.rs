@@ -23,13 +23,7 @@ pub fn all(inner: &Inner) -> Measures {
 
 /// Reads program and settings now, whatever was seen before.
 fn self_check(inner: &Inner) -> Measure {
-    let look = match inner.look() {
-        Ok(look) => look,
-        Err(error) => {
-            let message = error.problem().message;
-            return Measure::judged(false, message.clone(), message);
-        }
-    };
+    let look = inner.look();
     let status = inner.self_status(look);
     let (program, settings) = (&status.program_registered, &status.settings_registered);
     if [program, settings].contains(&&Registered::Nothing) {
@@ -68,8 +62,7 @@ fn change_register(inner: &Inner) -> Measure {
     let query = |action| AuditQuery { actions: vec![action], ..AuditQuery::default() };
     let met = |action| inner.media.audit().read(&query(action)).map_or(0, |records| records.len());
     let (met_programs, met_libraries) = (met(Action::ProgramChanged), met(Action::LibrariesChanged));
-    let unregistered =
-        inner.look().map_or(true, |look| matches!(inner.self_status(look).program_registered, Registered::Not { .. }));
+    let unregistered = matches!(inner.self_status(inner.look()).program_registered, Registered::Not { .. });
     Measure::judged(
         !unregistered && met_programs + met_libraries > 0,
         format!(

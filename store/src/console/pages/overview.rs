@@ -3,6 +3,7 @@
 use super::jobs;
 use crate::accounts::{ApprovalRequest, Moment, RequestState};
 use crate::audit::MediaState;
+use crate::changes::Registered;
 use crate::check::Severity;
 use crate::console::gate::Visit;
 use crate::console::page::page;
@@ -13,6 +14,7 @@ use crate::console::when::grouped;
 use crate::error::Result;
 use crate::jobs::{JobsReport, Outcome};
 use crate::status::{HospitalStatus, Status};
+use crate::time_sync::Agreement;
 use crate::vault::Vault;
 use crate::volumes::Due;
 use maud::{Markup, html};
@@ -267,7 +269,30 @@ fn health(visit: &Visit, now: &Now) -> Markup {
                 if now.jobs.clock_in_doubt.is_none() { words.trusted } else { words.doubted },
             ),
         ),
+        (words.standard_time, standard_time(visit, status)),
+        (words.program_and_settings, program_and_settings(visit, status)),
     ])
+}
+
+/// Whether the clock agrees with standard time (7.6.12-S1).
+fn standard_time(visit: &Visit, status: &Status) -> Markup {
+    let agreement = status.time.as_ref().map(|time| &time.agreement);
+    let mood = match agreement {
+        Some(Agreement::Agrees(_)) => Mood::Good,
+        Some(Agreement::NotMeasured { .. }) | None => Mood::Plain,
+        Some(_) => Mood::Bad,
+    };
+    badge(mood, term(visit.lang, "time agreement", agreement.map_or("not-measured", Agreement::state)))
+}
+
+/// Whether the vault is what the register of changes says (7.6.1-M6).
+fn program_and_settings(visit: &Visit, status: &Status) -> Markup {
+    let words = visit.words;
+    match &status.itself {
+        Some(itself) if itself.unregistered().next().is_some() => badge(Mood::Bad, words.not_registered),
+        Some(itself) if itself.program_registered != Registered::Nothing => badge(Mood::Good, words.as_registered),
+        _ => badge(Mood::Plain, words.never_registered),
+    }
 }
 
 fn hospitals(visit: &Visit, hospitals: &[HospitalStatus]) -> Markup {
