@@ -1,9 +1,10 @@
 //! `shosoin-bench newcomer`: how long a gateway that knows nothing needs until it serves, from the ledger alone and from a
-//! snapshot; and what asking for the newest head costs a request. Vault and gateway are two processes that meet over TLS.
+//! snapshot; what asking for the newest head costs a request; and what the requests of a gateway wait for, and how much memory it takes,
+//! while it makes a snapshot. Vault and gateway are two processes that meet over TLS.
 
 use crate::Failure;
 use crate::growth;
-use crate::site::{Site, Source, fresh_dir};
+use crate::site::{Site, Source, fresh_dir, memory_bytes};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -32,6 +33,9 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), Failure> {
     let dir = fresh_dir(options.dir.as_deref(), "newcomer")?;
     let (source, mut stored) = (Source::new(), 0);
+    // by itself none makes a snapshot here, so that one without a view reads the ledger
+    std::fs::create_dir_all(dir.join("hospital"))?;
+    std::fs::write(dir.join("hospital").join("gateway.toml"), "form = 1\nsnapshot_entries = 0\n")?;
     for records in &options.records {
         let site = Site::start(&options.shosoin, &dir).await?;
         growth::put_range(&site, &source, stored, *records).await?;
@@ -57,6 +61,7 @@ fn measure(shosoin: &Path, dir: &Path, records: u64, object: &str) -> Result<(),
     };
     let (known_s, gateway) = serve()?;
     println!("{}", head_requests(&gateway, object)?);
+    println!("{}", beside_a_snapshot(&gateway, shosoin, &hospital, object)?);
     drop(gateway);
     std::fs::remove_dir_all(hospital.join("view"))?;
     let (replay_s, gateway) = serve()?;
@@ -80,32 +85,77 @@ fn measure(shosoin: &Path, dir: &Path, records: u64, object: &str) -> Result<(),
 /// Times of HEAD requests on one connection, one after the other: those that are refused at the door, after the signature was
 /// checked, and those that are answered, before which the vault is asked for its newest head.
 fn head_requests(gateway: &Process, object: &str) -> Result<Value, Failure> {
-    let endpoint = gateway.ready["s3_endpoint"].as_str().unwrap_or_default().trim_start_matches("http://").to_owned();
-    let (signed_for, target) = object.trim_start_matches("http://").split_once('/').ok_or("no path in the URL")?;
-    let mut stream = TcpStream::connect(&endpoint)?;
-    stream.set_nodelay(true)?;
+    let mut heads = Heads::connect(gateway, object)?;
     let mut times = |more: &str, status: &str| -> Result<[f64; 2], Failure> {
-        let mut times = Vec::with_capacity(REQUESTS);
-        for _ in 0..REQUESTS {
-            let begin = Instant::now();
-            write!(stream, "HEAD /{target} HTTP/1.1\r\nHost: {signed_for}\r\n{more}\r\n")?;
-            let mut answer = Vec::new();
-            let mut byte = [0; 1024];
-            while !answer.ends_with(b"\r\n\r\n") {
-                let count = stream.read(&mut byte)?;
-                answer.extend_from_slice(byte.get(..count).filter(|read| !read.is_empty()).ok_or("hung up")?);
-            }
-            times.push(begin.elapsed().as_secs_f64() * 1e3);
-            if !answer.starts_with(format!("HTTP/1.1 {status}").as_bytes()) {
-                return Err(String::from_utf8_lossy(&answer).into_owned().into());
-            }
-        }
-        times.sort_by(f64::total_cmp);
-        Ok([times[REQUESTS / 2], times[REQUESTS * 99 / 100]])
+        let times = (0..REQUESTS).map(|_| heads.once_ms(more, status)).collect::<Result<Vec<f64>, Failure>>()?;
+        Ok([quantile(&times, 0.5), quantile(&times, 0.99)])
     };
     let refused = times("x-amz-expected-bucket-owner: nobody\r\n", "403")?;
     let answered = times("", "200")?;
     Ok(json!({ "requests": REQUESTS, "refused_at_the_door_ms_p50_p99": refused, "head_ms_p50_p99": answered }))
+}
+
+/// The same requests for as long as the gateway that answers them makes a snapshot, and its peak memory before and after.
+fn beside_a_snapshot(gateway: &Process, shosoin: &Path, hospital: &Path, object: &str) -> Result<Value, Failure> {
+    let mut heads = Heads::connect(gateway, object)?;
+    let peak_bytes = || memory_bytes(gateway.child.id(), "VmHWM:");
+    let before = peak_bytes()?;
+    let mut command = Command::new(shosoin);
+    command.args(["gateway", "snapshot", "--json", "--dir"]).arg(hospital).stdout(Stdio::null());
+    let mut making = command.spawn()?;
+    let mut times = Vec::new();
+    while making.try_wait()?.is_none() {
+        times.push(heads.once_ms("", "200")?);
+    }
+    if !making.wait()?.success() {
+        return Err("the snapshot was not made".into());
+    }
+    let most = times.iter().copied().fold(0.0, f64::max);
+    Ok(json!({
+        "requests_beside_a_snapshot": times.len(),
+        "head_ms_p50_p99_max": [quantile(&times, 0.5), quantile(&times, 0.99), most],
+        "peak_memory_before_bytes": before,
+        "peak_memory_after_bytes": peak_bytes()?,
+    }))
+}
+
+fn quantile(times: &[f64], part: f64) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or_default()
+}
+
+/// HEAD requests of one object on one connection, one after the other.
+struct Heads<'a> {
+    stream: TcpStream,
+    signed_for: &'a str,
+    target: &'a str,
+}
+
+impl Heads<'_> {
+    fn connect<'a>(gateway: &Process, object: &'a str) -> Result<Heads<'a>, Failure> {
+        let endpoint = gateway.ready["s3_endpoint"].as_str().unwrap_or_default().trim_start_matches("http://");
+        let (signed_for, target) = object.trim_start_matches("http://").split_once('/').ok_or("no path in the URL")?;
+        let stream = TcpStream::connect(endpoint)?;
+        stream.set_nodelay(true)?;
+        Ok(Heads { stream, signed_for, target })
+    }
+
+    /// Milliseconds until the answer, which must have this status.
+    fn once_ms(&mut self, more: &str, status: &str) -> Result<f64, Failure> {
+        let begin = Instant::now();
+        write!(self.stream, "HEAD /{} HTTP/1.1\r\nHost: {}\r\n{more}\r\n", self.target, self.signed_for)?;
+        let mut answer = Vec::new();
+        let mut byte = [0; 1024];
+        while !answer.ends_with(b"\r\n\r\n") {
+            let count = self.stream.read(&mut byte)?;
+            answer.extend_from_slice(byte.get(..count).filter(|read| !read.is_empty()).ok_or("hung up")?);
+        }
+        match answer.starts_with(format!("HTTP/1.1 {status}").as_bytes()) {
+            true => Ok(begin.elapsed().as_secs_f64() * 1e3),
+            false => Err(String::from_utf8_lossy(&answer).into_owned().into()),
+        }
+    }
 }
 
 /// A process that said its first line; killed when dropped.

@@ -91,10 +91,7 @@ impl Site {
     }
 
     fn memory_line(&self, name: &str) -> Result<u64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.ready.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in status")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        memory_bytes(self.ready.pid, name)
     }
 
     /// Processor time of the process so far, in seconds.
@@ -182,6 +179,14 @@ impl Source {
         }
         pieces.into_iter().collect()
     }
+}
+
+/// A line of `/proc/PID/status` that is in KiB, in bytes.
+pub fn memory_bytes(pid: impl std::fmt::Display, name: &str) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in status")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024)
 }
 
 /// A fresh directory for one run, removed afterwards.
