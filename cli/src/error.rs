@@ -128,7 +128,7 @@ pub enum Error {
         pid: String,
     },
     /// No gateway runs where one was asked.
-    #[error("no gateway runs with the state in {}", path.display())]
+    #[error("no gateway runs with the state in {}, or none that can be asked", path.display())]
     NoGateway {
         /// folder of its state
         path: PathBuf,

@@ -30,7 +30,12 @@ pub async fn send(
 ) -> Result<Option<Incoming>> {
     let stream = match UnixStream::connect(socket).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        // under a name that is too long for a socket nobody can listen
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::InvalidInput) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(Error::file("connect to", socket)(error)),
     };
     let (mut sender, connection) =

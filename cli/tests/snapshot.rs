@@ -177,3 +177,19 @@ async fn a_gateway_killed_while_it_makes_one_leaves_nothing_wrong_and_the_next_m
     vault.stop();
     assert_sound(&halves);
 }
+
+#[test]
+fn a_gateway_whose_folder_has_too_long_a_name_for_a_socket_serves_and_the_command_works_without_it() {
+    let (halves, long) = (Halves::new(), "h".repeat(120));
+    let vault = halves.serve_vault();
+    let url = vault.field("url");
+    halves.make_hospital(&long);
+    halves.enrol(&long, &["--yes"]).ok();
+    let mut gateway = serve(&halves, &url, &long, Some("warn"));
+    gateway.wait_for_log(&["there is no socket"]);
+    let dir = halves.path(&long);
+    shosoin(&["gateway", "status", "--dir", arg(&dir), "--json"]).fails(6, &["none that can be asked"]);
+    gateway.stop();
+    let made = halves.hospital(&long, &url, &["gateway", "snapshot"]).ok().json();
+    assert!(made["pieces"].as_u64() > Some(0), "{made}");
+}

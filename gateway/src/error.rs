@@ -15,7 +15,7 @@ pub enum Error {
         what: &'static str,
         /// where it is
         path: PathBuf,
-        /// `read`, `written` or `listened on`
+        /// `read` or `written`
         verb: &'static str,
         /// the cause
         #[source]

@@ -66,22 +66,19 @@ pub(crate) struct Seen {
 
 /// The socket and the address for figures, which listen; [`run`](Self::run) answers.
 pub(crate) struct Local {
-    socket: UnixListener,
+    socket: Option<UnixListener>,
     path: PathBuf,
     figures: Option<TcpListener>,
     seen: Arc<Seen>,
 }
 
 impl Local {
-    /// Listens. A socket left by a process that was killed is replaced: the lock of the folder says that nobody uses it.
+    /// Listens. Where there can be no socket, as in a folder with too long a name, records are stored and read all the same.
     pub(crate) async fn bind(path: PathBuf, figures: Option<SocketAddr>, seen: Seen) -> Result<Local, Error> {
-        let failed = |source| Error::File { what: "socket", path: path.clone(), verb: "listened on", source };
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+        let socket = listen(&path);
+        if let Err(error) = &socket {
+            tracing::warn!(%error, path = %path.display(), "no `gateway status` and no snapshot on demand: there is no socket");
         }
-        let socket = UnixListener::bind(&path).map_err(failed)?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
         let figures = match figures {
             None => None,
             Some(address) if !address.ip().is_loopback() => {
@@ -92,7 +89,7 @@ impl Local {
                 Some(TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?)
             }
         };
-        Ok(Local { socket, path, figures, seen: Arc::new(seen) })
+        Ok(Local { socket: socket.ok(), path, figures, seen: Arc::new(seen) })
     }
 
     /// Where figures are shown, if anywhere.
@@ -104,18 +101,34 @@ impl Local {
     pub(crate) async fn run(self) {
         let shown = || Router::new().route("/metrics", get(figures));
         let asked = shown().route("/v1/status", get(status)).route("/v1/snapshot", post(snapshot));
-        let on_socket = serve(self.socket, asked.with_state(self.seen.clone())).into_future();
-        let outcome = match self.figures {
-            None => on_socket.await,
-            Some(listener) => {
-                let on_address = serve(listener, shown().with_state(self.seen)).into_future();
-                futures::future::try_join(on_socket, on_address).await.map(|_| ())
+        let (asked, shown) = (asked.with_state(self.seen.clone()), shown().with_state(self.seen));
+        let on_socket = async {
+            match self.socket {
+                Some(socket) => serve(socket, asked).await,
+                None => Ok(()),
             }
         };
-        if let Err(error) = outcome {
+        let on_address = async {
+            match self.figures {
+                Some(listener) => serve(listener, shown).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = futures::future::try_join(on_socket, on_address).await {
             tracing::warn!(%error, path = %self.path.display(), "the socket of this gateway failed");
         }
     }
+}
+
+/// A socket left by a process that was killed is replaced: the lock of the folder says that nobody uses it.
+fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let socket = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(socket)
 }
 
 async fn status(State(seen): State<Arc<Seen>>) -> Result<Response, Refusal> {

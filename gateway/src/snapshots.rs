@@ -75,6 +75,8 @@ impl Snapshots {
         let device = self.client.keyring().device_id();
         let Some(due) = self.look().await?.due(self.rule, device) else { return Ok(Next::Never) };
         if tokio::time::timeout(LOOK_EVERY, self.client.reached(due)).await.is_err() {
+            // nobody may have asked this gateway for anything since a disposal; without a vault there is nothing new to see
+            self.client.up_to_date().await.ok();
             return Ok(Next::Look);
         }
         self.client.up_to_date().await?; // another gateway may have made it up to this moment
