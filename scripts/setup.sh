@@ -33,6 +33,14 @@ need_clamd() {
   if command -v systemctl >/dev/null; then systemctl disable --now -q clamav-daemon clamav-freshclam 2>/dev/null || true; fi
 }
 
+# need_chrony: chrony, for the test that asks a real one about the clock. It runs its own, which touch no clock.
+need_chrony() {
+  command -v chronyd >/dev/null && return 0
+  (apt_install chrony) || { say "no chrony: a real clock is not asked"; return 0; }
+  # one that was not here before is for the tests alone
+  if command -v systemctl >/dev/null; then systemctl disable --now -q chrony 2>/dev/null || true; fi
+}
+
 # need_azurite: an Azure server for the tests of archive volumes, where there is npm; exports where it is.
 need_azurite() {
   local folder="$root/target/npm"
