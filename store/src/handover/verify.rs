@@ -24,7 +24,7 @@ use shosoin_protocol::approval::ApprovedOrder;
 use shosoin_protocol::certificate::check_approvals;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::entry::{Body, Entry, PlacedEntry};
-use shosoin_protocol::limits::EVIDENCE_BYTES_MAX;
+use shosoin_protocol::limits::{EVIDENCE_BYTES_MAX, TIMESTAMPED_HEADS_MAX};
 use shosoin_protocol::merkle::Frontier;
 use shosoin_protocol::package::{Package, PackageState};
 use shosoin_protocol::sign::PublicKey;
@@ -426,7 +426,10 @@ impl<'a> Judge<'a> {
     /// The timestamped heads: evidence, of a head that one of these vaults signed.
     fn timestamps(&mut self) {
         let package = self.package;
-        for path in timestamps::paths(package) {
+        if timestamps::paths(package).count() > TIMESTAMPED_HEADS_MAX {
+            self.damaged("timestamp", format!("there are more than {TIMESTAMPED_HEADS_MAX} timestamped heads"));
+        }
+        for path in timestamps::paths(package).take(TIMESTAMPED_HEADS_MAX) {
             let bytes = package::read(self.media, path, EVIDENCE_BYTES_MAX).map_err(|error| error.problem().message);
             match bytes.and_then(|bytes| StampedHead::read(path, &bytes, package.hospital, &self.lineage)) {
                 Ok(head) if head.size <= package.log_size => {
