@@ -88,7 +88,7 @@ fn head_requests(gateway: &Process, object: &str) -> Result<Value, Failure> {
     let mut heads = Heads::connect(gateway, object)?;
     let mut times = |more: &str, status: &str| -> Result<[f64; 2], Failure> {
         let times = (0..REQUESTS).map(|_| heads.once_ms(more, status)).collect::<Result<Vec<f64>, Failure>>()?;
-        Ok([quantile(&times, 0.5), quantile(&times, 0.99)])
+        Ok([quantile(&times, 50), quantile(&times, 99)])
     };
     let refused = times("x-amz-expected-bucket-owner: nobody\r\n", "403")?;
     let answered = times("", "200")?;
@@ -113,16 +113,16 @@ fn beside_a_snapshot(gateway: &Process, shosoin: &Path, hospital: &Path, object:
     let most = times.iter().copied().fold(0.0, f64::max);
     Ok(json!({
         "requests_beside_a_snapshot": times.len(),
-        "head_ms_p50_p99_max": [quantile(&times, 0.5), quantile(&times, 0.99), most],
+        "head_ms_p50_p99_max": [quantile(&times, 50), quantile(&times, 99), most],
         "peak_memory_before_bytes": before,
         "peak_memory_after_bytes": peak_bytes()?,
     }))
 }
 
-fn quantile(times: &[f64], part: f64) -> f64 {
+fn quantile(times: &[f64], percent: usize) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or_default()
+    sorted.get(sorted.len() * percent / 100).copied().unwrap_or_default()
 }
 
 /// HEAD requests of one object on one connection, one after the other.

@@ -1,5 +1,6 @@
 //! A new gateway of a hospital, as a process of its own, begins from the snapshot that another one made, over TLS: by a command, or
 //! by itself when enough had come.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod support;
 

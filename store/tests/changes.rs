@@ -12,7 +12,7 @@ use shosoin_store::audit::{Action, AuditQuery, AuditRecord, Outcome};
 use shosoin_store::changes::{ChangeCommand, PERIOD_MS, Registered, Thing};
 use shosoin_store::{Config, Error, IndexKind, Vault, VolumeSpec};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 struct House {
     site: Site,
@@ -39,9 +39,9 @@ impl House {
     }
 
     /// Registers a program as its maker published it.
-    async fn add_program(&self, file: &PathBuf, published: &str) -> Result<Value, Error> {
+    async fn add_program(&self, file: &Path, published: &str) -> Result<Value, Error> {
         let sha256 = digest(published);
-        self.add(Thing::Program { file: file.clone(), sha256, release: published.to_owned() }).await
+        self.add(Thing::Program { file: file.to_path_buf(), sha256, release: published.to_owned() }).await
     }
 
     async fn register_all(&self) {

@@ -463,7 +463,7 @@ async fn who_connects_is_on_record_before_they_are_answered_once_an_hour_with_a_
     }
     let device = format!("device:{}", served.hospital.device.id());
     let one = (device.clone(), "127.0.0.1".to_owned(), Outcome::Begun, String::new());
-    assert_eq!(served.connections(), [one.clone()], "five connections are one record");
+    assert_eq!(served.connections(), std::slice::from_ref(&one), "five connections are one record");
     let stranger = Key::new();
     let _ = served.connect(Some(&stranger)).await.read_to_end(&mut Vec::new()).await;
     served.turned_away("no enrolment names this key").await;

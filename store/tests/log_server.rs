@@ -1,5 +1,5 @@
 //! A log server: real requests over loopback, to a server that refuses the first of them.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod common;
 

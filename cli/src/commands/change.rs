@@ -20,7 +20,7 @@ pub enum ChangeCommands {
         shosoin account approve --dir ./vault 7     # and the same again, once somebody agreed\n  \
         shosoin change add --dir ./vault --settings ./vault.toml.new --what 'scrub at night' --tested 'read back on the trial vault' \\\n    \
         --reason 'order 120'")]
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List every change, and whether program and settings are as registered
     #[command(after_help = "Example:\n  shosoin change list --dir ./vault --json")]
     List(ListArgs),
@@ -93,7 +93,7 @@ pub struct ThingArgs {
 /// Runs one of them.
 pub async fn run(command: ChangeCommands, output: Output) -> Result<()> {
     match command {
-        ChangeCommands::Add(args) => add(args, output).await,
+        ChangeCommands::Add(args) => add(*args, output).await,
         ChangeCommands::List(ListArgs { dir }) => {
             let list = operator::change(&dir, "list changes", &ChangeCommand::List).await?;
             output.answer(&list, || list_text(&list))

@@ -24,7 +24,9 @@ const MAGIC: [u8; 4] = *b"shpe";
 /// Version of the file.
 const VERSION: u8 = 1;
 /// Bytes before the rows.
-const HEADER_BYTES: u64 = 16;
+const HEADER_LEN: usize = 16;
+/// The same as an offset of the file.
+const HEADER_BYTES: u64 = HEADER_LEN as u64;
 const WHAT: &str = "packed entries";
 
 /// The rows that are there: of `first`, and those behind it up to `next`.
@@ -51,7 +53,7 @@ impl Packed {
             Err(source) => return Err(failed(source)),
             Ok(file) => {
                 let len_bytes = file.metadata().map_err(failed)?.len();
-                let mut header = [0; HEADER_BYTES as usize];
+                let mut header = [0; HEADER_LEN];
                 let read = file.read_exact_at(&mut header, 0);
                 match read.ok().and_then(|()| decode(&header).ok()) {
                     Some(first) => {
@@ -107,7 +109,7 @@ fn place(rows: Rows, seq: u64) -> u64 {
 }
 
 fn encode(first_seq: u64) -> Vec<u8> {
-    let mut out = Writer::with_capacity(HEADER_BYTES as usize);
+    let mut out = Writer::with_capacity(HEADER_LEN);
     out.put(&MAGIC).u8(VERSION).zeros(3).u64(first_seq);
     out.finish()
 }
