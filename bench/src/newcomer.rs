@@ -61,10 +61,10 @@ fn measure(shosoin: &Path, dir: &Path, records: u64, object: &str) -> Result<(),
     };
     let (known_s, gateway) = serve()?;
     println!("{}", head_requests(&gateway, object)?);
-    println!("{}", beside_a_snapshot(&gateway, shosoin, &hospital, object)?);
     drop(gateway);
     std::fs::remove_dir_all(hospital.join("view"))?;
-    let (replay_s, gateway) = serve()?;
+    let (replay_s, gateway) = serve()?; // before there is a snapshot
+    println!("{}", beside_a_snapshot(&gateway, shosoin, &hospital, object)?);
     drop(gateway);
     let begin = Instant::now();
     let made = Process::start(shosoin, &["gateway", "snapshot", "--dir"], &hospital, &reach)?;
