@@ -53,6 +53,9 @@ const STRETCHING: &str = "argon2";
 /// around these.
 const WIRE: [&str; 5] = ["rustls", "tokio-rustls", "rustls-platform-verifier", "rcgen", "object_store"];
 
+/// Lines that somebody can read in a day: all of the standalone reader stays below.
+const READER_LINES_MAX: usize = 2_000;
+
 /// The graph of normal and build dependencies, by package name.
 struct Graph(BTreeMap<String, BTreeSet<String>>);
 
@@ -110,6 +113,14 @@ fn host() -> String {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
+}
+
+#[test]
+fn all_of_the_standalone_reader_is_read_in_a_day() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../reader/src");
+    let files = std::fs::read_dir(src).unwrap().map(|file| file.unwrap().path());
+    let lines: usize = files.map(|file| std::fs::read_to_string(file).unwrap().lines().count()).sum();
+    assert!((1..READER_LINES_MAX).contains(&lines), "{lines} lines");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod names;
 mod records;
 mod sheets;
 #[cfg(test)]
+#[path = "../tests/unit/vectors.rs"]
 mod vectors;
 mod volumes;
 

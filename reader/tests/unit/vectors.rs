@@ -1,7 +1,7 @@
 //! The golden vectors of `protocol/vectors`, read by this program alone: two implementations agree on every byte.
 
 #[allow(dead_code, reason = "shared by all crates that check vectors; nothing is written here")]
-#[path = "../../protocol/tests/vectors/vector.rs"]
+#[path = "../../../protocol/tests/vectors/vector.rs"]
 mod vector;
 
 use crate::bytes::hex;
