@@ -5,6 +5,7 @@
 //! - What the agreement in force does not have is refused before it is sealed; the vault judges it again.
 
 use crate::clock::now_ms;
+use crate::followed::Followed;
 use crate::{Client, Error, Result, Stated};
 use parking_lot::Mutex;
 use shosoin_protocol::act::agreement::{Agreement, Terms};
@@ -31,31 +32,20 @@ pub struct SignedAgreement {
     pub stated: Option<Stated>,
 }
 
-/// The agreements of the view, kept until it has another act.
-#[derive(Debug, Default)]
-pub(crate) struct AgreedCache(Mutex<Option<(u64, Arc<Vec<Agreed>>)>>);
+/// The agreements of the view.
+pub(crate) type AgreedCache = Mutex<Followed<Arc<Vec<Agreed>>>>;
 
 impl Client {
     /// Every agreement in the ledger, in its order.
     pub fn agreements(&self) -> Result<Arc<Vec<Agreed>>> {
-        let view = &self.inner.view;
-        let acts = view.acts_applied();
-        let mut kept = self.inner.agreed.0.lock();
-        if let Some((seen, all)) = &*kept
-            && *seen == acts
-        {
-            return Ok(all.clone());
-        }
-        let mut all = Vec::new();
-        for row in view.acts(&[ActKind::Agreement])? {
-            if let Document::Agreement(agreement) = row.document {
-                let from_ms = row.accepted_ms.max(agreement.terms.from_ms);
-                all.push(Agreed { leaf_index: row.leaf_index, from_ms, agreement: *agreement });
+        let mut followed = self.inner.agreed.lock();
+        let all = followed.follow(&self.inner.view, |all, act| {
+            if let Document::Agreement(agreement) = act.document {
+                let from_ms = act.accepted_ms.max(agreement.terms.from_ms);
+                Arc::make_mut(all).push(Agreed { leaf_index: act.leaf_index, from_ms, agreement: *agreement });
             }
-        }
-        let all = Arc::new(all);
-        *kept = Some((acts, all.clone()));
-        Ok(all)
+        })?;
+        Ok(all.clone())
     }
 
     /// The terms in force with the vault of today, by this machine's clock.

@@ -14,6 +14,7 @@ mod own;
 mod receipts;
 mod refusal;
 
+use crate::followed::Followed;
 use crate::head::HeadKeeper;
 use crate::retry::repeat;
 use crate::signed::Signed;
@@ -26,7 +27,7 @@ use parking_lot::RwLock;
 use receipts::verify_receipts;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::agreement::Parties;
-use shosoin_protocol::act::{ActKind, Document, WitnessRule};
+use shosoin_protocol::act::{Document, WitnessRule};
 use shosoin_protocol::api::LogPage;
 use shosoin_protocol::checkpoint::Checkpoint;
 use shosoin_protocol::limits::{DEPOSIT_BATCH_MAX, LOG_PAGE_ENTRIES_MAX};
@@ -104,7 +105,7 @@ pub struct Ledger {
     began_at: AtomicU64,
     gate: Gate,
     /// witnesses that the hospital requires on the record, as of so many acts
-    rule: parking_lot::Mutex<Option<(u64, Option<WitnessRule>)>>,
+    rule: parking_lot::Mutex<Followed<Option<WitnessRule>>>,
     /// newest entries of this device: sequence, leaf hash, leaf index
     own: parking_lot::Mutex<VecDeque<(u64, Digest, u64)>>,
     /// where this device's chain stands behind what it packed onto media
@@ -372,18 +373,13 @@ impl Ledger {
 
     /// The newest act of the hospital about witnesses, if there is one.
     pub fn witness_rule(&self) -> Result<Option<WitnessRule>> {
-        let (acts, mut known) = (self.view.acts_applied(), self.rule.lock());
-        if let Some((seen, rule)) = &*known
-            && *seen == acts
-        {
-            return Ok(rule.clone());
-        }
-        let rule = self.view.acts(&[ActKind::Witness])?.pop().and_then(|row| match row.document {
-            Document::Witness(rule) => Some(rule),
-            _ => None,
-        });
-        *known = Some((acts, rule.clone()));
-        Ok(rule)
+        let mut followed = self.rule.lock();
+        let rule = followed.follow(&self.view, |newest, act| {
+            if let Document::Witness(rule) = act.document {
+                *newest = Some(rule);
+            }
+        })?;
+        Ok(rule.clone())
     }
 
     /// Refuses the newest head if the hospital's own act, which a machine may only now have read, requires more of it.

@@ -62,6 +62,7 @@ mod evidence;
 mod exposure;
 mod fetch;
 mod follow;
+mod followed;
 mod fresh;
 mod handover;
 mod hashing;

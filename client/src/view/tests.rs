@@ -4,6 +4,7 @@ use super::list::{ListPage, ListQuery, VersionsPage, VersionsQuery};
 use super::row::PositionRow;
 use super::{Placed, View};
 use crate::ViewRow;
+use crate::followed::Followed;
 use proptest::prelude::*;
 use shosoin_keyring::Keyring;
 use shosoin_protocol::act::{Act, Document, Hold, HoldReason, Lock, LockMode, Release, Retain, RetentionChange};
@@ -459,4 +460,23 @@ fn a_vault_that_let_a_lock_shorten_or_a_hold_end_twice_contradicts_its_rules() {
     assert_eq!(made.view.kept(version).unwrap().kept.holds, []);
     let twice = made.act(version, Document::Release(Release { hold }));
     assert!(matches!(twice, Err(crate::Error::Contradiction { .. })), "{twice:?}");
+}
+
+#[test]
+fn what_follows_the_acts_takes_each_of_them_once_however_often_it_is_asked() {
+    let mut made = Made::new(Versioning::Off);
+    let mut followed = Followed::<Vec<VersionId>>::default();
+    let mut stated = Vec::new();
+    for round in 0..20 {
+        for version in 0..round % 3 {
+            stated.push(made.act(VersionId([version; 16]), Document::Hold(Hold::whole(HoldReason::Audit))).unwrap());
+            made.apply(Summary::Object(facts("between", false)));
+        }
+        let mut taken = 0;
+        let all = followed.follow(&made.view, |all, act| {
+            taken += 1;
+            all.push(act.id);
+        });
+        assert_eq!((all.unwrap(), taken), (&stated, usize::from(round % 3)), "round {round}");
+    }
 }
