@@ -2,7 +2,7 @@
 //! agreement, with which test, and what it was before and after (guideline 7.6.9-M4, 7.6.1-M9). A projection of the audit log,
 //! kept in memory, as the register of machines is: the log is the truth, so a changed register is a changed log.
 //!
-//! The vault holds itself against it ([`look`]): a program or settings that nobody registered are an alarm, an incident, and a
+//! The vault holds itself against it (`look`): a program or settings that nobody registered are an alarm, an incident, and a
 //! finding until somebody does.
 //!
 //! Invariants

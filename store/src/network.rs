@@ -6,7 +6,7 @@
 //!   answered on its own line alone.
 //! - As soon as outward servers are declared, a configuration that names another one is refused. The vault reaches nothing that its
 //!   configuration does not name.
-//! - Nobody is answered before a record says that they came ([`ConnectionLog`]).
+//! - Nobody is answered before a record says that they came (`ConnectionLog`).
 //!
 //! Not here: who somebody is (`http::tls`), terminals of the console (`console`, `machines`), lines that failed (`transfers`).
 

@@ -45,7 +45,7 @@ pub enum GatewayCommand {
     Snapshot(SnapshotArgs),
     /// Show how the gateway that runs in this folder stands: whether it stores, its ledger head, its snapshots
     ///
-    /// It tells what it knows and asks the vault nothing. The same figures are at /metrics, for a Prometheus, where [metrics] of
+    /// It tells what it knows and asks the vault nothing. The same figures are at /metrics, for a Prometheus, where section `metrics` of
     /// gateway.toml names an address to listen on.
     #[command(after_help = "Example:\n  shosoin gateway status --dir ./hospital --json")]
     Status(StatusArgs),
