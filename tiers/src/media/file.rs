@@ -40,7 +40,7 @@ impl Default for FileOptions {
 pub struct FileMedia {
     shared: Arc<Shared>,
     /// holds the lock, and keeps the file system from being unmounted under us
-    _folder: File,
+    folder: File,
 }
 
 /// What the medium and its open files both need.
@@ -67,7 +67,7 @@ impl FileMedia {
             }
         }
         let shared = Arc::new(Shared { root: root.to_owned(), direct: options.direct.into() });
-        Ok(FileMedia { shared, _folder: folder })
+        Ok(FileMedia { shared, folder })
     }
 
     /// Whether the file system writes over the blocks that a file has. Those that are not known to do so do not: they may keep old
@@ -84,6 +84,13 @@ impl FileMedia {
             self.shared.bypass_cache(&file);
         }
         Ok(Arc::new(Handle::new(&self.shared, path, reader, Some((file, unit)))))
+    }
+}
+
+impl Drop for FileMedia {
+    /// Lets the lock go itself: closing the folder does not, while a child process that was just forked still has a copy of it.
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.folder, FlockOperation::Unlock);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The compact job: hospital by hospital, reads what the ledger names, then judges each closed segment on hot volumes, notes
 //! what nothing names any more, and compacts where enough is gained.
 //!
-//! The cursor is the last segment that was dealt with. What entries name is read anew by each run: it is what removal
+//! The cursor is the last segment that was dealt with in a tour of everything. A run of one hospital, one volume or one disposal
+//! begins at its beginning, and leaves the tour's cursor as it is. What entries name is read anew by each run: it is what removal
 //! depends on, and costs a hundred-thousandth of what it is about.
 
 use super::{Work, is_asked_for};
@@ -44,6 +45,8 @@ pub struct Compact {
     waiting: VecDeque<Arc<Desk>>,
     current: Option<Current>,
     after: Option<(HospitalId, SegmentId)>,
+    /// the cursor of the tour that this run is no part of
+    of_the_tour: Option<Vec<u8>>,
     sweeps: bool,
     /// nothing but segments with records that were disposed of
     released_alone: bool,
@@ -68,7 +71,8 @@ struct Current {
 
 /// Every hospital, or the one that is asked for; a dry run judges everything at once.
 pub fn begin(inner: &Inner, options: &JobOptions, cursor: &[u8]) -> Result<Box<dyn Work>> {
-    let after = decode(cursor).ok().filter(|_| !options.dry_run);
+    let of_the_tour = (options.hospital.is_some() || options.volume.is_some()).then(|| cursor.to_vec());
+    let after = decode(cursor).ok().filter(|_| of_the_tour.is_none() && !options.dry_run);
     let desks = inner.desks().into_iter();
     let desks = desks.filter(|desk| options.hospital.is_none_or(|asked| desk.info().hospital == asked));
     let hot = Judge::on_hot_alone(&inner.tier);
@@ -80,6 +84,7 @@ pub fn begin(inner: &Inner, options: &JobOptions, cursor: &[u8]) -> Result<Box<d
         waiting: desks.filter(|desk| after.is_none_or(|(hospital, _)| desk.info().hospital >= hospital)).collect(),
         current: None,
         after,
+        of_the_tour,
         sweeps: !options.dry_run,
         released_alone: options.released,
         behind: 0,
@@ -332,7 +337,7 @@ impl Work for Compact {
     }
 
     fn cursor(&self, _inner: &Inner) -> Vec<u8> {
-        self.after.map(encode).unwrap_or_default()
+        self.of_the_tour.clone().unwrap_or_else(|| self.after.map(encode).unwrap_or_default())
     }
 
     fn plan(&self, inner: &Inner) -> Vec<String> {
