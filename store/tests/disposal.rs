@@ -28,12 +28,15 @@ use shosoin_store::assets::{AssetCommand, AssetState};
 use shosoin_store::audit::{Action, AuditQuery, MediaState, Outcome};
 use shosoin_store::disposal::DisposalCommand;
 use shosoin_store::handover::{HandoverCommand, HandoverRun, Meter, VerifyOptions, verify};
-use shosoin_store::{CheckOptions, Error, IndexKind, OpenOptions, Result, Vault, VolumeSpec, actor};
+use shosoin_store::{
+    CheckOptions, Error, IndexKind, JobKind, JobOptions, OpenOptions, Result, Vault, VolumeSpec, actor,
+};
 use shosoin_tiers::media::{Faults, FaultyMedia, Media, MemoryMedia, WriteUnit};
 use shosoin_tiers::volume::{MediaClass, TierKind};
 use shosoin_tiers::{Volume, VolumeLabel};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -757,6 +760,38 @@ async fn the_same_content_can_be_deposited_again_after_it_was_disposed_of() {
     std::fs::remove_dir_all(stage.site.path().join("index")).unwrap();
     let vault = stage.site.open().await;
     assert_holds(&vault, &stage.hospital, &[again]).await;
+    assert_clean(&vault).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disposal_begins_at_the_first_segment_however_far_a_compaction_had_come_that_was_stopped() {
+    let (mut stage, vault) = Stage::new(Suite::Default).await;
+    let (mut chunks, mut items) = (Vec::new(), Vec::new());
+    for number in 0..8 {
+        let chunk = stage.hospital.chunk(90_000, 10 + number); // two of them are more than a segment
+        items.push(stage.deposit(&vault, &format!("record {number}"), std::slice::from_ref(&chunk)).await.1);
+        chunks.push(chunk);
+    }
+    let order = stage.ordered(&vault, &items).await;
+    stage.approved(&vault, &order).await;
+    stage.pass_cool_down();
+    let tour = |longest| JobOptions { max_duration: Some(longest), ..JobOptions::default() };
+    let all = vault.run_job(JobKind::Compact, tour(Duration::ZERO)).await.unwrap().left_bytes;
+    assert!(all > 0, "there are closed segments");
+    let mut longest = Duration::ZERO;
+    loop {
+        let report = vault.run_job(JobKind::Compact, tour(longest)).await.unwrap();
+        if report.outcome == shosoin_store::jobs::Outcome::Stopped && (1..all).contains(&report.left_bytes) {
+            break;
+        }
+        longest += Duration::from_micros(50);
+        assert!(longest < Duration::from_millis(100), "no run stopped behind a segment: {report:?}");
+    }
+    let report = run(&vault, &order).await.unwrap();
+    assert_eq!(report["certificate"]["pending"], 0, "{report}");
+    for chunk in &chunks {
+        assert!(!stage.is_on_media(chunk));
+    }
     assert_clean(&vault).await;
 }
 
