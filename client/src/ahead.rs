@@ -30,13 +30,7 @@ fn encode(chain: &Chain) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> shosoin_protocol::Result<Chain> {
     let mut reader = Reader::new(bytes, "packed chain");
-    if reader.array::<4>("magic of the packed chain")? != MAGIC {
-        return Err(shosoin_protocol::Error::Magic { what: "packed chain" });
-    }
-    match reader.u8("version of the packed chain")? {
-        VERSION => {}
-        found => return Err(shosoin_protocol::Error::Version { what: "packed chain", found, known: VERSION }),
-    }
+    reader.form(MAGIC, VERSION, "packed chain")?;
     reader.zeros(3, "reserved bytes of the packed chain")?;
     let chain = Chain { next_seq: reader.u64("next sequence")?, prev: Digest::read(&mut reader)? };
     let found = Digest::read(&mut reader)?;

@@ -59,15 +59,7 @@ impl Remembered {
 
     fn decode(bytes: &[u8]) -> shosoin_protocol::Result<Self> {
         let mut reader = Reader::new(bytes, "remembered head");
-        if reader.array::<4>("magic of the head")? != MAGIC {
-            return Err(shosoin_protocol::Error::Magic { what: "remembered head" });
-        }
-        match reader.u8("version of the head")? {
-            VERSION => {}
-            found => {
-                return Err(shosoin_protocol::Error::Version { what: "remembered head", found, known: VERSION });
-            }
-        }
+        reader.form(MAGIC, VERSION, "remembered head")?;
         let vault = VaultId::read(&mut reader)?;
         let vault_key = PublicKey::read(&mut reader)?;
         let checkpoint = reader.text(CHECKPOINT_BYTES_MAX, "checkpoint")?;

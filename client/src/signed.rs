@@ -72,13 +72,7 @@ impl Known {
     fn decode(slot: &[u8]) -> shosoin_protocol::Result<Self> {
         const WHAT: &str = "signed entries";
         let mut head = Reader::new(slot, WHAT);
-        if head.array::<4>("magic")? != MAGIC {
-            return Err(shosoin_protocol::Error::Magic { what: WHAT });
-        }
-        match head.u8("version")? {
-            VERSION => {}
-            found => return Err(shosoin_protocol::Error::Version { what: WHAT, found, known: VERSION }),
-        }
+        head.form(MAGIC, VERSION, WHAT)?;
         let generation = head.u64("generation")?;
         let base = Chain { next_seq: head.u64("next sequence")?, prev: Digest::read(&mut head)? };
         let count = head.count(ON_THEIR_WAY_MAX, "entries on their way")?;

@@ -47,6 +47,17 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>(what)?[0])
     }
 
+    /// How everything with a form of its own begins: a magic, and the one version that is known.
+    pub fn form<const N: usize>(&mut self, magic: [u8; N], known: u8, what: &'static str) -> Result<()> {
+        if self.array::<N>(what)? != magic {
+            return Err(Error::Magic { what });
+        }
+        match self.u8(what)? {
+            found if found != known => Err(Error::Version { what, found, known }),
+            _ => Ok(()),
+        }
+    }
+
     /// A byte that is 0 or 1; any other would be a second form of the same.
     pub fn flag(&mut self, what: &'static str) -> Result<bool> {
         match self.u8(what)? {

@@ -31,7 +31,7 @@ mod survey;
 pub(crate) mod vocabulary;
 
 pub(crate) use event::check_text;
-pub use event::{ACTOR_BYTES_MAX, AuditEvent, Detail, NUMBERS_MAX, REASON_BYTES_MAX};
+pub use event::{ACTOR_BYTES_MAX, AuditEvent, Detail, NUMBERS_MAX, REASON_BYTES_MAX, shortened_reason};
 pub use file::FILE_BYTES_MAX;
 pub use vocabulary::{Action, MediaState, Outcome, TestKind};
 

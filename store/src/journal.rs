@@ -57,7 +57,7 @@ impl Journal {
         let ledger = MediaLedger::new(Arc::new(log), projection);
         let was_stopped = ledger.log_was_stopped();
         for finding in healed {
-            let why: String = finding.message.chars().take(audit::REASON_BYTES_MAX).collect();
+            let why = audit::shortened_reason(&finding.message);
             ledger.record(AuditEvent::new(now_ms, VAULT, Action::LogRestored).ended(Outcome::Findings).because(why))?;
             findings.insert(0, finding);
         }

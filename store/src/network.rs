@@ -108,8 +108,7 @@ impl Inner {
 
     /// Whether this hospital may be answered at this address, now.
     pub(crate) fn line_of(&self, hospital: HospitalId, from: IpAddr) -> Result<(), TurnedAway> {
-        let id = hospital.to_string();
-        self.judge_lines(from, TurnedAway::OtherLine, |line| line.hospital == id)
+        self.judge_lines(from, TurnedAway::OtherLine, |line| line.hospital.parse() == Ok(hospital))
     }
 
     fn judge_lines(&self, from: IpAddr, none: TurnedAway, of: impl Fn(&LineConfig) -> bool) -> Result<(), TurnedAway> {

@@ -5,7 +5,7 @@
 //! Not here: what settings mean (`config`).
 
 use crate::actor;
-use crate::audit::{Action, AuditEvent, AuditQuery, DIR, Detail, REASON_BYTES_MAX};
+use crate::audit::{Action, AuditEvent, AuditQuery, DIR, Detail, shortened_reason};
 use crate::changes::Look;
 use crate::config::FILE;
 use crate::error::{Error, Result};
@@ -30,10 +30,10 @@ impl Vault {
     pub async fn note_setup(&self) -> Result<()> {
         let inner = self.inner.clone();
         blocking(move || {
-            inner.note_settings()?;
-            let look = inner.look();
-            inner.note_program(look)?;
-            inner.note_libraries()?;
+            let (before, look) = (inner.met_before()?, inner.look());
+            inner.note_settings(&before)?;
+            inner.note_program(&before, look)?;
+            inner.note_libraries(&before)?;
             inner.note_look(look)?;
             inner.note_time(inner.clock.now_ms())?;
             inner.insist_on_registered()
@@ -42,11 +42,26 @@ impl Vault {
     }
 }
 
+/// What the newest record of each kind says.
+type Met = BTreeMap<Action, Digest>;
+
 impl Inner {
-    fn note_settings(&self) -> Result<()> {
+    /// What the vault was served with the last time.
+    fn met_before(&self) -> Result<Met> {
+        let actions = vec![Action::SettingsChanged, Action::ProgramChanged, Action::LibrariesChanged];
+        let mut met = Met::new();
+        self.media.audit().for_each(&AuditQuery { actions, ..AuditQuery::default() }, &mut |record| {
+            if let Detail::Content { digest, .. } = record.event.detail {
+                met.insert(record.event.action, digest);
+            }
+        })?;
+        Ok(met)
+    }
+
+    fn note_settings(&self, before: &Met) -> Result<()> {
         let now = read(&self.dir.join(FILE))?;
         let (digest, len) = (Digest(Sha256::digest(&now).into()), now.len() as u64);
-        let before = self.content_before(Action::SettingsChanged)?;
+        let before = before.get(&Action::SettingsChanged).copied();
         if before == Some(digest) {
             return Ok(());
         }
@@ -57,10 +72,10 @@ impl Inner {
         self.note_content(Action::SettingsChanged, why, Detail::Content { digest, len })
     }
 
-    fn note_program(&self, look: Look) -> Result<()> {
+    fn note_program(&self, before: &Met, look: Look) -> Result<()> {
         let (path, release) = (&self.program, env!("CARGO_PKG_VERSION"));
         let (digest, len) = (look.program, look.bytes);
-        match self.content_before(Action::ProgramChanged)? {
+        match before.get(&Action::ProgramChanged).copied() {
             Some(before) if before == digest => Ok(()),
             before => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -73,10 +88,10 @@ impl Inner {
 
     /// Libraries of the system that the program has loaded; those in Rust are part of it. Which ones changed is on record, and
     /// what they were is kept beside the log (7.6.9-M4).
-    fn note_libraries(&self) -> Result<()> {
+    fn note_libraries(&self, before: &Met) -> Result<()> {
         let now = libraries()?;
         let (digest, len) = (Digest(Sha256::digest(now.as_bytes()).into()), now.len() as u64);
-        let before = self.content_before(Action::LibrariesChanged)?;
+        let before = before.get(&Action::LibrariesChanged).copied();
         if before == Some(digest) {
             return Ok(());
         }
@@ -93,21 +108,9 @@ impl Inner {
         Ok(durable::replace(&self.folder, name, bytes)?)
     }
 
-    /// What the newest record of this kind says.
-    fn content_before(&self, action: Action) -> Result<Option<Digest>> {
-        let query = AuditQuery { actions: vec![action], newest: Some(1), ..AuditQuery::default() };
-        let newest = self.media.audit().read(&query)?.pop();
-        Ok(newest.and_then(|record| match record.event.detail {
-            Detail::Content { digest, .. } => Some(digest),
-            _ => None,
-        }))
-    }
-
     fn note_content(&self, action: Action, why: String, detail: Detail) -> Result<()> {
         let actor = actor::process_uid().map_or_else(|| "unknown".to_owned(), actor::user);
-        let why: String = why.chars().filter(|c| !c.is_control()).collect();
-        let end = why.floor_char_boundary(REASON_BYTES_MAX);
-        let event = AuditEvent::new(self.clock.now_ms(), actor, action).because(&why[..end]).with(detail);
+        let event = AuditEvent::new(self.clock.now_ms(), actor, action).because(shortened_reason(&why)).with(detail);
         self.media.record(event).map(drop)
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Source: chronyc(1), `tracking`: the error of the clock is at most |system time| + root dispersion + half the root delay.
 
-use crate::audit::{Action, AuditEvent, AuditQuery, Outcome};
+use crate::audit::{Action, AuditEvent, AuditQuery, Outcome, shortened_reason};
 use crate::check::{Finding, Severity};
 use crate::error::Result;
 use crate::journal::VAULT;
@@ -184,6 +184,9 @@ pub struct TimeStatus {
     pub limit_ms: u32,
     /// when it was asked, in milliseconds since 1970
     pub asked_ms: u64,
+    /// when its state was put on record last, in milliseconds since 1970
+    #[serde(skip)]
+    told_ms: u64,
 }
 
 impl TimeStatus {
@@ -240,25 +243,30 @@ impl Inner {
     /// Asks, and puts on record what changed since it was asked last, or is a day old.
     pub(crate) fn note_time(&self, now_ms: u64) -> Result<TimeStatus> {
         let limit_ms = self.config.time.error_ms_max;
-        let status = TimeStatus { agreement: ask(&self.config.time), limit_ms, asked_ms: now_ms };
-        let state = status.agreement.state();
-        let query = AuditQuery { actions: vec![Action::TimeAgreement], newest: Some(1), ..AuditQuery::default() };
-        let before = self.media.audit().read(&query)?.pop();
-        let told = before.is_some_and(|record| {
-            let fresh = now_ms.abs_diff(record.event.at_ms) < DAY_MS;
-            fresh && record.event.reason.starts_with(&format!("{state}: "))
-        });
-        if !told {
-            let why: String = format!("{state}: {}", status.agreement.sentence(limit_ms));
-            let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
-            let end = why.floor_char_boundary(crate::audit::REASON_BYTES_MAX);
-            let event = AuditEvent::new(now_ms, VAULT, Action::TimeAgreement).because(&why[..end]);
-            let event =
-                AuditEvent { units: status.agreement.measured().map_or(0, |measured| measured.error_us), ..event };
-            self.media.record(if status.agreement.is_bad() { event.ended(Outcome::Findings) } else { event })?;
+        let agreement = ask(&self.config.time);
+        let last = self.last_time.lock().clone();
+        let told_ms = match last.filter(|last| last.agreement.state() == agreement.state()) {
+            Some(last) => Some(last.told_ms),
+            None => self.time_told(agreement.state())?,
+        };
+        let told_ms = told_ms.filter(|told_ms| now_ms.abs_diff(*told_ms) < DAY_MS);
+        if told_ms.is_none() {
+            let why = format!("{}: {}", agreement.state(), agreement.sentence(limit_ms));
+            let event = AuditEvent::new(now_ms, VAULT, Action::TimeAgreement).because(shortened_reason(&why));
+            let event = AuditEvent { units: agreement.measured().map_or(0, |measured| measured.error_us), ..event };
+            self.media.record(if agreement.is_bad() { event.ended(Outcome::Findings) } else { event })?;
         }
+        let status = TimeStatus { agreement, limit_ms, asked_ms: now_ms, told_ms: told_ms.unwrap_or(now_ms) };
         *self.last_time.lock() = Some(status.clone());
         Ok(status)
+    }
+
+    /// When the newest record says that it is this state.
+    fn time_told(&self, state: &str) -> Result<Option<u64>> {
+        let query = AuditQuery { actions: vec![Action::TimeAgreement], newest: Some(1), ..AuditQuery::default() };
+        let newest = self.media.audit().read(&query)?.pop();
+        let of_state = newest.filter(|record| record.event.reason.starts_with(&format!("{state}: ")));
+        Ok(of_state.map(|record| record.event.at_ms))
     }
 
     /// Asks again, every ten minutes.

@@ -94,13 +94,7 @@ impl File {
         const WHAT: &str = "rewrap cursor";
         let other = |why| Err(shosoin_protocol::Error::Invalid { what: WHAT, why });
         let mut reader = Reader::new(bytes, WHAT);
-        if reader.array::<4>("magic")? != MAGIC {
-            return Err(shosoin_protocol::Error::Magic { what: WHAT });
-        }
-        match reader.u8("version")? {
-            VERSION => {}
-            found => return Err(shosoin_protocol::Error::Version { what: WHAT, found, known: VERSION }),
-        }
+        reader.form(MAGIC, VERSION, WHAT)?;
         reader.zeros(3, "reserved bytes")?;
         if LogId::read(&mut reader)? != self.log || reader.u32("epoch")? != self.epoch {
             return other("it is of another job");

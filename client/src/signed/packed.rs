@@ -116,13 +116,7 @@ fn encode(first_seq: u64) -> Vec<u8> {
 
 fn decode(header: &[u8]) -> shosoin_protocol::Result<u64> {
     let mut reader = Reader::new(header, WHAT);
-    if reader.array::<4>("magic")? != MAGIC {
-        return Err(shosoin_protocol::Error::Magic { what: WHAT });
-    }
-    match reader.u8("version")? {
-        VERSION => {}
-        found => return Err(shosoin_protocol::Error::Version { what: WHAT, found, known: VERSION }),
-    }
+    reader.form(MAGIC, VERSION, WHAT)?;
     reader.zeros(3, "reserved bytes")?;
     let first_seq = reader.u64("first sequence")?;
     reader.finish().map(|()| first_seq)

@@ -208,11 +208,7 @@ impl Reason<'_> {
         });
         let parts = [self.text.to_owned(), change.gives(), agreed.unwrap_or_default()];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let mut text = parts.join("; ");
-        while text.len() > crate::audit::REASON_BYTES_MAX {
-            text.pop();
-        }
-        text
+        crate::audit::shortened_reason(&parts.join("; "))
     }
 }
 

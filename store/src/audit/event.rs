@@ -20,6 +20,12 @@ pub const VERSION: u8 = 1;
 pub const ACTOR_BYTES_MAX: usize = 64;
 /// Longest reason, in bytes of UTF-8.
 pub const REASON_BYTES_MAX: usize = 240;
+
+/// As much of a text as fits a reason, on one line.
+pub fn shortened_reason(text: &str) -> String {
+    let end = text.floor_char_boundary(REASON_BYTES_MAX);
+    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
 /// Longest detail; a volume label with all its texts fits.
 pub const DETAIL_BYTES_MAX: usize = 4096;
 

@@ -15,7 +15,7 @@
 use super::standing::order_row;
 use super::{DIR, ended};
 use crate::accounts::{Account, Permission};
-use crate::audit::{Action, AuditEvent, Outcome};
+use crate::audit::{Action, AuditEvent, Outcome, shortened_reason};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::rows::OrderStanding;
@@ -157,7 +157,7 @@ impl Inner {
     ) -> Result<T> {
         let event = AuditEvent::new(self.clock.now_ms(), actor, Action::DisposalApproved).ended(Outcome::Refused);
         let order = order.map_or_else(String::new, |order| format!("order {order}: "));
-        let why = shortened(&format!("{order}{}", error.problem().message));
+        let why = shortened_reason(&format!("{order}{}", error.problem().message));
         self.media.record(AuditEvent { hospital, ..event }.because(why))?;
         Err(error)
     }
@@ -232,13 +232,4 @@ pub fn view(hospital: HospitalId, handed: &Handed) -> ApprovalView {
         accepted_ms: handed.accepted_ms,
         does_not_count: handed.does_not_count.clone(),
     }
-}
-
-/// A reason that fits the audit log.
-pub fn shortened(text: &str) -> String {
-    let mut end = text.len().min(crate::audit::REASON_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -7,7 +7,7 @@
 
 use super::ended;
 use super::standing::order_row;
-use crate::audit::{Action, AuditEvent, Detail, Outcome};
+use crate::audit::{Action, AuditEvent, Detail, Outcome, shortened_reason};
 use crate::compaction::Released;
 use crate::desk::Desk;
 use crate::error::{Error, Result};
@@ -111,7 +111,7 @@ fn note(media: &MediaLedger, now_ms: u64, copy: &ErasedCopy) -> Result<()> {
     let (state, passes, outcome, reason) = match &copy.how {
         How::Overwritten(passes) => (CopyState::Erased, *passes, Outcome::Done, String::new()),
         How::OnlyRemoved => (CopyState::Removed, 0, Outcome::Done, "its medium does not overwrite in place".to_owned()),
-        How::Left(why) => (CopyState::There, 0, Outcome::Stopped, super::approvals::shortened(why)),
+        How::Left(why) => (CopyState::There, 0, Outcome::Stopped, shortened_reason(why)),
     };
     let event = AuditEvent::of_job(now_ms, JOB, Action::ShardErased).ended(outcome).because(reason).on(copy.volume);
     let (segment, hospital) = (Some(copy.segment), Some(copy.hospital));

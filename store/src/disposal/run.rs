@@ -10,12 +10,11 @@
 //! - What is to go is not held from before the ledger is read for the last time, so nobody builds upon it meanwhile.
 //! - A dry run reads and judges all of it, and changes nothing.
 
-use super::approvals::shortened;
 use super::standing::{order_row, refusal};
 use super::survey::{GoingRecord, Seen, Survey};
 use super::{Obstacle, OrderCase, Permit, Refused, ended, judge_order};
 use crate::acts::OperatorAct;
-use crate::audit::{Action, AuditEvent, Detail, Outcome};
+use crate::audit::{Action, AuditEvent, Detail, Outcome, shortened_reason};
 use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::index::Pending;
@@ -203,7 +202,7 @@ impl Inner {
         let error = refusal(id, &obstacles);
         let event = AuditEvent::new(self.clock.now_ms(), actor, Action::DisposalRefused).ended(Outcome::Refused);
         let event = AuditEvent { hospital: Some(desk.info().hospital), units: obstacles.len() as u64, ..event };
-        self.media.record(event.because(shortened(&error.to_string())).with(Detail::Order(id)))?;
+        self.media.record(event.because(shortened_reason(&error.to_string())).with(Detail::Order(id)))?;
         Err(error)
     }
 
@@ -237,7 +236,7 @@ impl Inner {
         if let Err(error) = desk.state_with(act, lists) {
             let event = AuditEvent::new(self.clock.now_ms(), actor, Action::DisposalRefused).ended(Outcome::Refused);
             let event = AuditEvent { hospital: Some(hospital), ..event }.with(Detail::Order(order));
-            self.media.record(event.because(shortened(&error.problem().message)))?;
+            self.media.record(event.because(shortened_reason(&error.problem().message)))?;
             return Err(error);
         }
         for part in surveyed.going.chunks(ROWS_AT_ONCE) {

@@ -4,7 +4,7 @@ use super::Measure;
 use crate::applicability::Measures;
 use crate::applicability::moment::rfc3339;
 use crate::audit::{Action, AuditQuery};
-use crate::changes::{ChangeKind, Registered};
+use crate::changes::{ChangeKind, Look, Registered};
 use crate::machines::{HostStanding, MachineKind, MachineState};
 use crate::time_sync::{self, Agreement};
 use crate::vault::Inner;
@@ -14,16 +14,16 @@ const LOOKS_COUNTED: usize = 1000;
 
 /// Every check of it.
 pub fn all(inner: &Inner) -> Measures {
+    let look = inner.look();
     Measures::from([
-        ("self-check", self_check(inner)),
-        ("change-register", change_register(inner)),
+        ("self-check", self_check(inner, look)),
+        ("change-register", change_register(inner, look)),
         ("time-agreement", time_agreement(inner)),
     ])
 }
 
-/// Reads program and settings now, whatever was seen before.
-fn self_check(inner: &Inner) -> Measure {
-    let look = inner.look();
+/// Judges program and settings as they were just read, whatever was seen before.
+fn self_check(inner: &Inner, look: Look) -> Measure {
     let status = inner.self_status(look);
     let (program, settings) = (&status.program_registered, &status.settings_registered);
     if [program, settings].contains(&&Registered::Nothing) {
@@ -52,7 +52,7 @@ fn self_check(inner: &Inner) -> Measure {
     )
 }
 
-fn change_register(inner: &Inner) -> Measure {
+fn change_register(inner: &Inner, look: Look) -> Measure {
     let changes = inner.media.changes();
     let of = |kind| changes.list().iter().filter(|change| change.facts.kind == kind).count();
     let (program, settings, machine) = (of(ChangeKind::Program), of(ChangeKind::Settings), of(ChangeKind::Machine));
@@ -62,7 +62,7 @@ fn change_register(inner: &Inner) -> Measure {
     let query = |action| AuditQuery { actions: vec![action], ..AuditQuery::default() };
     let met = |action| inner.media.audit().read(&query(action)).map_or(0, |records| records.len());
     let (met_programs, met_libraries) = (met(Action::ProgramChanged), met(Action::LibrariesChanged));
-    let unregistered = matches!(inner.self_status(inner.look()).program_registered, Registered::Not { .. });
+    let unregistered = matches!(inner.self_status(look).program_registered, Registered::Not { .. });
     Measure::judged(
         !unregistered && met_programs + met_libraries > 0,
         format!(
